@@ -1,0 +1,1 @@
+//! Message bytes by BLAKE3 hash in append-only segments with group commit.

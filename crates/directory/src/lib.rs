@@ -1,0 +1,1 @@
+//! Domains, accounts, addresses, aliases and credentials.

@@ -1,0 +1,1 @@
+//! Custody of accepted mail: the queue, its history and its audit.

@@ -1,0 +1,1 @@
+//! Messages as IMAP and delivery see them: structure, envelope, sections, text for search.

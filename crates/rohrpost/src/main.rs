@@ -1,0 +1,2 @@
+//! The whole mail service of an organisation in one program.
+fn main() {}

@@ -1,0 +1,1 @@
+//! SMTP and LMTP as state machines, without sockets or clock.
