@@ -1,0 +1,367 @@
+use crate::{Error, Result, Row, Schema, Value, migrate, sqlite};
+use parking_lot::Mutex;
+use rusqlite::Connection;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// How an engine's file is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Page cache per connection, KiB. Default 512: the system's own page cache stands behind it.
+    pub cache_kib: u32,
+    /// Readers kept open between uses. More may exist at once, never waiting for each other.
+    pub readers_kept: usize,
+    /// Pages in the write-ahead log at which a commit also checkpoints. Default 1,000 (4 MB).
+    pub checkpoint_pages: u32,
+    /// How long a statement waits for another program's lock, milliseconds.
+    pub busy_ms: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            cache_kib: 512,
+            readers_kept: 2,
+            checkpoint_pages: 1000,
+            busy_ms: 5000,
+        }
+    }
+}
+
+/// What a commit promises when it returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// On stable storage: a power cut keeps it.
+    Synced,
+    /// Visible and safe from a crash of the process; a power cut may take it back until [`Database::sync`] returns.
+    Deferred,
+}
+
+/// How often a transaction is tried when the engine says "busy" or "serialise again".
+const TRIES: u32 = 5;
+
+/// One database file: one writer, parallel readers, prepared statements kept.
+pub struct Database {
+    path: PathBuf,
+    options: Options,
+    writer: Mutex<Writer>,
+    readers: Mutex<Vec<Connection>>,
+    directory_synced: AtomicBool,
+}
+
+struct Writer {
+    connection: Connection,
+    /// What `PRAGMA synchronous` stands at, so that it is only changed when a caller wants the other.
+    durability: Durability,
+    /// The write-ahead log, opened when first synced.
+    log: Option<File>,
+}
+
+impl Database {
+    /// Opens `path`, creating it if it is not there, and brings the tables of `schemas` to their newest version.
+    pub fn open(path: &Path, schemas: &[Schema], options: Options) -> Result<Database> {
+        let connection = sqlite::open(path, &options, true)?;
+        let database = Database {
+            path: path.to_path_buf(),
+            options,
+            writer: Mutex::new(Writer {
+                connection,
+                durability: Durability::Deferred,
+                log: None,
+            }),
+            readers: Mutex::new(Vec::new()),
+            directory_synced: AtomicBool::new(false),
+        };
+        // Looking first keeps opening free of writes when there is nothing to migrate.
+        if database.is_behind(schemas)? {
+            database.write(Durability::Synced, |tx| migrate::apply_in(tx, schemas, path))?;
+            database.sync()?;
+        }
+        Ok(database)
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Runs `work` in a transaction that may write, commits, and gives back what it returned. An error rolls back.
+    /// Only one writer runs at a time; `work` may be run again if the engine asks for it.
+    pub fn write<T>(&self, durability: Durability, mut work: impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let mut writer = self.writer.lock();
+        writer
+            .set_durability(durability)
+            .map_err(|e| sqlite::classify(&self.path, e))?;
+        let mut tried = 0;
+        loop {
+            tried += 1;
+            match self.attempt(&writer.connection, &mut work) {
+                Err(Error::Busy { .. }) if tried < TRIES => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn attempt<T>(&self, c: &Connection, work: &mut impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let tx = Transaction {
+            connection: c,
+            file: &self.path,
+        };
+        tx.execute("BEGIN IMMEDIATE", &[])?;
+        let open = RollbackOnDrop(c);
+        let value = work(&tx)?;
+        tx.execute("COMMIT", &[])?;
+        std::mem::forget(open);
+        Ok(value)
+    }
+
+    /// Runs `work` over one consistent state, beside writers and other readers.
+    pub fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
+        let kept = self.readers.lock().pop();
+        let connection = match kept {
+            Some(c) => c,
+            None => sqlite::open(&self.path, &self.options, false)?,
+        };
+        let result = {
+            let tx = Transaction {
+                connection: &connection,
+                file: &self.path,
+            };
+            tx.execute("BEGIN", &[])?;
+            let _end = RollbackOnDrop(&connection);
+            work(&tx)
+        };
+        let mut readers = self.readers.lock();
+        if readers.len() < self.options.readers_kept {
+            readers.push(connection);
+        }
+        result
+    }
+
+    /// Puts everything committed so far on stable storage: one `fdatasync` of the write-ahead log.
+    pub fn sync(&self) -> Result<()> {
+        let io = |source| Error::Io {
+            file: self.path.clone(),
+            source,
+        };
+        let log = {
+            let mut writer = self.writer.lock();
+            match &writer.log {
+                Some(log) => log.try_clone().map_err(io)?,
+                None => {
+                    let path = log_path(&self.path);
+                    let file = match File::open(&path) {
+                        Ok(file) => file,
+                        // No log: all is in the main file, which a checkpoint has synced.
+                        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+                        Err(e) => return Err(io(e)),
+                    };
+                    let clone = file.try_clone().map_err(io)?;
+                    writer.log = Some(file);
+                    clone
+                }
+            }
+        };
+        log.sync_data().map_err(io)?;
+        if !self.directory_synced.load(Ordering::Acquire) {
+            let directory = self.path.parent().unwrap_or_else(|| Path::new("."));
+            File::open(directory).and_then(|d| d.sync_all()).map_err(io)?;
+            self.directory_synced.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Moves what the log holds into the main file, as far as readers allow, without holding up the writer.
+    pub fn checkpoint(&self) -> Result<()> {
+        let connection = sqlite::open(&self.path, &self.options, true)?;
+        connection
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+            .map_err(|e| sqlite::classify(&self.path, e))
+    }
+
+    /// Writes a consistent copy of the file to `target`, while others go on reading and writing.
+    pub fn copy_to(&self, target: &Path) -> Result<()> {
+        self.read(|tx| {
+            let mut to = Connection::open(target).map_err(|e| sqlite::classify(target, e))?;
+            let backup =
+                rusqlite::backup::Backup::new(tx.connection, &mut to).map_err(|e| sqlite::classify(target, e))?;
+            backup
+                .run_to_completion(1024, std::time::Duration::ZERO, None)
+                .map_err(|e| sqlite::classify(target, e))
+        })
+    }
+
+    /// Lets the engine prove its own structures; gives the faults it names, none when the file is sound.
+    pub fn check_integrity(&self) -> Result<Vec<String>> {
+        self.read(|tx| {
+            let mut faults = Vec::new();
+            tx.query("PRAGMA quick_check(20)", &[], |row| {
+                let text = row.text(0)?;
+                if text != "ok" {
+                    faults.push(text.to_owned());
+                }
+                Ok(())
+            })?;
+            Ok(faults)
+        })
+    }
+
+    /// Every table and index as the engine has it, one statement a line, in a settled order and with spaces folded: two files
+    /// have the same schema when these are equal.
+    pub fn describe_schema(&self) -> Result<String> {
+        self.read(|tx| {
+            let mut lines = tx.query_all(
+                "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'",
+                &[],
+                |row| {
+                    Ok(row
+                        .text(0)?
+                        .lines()
+                        .map(|l| l.split("--").next().unwrap_or(""))
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                        .split_whitespace()
+                        .collect::<Vec<_>>()
+                        .join(" "))
+                },
+            )?;
+            lines.sort();
+            Ok(lines.join("\n"))
+        })
+    }
+
+    fn is_behind(&self, schemas: &[Schema]) -> Result<bool> {
+        let writer = self.writer.lock();
+        let tx = Transaction {
+            connection: &writer.connection,
+            file: &self.path,
+        };
+        migrate::is_behind(&tx, schemas, &self.path)
+    }
+}
+
+impl Writer {
+    fn set_durability(&mut self, wanted: Durability) -> rusqlite::Result<()> {
+        if self.durability != wanted {
+            let level = match wanted {
+                Durability::Synced => "PRAGMA synchronous=FULL",
+                Durability::Deferred => "PRAGMA synchronous=NORMAL",
+            };
+            self.connection.prepare_cached(level)?.raw_execute()?;
+            self.durability = wanted;
+        }
+        Ok(())
+    }
+}
+
+fn log_path(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    PathBuf::from(name)
+}
+
+struct RollbackOnDrop<'c>(&'c Connection);
+
+impl Drop for RollbackOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Err(e) = self.0.execute_batch("ROLLBACK") {
+            // The engine rolls back by itself after a full disk or an I/O error; then there is nothing left to do.
+            tracing::debug!(error = %e, "rollback");
+        }
+    }
+}
+
+/// A running transaction: statements with `?1`, `?2` … as parameters.
+pub struct Transaction<'c> {
+    connection: &'c Connection,
+    file: &'c Path,
+}
+
+impl Transaction<'_> {
+    /// Runs one statement; gives the number of rows it changed.
+    pub fn execute(&self, sql: &str, parameters: &[Value<'_>]) -> Result<usize> {
+        self.execute_inner(sql, parameters).map_err(|e| self.classify(e))
+    }
+
+    fn execute_inner(&self, sql: &str, parameters: &[Value<'_>]) -> rusqlite::Result<usize> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        bind(&mut statement, parameters)?;
+        statement.raw_execute()
+    }
+
+    /// Runs several statements without parameters, as migrations do.
+    pub fn batch(&self, sql: &str) -> Result<()> {
+        self.connection.execute_batch(sql).map_err(|e| self.classify(e))
+    }
+
+    /// Calls `each` for every row of the answer, in its order; an error from `each` ends the query.
+    pub fn query(
+        &self,
+        sql: &str,
+        parameters: &[Value<'_>],
+        mut each: impl FnMut(&Row<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let engine = |e| self.classify(e);
+        let mut statement = self.connection.prepare_cached(sql).map_err(engine)?;
+        bind(&mut statement, parameters).map_err(engine)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(engine)? {
+            each(&Row(row))?;
+        }
+        Ok(())
+    }
+
+    /// The first row of the answer, if there is one.
+    pub fn query_row<T>(
+        &self,
+        sql: &str,
+        parameters: &[Value<'_>],
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let engine = |e| self.classify(e);
+        let mut statement = self.connection.prepare_cached(sql).map_err(engine)?;
+        bind(&mut statement, parameters).map_err(engine)?;
+        let mut rows = statement.raw_query();
+        match rows.next().map_err(engine)? {
+            Some(row) => read(&Row(row)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// All rows of the answer, each read by `read`.
+    pub fn query_all<T>(
+        &self,
+        sql: &str,
+        parameters: &[Value<'_>],
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut all = Vec::new();
+        self.query(sql, parameters, |row| {
+            all.push(read(row)?);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    fn classify(&self, e: rusqlite::Error) -> Error {
+        if sqlite::is_retry(&e) {
+            return Error::Busy {
+                file: self.file.to_path_buf(),
+            };
+        }
+        sqlite::classify(self.file, e)
+    }
+}
+
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, parameters: &[Value<'_>]) -> rusqlite::Result<()> {
+    for (i, value) in parameters.iter().enumerate() {
+        match *value {
+            Value::Null => statement.raw_bind_parameter(i + 1, rusqlite::types::Null)?,
+            Value::Integer(v) => statement.raw_bind_parameter(i + 1, v)?,
+            Value::Text(v) => statement.raw_bind_parameter(i + 1, v)?,
+            Value::Blob(v) => statement.raw_bind_parameter(i + 1, v)?,
+        }
+    }
+    Ok(())
+}

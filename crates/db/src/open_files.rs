@@ -1,0 +1,57 @@
+use crate::{Database, Result};
+use lru::LruCache;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Weak};
+
+/// Databases by key, at most so many kept open while nobody uses them. A file in use is never opened a second time, however long ago it
+/// was asked for, because that would give it two writers.
+pub struct OpenFiles<K> {
+    inner: Mutex<Inner<K>>,
+}
+
+struct Inner<K> {
+    kept: LruCache<K, Arc<Database>>,
+    alive: HashMap<K, Weak<Database>>,
+}
+
+impl<K: Hash + Eq + Copy> OpenFiles<K> {
+    /// Keeps up to `capacity` idle files open.
+    pub fn new(capacity: NonZeroUsize) -> Self {
+        OpenFiles {
+            inner: Mutex::new(Inner {
+                kept: LruCache::new(capacity),
+                alive: HashMap::new(),
+            }),
+        }
+    }
+
+    /// The database of `key`, opened by `open` if nobody has it open.
+    pub fn open(&self, key: K, open: impl FnOnce() -> Result<Database>) -> Result<Arc<Database>> {
+        // Dropped after the lock is released: closing a file checkpoints it, which nobody else should wait for.
+        let _evicted;
+        let mut inner = self.inner.lock();
+        if let Some(found) = inner.kept.get(&key) {
+            return Ok(Arc::clone(found));
+        }
+        let database = match inner.alive.get(&key).and_then(Weak::upgrade) {
+            Some(found) => found,
+            None => Arc::new(open()?),
+        };
+        inner.alive.insert(key, Arc::downgrade(&database));
+        _evicted = inner.kept.push(key, Arc::clone(&database));
+        if inner.alive.len() > 2 * inner.kept.cap().get() {
+            inner.alive.retain(|_, weak| weak.strong_count() > 0);
+        }
+        Ok(database)
+    }
+
+    /// Lets go of an idle file, so that it can be moved or deleted.
+    pub fn forget(&self, key: K) {
+        let mut inner = self.inner.lock();
+        let _closed = inner.kept.pop(&key);
+        inner.alive.remove(&key);
+    }
+}

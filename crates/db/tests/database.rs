@@ -1,0 +1,170 @@
+//! The database behaves as its callers rely on: durability levels, rollback, readers beside a writer, migrations, open files.
+
+use db::{Database, Durability, Error, Migration, OpenFiles, Options, Schema};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+const ONE: Schema = Schema {
+    component: "test",
+    steps: &[Migration {
+        name: "first",
+        sql: "CREATE TABLE t (a BIGINT PRIMARY KEY, b TEXT)",
+    }],
+};
+const TWO: Schema = Schema {
+    component: "test",
+    steps: &[
+        Migration {
+            name: "first",
+            sql: "CREATE TABLE t (a BIGINT PRIMARY KEY, b TEXT)",
+        },
+        Migration {
+            name: "second",
+            sql: "ALTER TABLE t ADD COLUMN c BLOB",
+        },
+    ],
+};
+
+fn open(dir: &tempfile::TempDir, m: Schema) -> db::Result<Database> {
+    Database::open(&dir.path().join("x.db"), &[m], Options::default())
+}
+
+fn count(d: &Database) -> i64 {
+    d.read(|tx| tx.query_row("SELECT count(*) FROM t", &[], |r| r.i64(0)))
+        .unwrap()
+        .unwrap()
+}
+
+#[test]
+fn engine_has_the_wal_reset_fix() {
+    let parts: Vec<u32> = db::engine_version().split('.').map(|p| p.parse().unwrap()).collect();
+    assert!(
+        parts >= vec![3, 51, 3],
+        "SQLite {} is older than 3.51.3",
+        db::engine_version()
+    );
+}
+
+#[test]
+fn commit_keeps_and_error_rolls_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = open(&dir, ONE).unwrap();
+    for level in [Durability::Synced, Durability::Deferred] {
+        let before = count(&d);
+        d.write(level, |tx| {
+            tx.execute("INSERT INTO t VALUES (?1, ?2)", &[(before + 1).into(), "x".into()])
+        })
+        .unwrap();
+        let failed: db::Result<()> = d.write(level, |tx| {
+            tx.execute("INSERT INTO t VALUES (?1, ?2)", &[99.into(), "x".into()])?;
+            Err(Error::Constraint("on purpose".into()))
+        });
+        assert!(failed.is_err());
+        assert_eq!(count(&d), before + 1);
+    }
+    d.sync().unwrap();
+    drop(d);
+    assert_eq!(count(&open(&dir, ONE).unwrap()), 2);
+}
+
+#[test]
+fn a_reader_sees_one_state_while_the_writer_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = open(&dir, ONE).unwrap();
+    d.read(|tx| {
+        let seen = |tx: &db::Transaction<'_>| {
+            tx.query_row("SELECT count(*) FROM t", &[], |r| r.i64(0))
+                .map(Option::unwrap)
+        };
+        assert_eq!(seen(tx)?, 0);
+        d.write(Durability::Deferred, |w| {
+            w.execute("INSERT INTO t VALUES (1, NULL)", &[])
+        })?;
+        assert_eq!(seen(tx)?, 0);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(count(&d), 1);
+}
+
+#[test]
+fn typed_rows_refuse_the_wrong_type() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = open(&dir, ONE).unwrap();
+    d.write(Durability::Deferred, |tx| {
+        tx.execute("INSERT INTO t VALUES (1, 'text')", &[])
+    })
+    .unwrap();
+    let got = d.read(|tx| tx.query_row("SELECT b FROM t", &[], |r| r.i64(0)));
+    assert!(matches!(got, Err(Error::Column { column: 0, .. })), "{got:?}");
+}
+
+#[test]
+fn migrations_go_forward_and_refuse_the_future() {
+    let dir = tempfile::tempdir().unwrap();
+    open(&dir, ONE)
+        .unwrap()
+        .write(Durability::Synced, |tx| {
+            tx.execute("INSERT INTO t VALUES (7, 'kept')", &[])
+        })
+        .unwrap();
+    let newer = open(&dir, TWO).unwrap();
+    let row = newer.read(|tx| {
+        tx.query_row("SELECT a, b, c FROM t", &[], |r| {
+            Ok((r.i64(0)?, r.text(1)?.to_owned(), r.opt_blob(2)?.is_none()))
+        })
+    });
+    assert_eq!(row.unwrap(), Some((7, "kept".into(), true)));
+    drop(newer);
+    let old = open(&dir, ONE);
+    assert!(matches!(
+        old.err(),
+        Some(Error::FromTheFuture { found: 2, known: 1, .. })
+    ));
+}
+
+#[test]
+fn damage_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("x.db"), [b'?'; 8192]).unwrap();
+    assert!(matches!(open(&dir, ONE).err(), Some(Error::Corrupt { .. })));
+}
+
+#[test]
+fn a_file_in_use_is_never_opened_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = OpenFiles::new(NonZeroUsize::MIN);
+    let make = |n: u32| {
+        let path = dir.path().join(format!("{n}.db"));
+        move || Database::open(&path, &[ONE], Options::default())
+    };
+    let first = files.open(1, make(1)).unwrap();
+    files.open(2, make(2)).unwrap();
+    files.open(3, make(3)).unwrap();
+    let again = files.open(1, || panic!("opened a second time")).unwrap();
+    assert!(Arc::ptr_eq(&first, &again));
+    drop((first, again));
+    files.open(2, make(2)).unwrap();
+    let mut opened = false;
+    files
+        .open(1, || {
+            opened = true;
+            make(1)()
+        })
+        .unwrap();
+    assert!(opened, "an idle file pushed out of the cache is closed");
+}
+
+#[test]
+fn a_copy_is_a_whole_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = open(&dir, ONE).unwrap();
+    d.write(Durability::Deferred, |tx| {
+        tx.execute("INSERT INTO t VALUES (1, 'x')", &[])
+    })
+    .unwrap();
+    let to = dir.path().join("copy.db");
+    d.copy_to(&to).unwrap();
+    assert_eq!(count(&Database::open(&to, &[ONE], Options::default()).unwrap()), 1);
+    assert!(d.check_integrity().unwrap().is_empty());
+}
