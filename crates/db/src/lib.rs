@@ -8,6 +8,7 @@
 //! Schemas grow by numbered [`Migration`]s; a file written by a newer program is refused, never guessed at.
 //! [`OpenFiles`] keeps a bounded number of databases open and makes sure that one file is never opened twice.
 
+mod account_id;
 mod database;
 mod error;
 mod migrate;
@@ -15,6 +16,7 @@ mod open_files;
 mod sqlite;
 mod value;
 
+pub use account_id::AccountId;
 pub use database::{Database, Durability, Options, Transaction};
 pub use error::{Error, Result};
 pub use migrate::{Migration, Schema};

@@ -1,4 +1,3 @@
-use crate::{Database, Result};
 use lru::LruCache;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -6,18 +5,18 @@ use std::hash::Hash;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Weak};
 
-/// Databases by key, at most so many kept open while nobody uses them. A file in use is never opened a second time, however long ago it
-/// was asked for, because that would give it two writers.
-pub struct OpenFiles<K> {
-    inner: Mutex<Inner<K>>,
+/// Things that stand on an open file each, by key: at most so many kept open while nobody uses them. A file in use is never opened a
+/// second time, however long ago it was asked for, because that would give it two writers.
+pub struct OpenFiles<K, V> {
+    inner: Mutex<Inner<K, V>>,
 }
 
-struct Inner<K> {
-    kept: LruCache<K, Arc<Database>>,
-    alive: HashMap<K, Weak<Database>>,
+struct Inner<K, V> {
+    kept: LruCache<K, Arc<V>>,
+    alive: HashMap<K, Weak<V>>,
 }
 
-impl<K: Hash + Eq + Copy> OpenFiles<K> {
+impl<K: Hash + Eq + Copy, V> OpenFiles<K, V> {
     /// Keeps up to `capacity` idle files open.
     pub fn new(capacity: NonZeroUsize) -> Self {
         OpenFiles {
@@ -28,24 +27,29 @@ impl<K: Hash + Eq + Copy> OpenFiles<K> {
         }
     }
 
-    /// The database of `key`, opened by `open` if nobody has it open.
-    pub fn open(&self, key: K, open: impl FnOnce() -> Result<Database>) -> Result<Arc<Database>> {
+    /// What stands on the file of `key`, opened by `open` if nobody has it open.
+    pub fn open<E>(&self, key: K, open: impl FnOnce() -> Result<V, E>) -> Result<Arc<V>, E> {
         // Dropped after the lock is released: closing a file checkpoints it, which nobody else should wait for.
         let _evicted;
         let mut inner = self.inner.lock();
         if let Some(found) = inner.kept.get(&key) {
             return Ok(Arc::clone(found));
         }
-        let database = match inner.alive.get(&key).and_then(Weak::upgrade) {
+        let value = match inner.alive.get(&key).and_then(Weak::upgrade) {
             Some(found) => found,
             None => Arc::new(open()?),
         };
-        inner.alive.insert(key, Arc::downgrade(&database));
-        _evicted = inner.kept.push(key, Arc::clone(&database));
+        inner.alive.insert(key, Arc::downgrade(&value));
+        _evicted = inner.kept.push(key, Arc::clone(&value));
         if inner.alive.len() > 2 * inner.kept.cap().get() {
             inner.alive.retain(|_, weak| weak.strong_count() > 0);
         }
-        Ok(database)
+        Ok(value)
+    }
+
+    /// What is open now, without opening anything.
+    pub fn peek(&self, key: K) -> Option<Arc<V>> {
+        self.inner.lock().alive.get(&key).and_then(Weak::upgrade)
     }
 
     /// Lets go of an idle file, so that it can be moved or deleted.

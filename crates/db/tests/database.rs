@@ -141,7 +141,9 @@ fn a_file_in_use_is_never_opened_twice() {
     let first = files.open(1, make(1)).unwrap();
     files.open(2, make(2)).unwrap();
     files.open(3, make(3)).unwrap();
-    let again = files.open(1, || panic!("opened a second time")).unwrap();
+    let again = files
+        .open(1, || -> db::Result<Database> { panic!("opened a second time") })
+        .unwrap();
     assert!(Arc::ptr_eq(&first, &again));
     drop((first, again));
     files.open(2, make(2)).unwrap();
