@@ -501,6 +501,7 @@ fn responses() {
         assert_eq!(written, expected);
     }
     let entwuerfe = name("Entwürfe");
+    let (quoted, foo, nil) = (name("a b\""), name("Foo"), name("NIL"));
     let response = |mailbox| ListResponse {
         attributes: &[Attribute::HasNoChildren, Attribute::Use(SpecialUse::Drafts)],
         separator: Some('/'),
@@ -517,18 +518,18 @@ fn responses() {
         "* LIST (\\HasNoChildren \\Drafts) \"/\" \"Entwürfe\"\r\n"
     );
     assert_eq!(
-        wire(false, |e| e.lsub(&response(&name("a b\"")))),
+        wire(false, |e| e.lsub(&response(&quoted))),
         "* LSUB (\\HasNoChildren \\Drafts) \"/\" \"a b\\\"\"\r\n"
     );
     assert_eq!(
         wire(false, |e| e.list(&ListResponse {
             child_subscribed: true,
-            ..response(&name("Foo"))
+            ..response(&foo)
         })),
         "* LIST (\\HasNoChildren \\Drafts) \"/\" Foo (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n"
     );
     assert_eq!(
-        wire(false, |e| e.list(&response(&name("NIL")))),
+        wire(false, |e| e.list(&response(&nil))),
         "* LIST (\\HasNoChildren \\Drafts) \"/\" \"NIL\"\r\n"
     );
 }
