@@ -2,6 +2,7 @@
 //! `ORCPT` (RFC 3461 §4), `AUTH` (RFC 4954 §5). What none of them is, is refused with `555` (RFC 5321 §4.1.1.11).
 
 use crate::{Address, Recipient, Reply, ReversePath, Sender, Status};
+use std::fmt;
 
 /// The longest `ENVID` (RFC 3461 §4.4).
 const ENVID_LENGTH: usize = 100;
@@ -20,6 +21,16 @@ pub enum Body {
     Binary,
 }
 
+impl fmt::Display for Body {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Body::SevenBit => "7BIT",
+            Body::EightBit => "8BITMIME",
+            Body::Binary => "BINARYMIME",
+        })
+    }
+}
+
 /// What a bounce should carry of the message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Return {
@@ -27,6 +38,15 @@ pub enum Return {
     Full,
     /// Its header.
     Headers,
+}
+
+impl fmt::Display for Return {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Return::Full => "FULL",
+            Return::Headers => "HDRS",
+        })
+    }
 }
 
 /// When the sender wants to hear of a recipient. All three false: never.
@@ -63,6 +83,26 @@ impl Notify {
             *flag = true;
         }
         Some(notify)
+    }
+}
+
+impl fmt::Display for Notify {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Notify::NEVER {
+            return formatter.write_str("NEVER");
+        }
+        let mut comma = "";
+        for (wanted, word) in [
+            (self.success, "SUCCESS"),
+            (self.failure, "FAILURE"),
+            (self.delay, "DELAY"),
+        ] {
+            if wanted {
+                write!(formatter, "{comma}{word}")?;
+                comma = ",";
+            }
+        }
+        Ok(())
     }
 }
 
@@ -274,6 +314,15 @@ mod tests {
             }
         }
         assert_eq!(sender(ReversePath::Null, " SIZE=1", false).unwrap_err().code(), 555);
+    }
+
+    #[test]
+    fn values_are_written_as_they_are_read() {
+        for text in ["NEVER", "SUCCESS", "FAILURE,DELAY", "SUCCESS,FAILURE,DELAY"] {
+            assert_eq!(Notify::parse(text).unwrap().to_string(), text);
+        }
+        let sender = sender(ReversePath::Null, " BODY=BINARYMIME RET=HDRS", true).unwrap();
+        assert_eq!(format!("{} {}", sender.body, sender.ret.unwrap()), "BINARYMIME HDRS");
     }
 
     #[test]

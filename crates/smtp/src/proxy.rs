@@ -42,6 +42,26 @@ pub fn parse(input: &[u8]) -> Result<Option<(Proxied, usize)>> {
     parse_v1(input)
 }
 
+/// How many more octets surely belong to the header, so that a caller can read it without touching what follows. Zero when it is whole
+/// or wrong.
+pub fn missing(input: &[u8]) -> usize {
+    /// `PROXY UNKNOWN` and CRLF.
+    const V1_SHORTEST: usize = 15;
+    if !matches!(parse(input), Ok(None)) {
+        return 0;
+    }
+    if input.len() < V1_SHORTEST {
+        return V1_SHORTEST - input.len();
+    }
+    if !input.starts_with(V2_SIGNATURE) {
+        return 1;
+    }
+    match input.get(V2_FIXED - 2..V2_FIXED) {
+        Some(&[high, low]) => (V2_FIXED + usize::from(u16::from_be_bytes([high, low]))).saturating_sub(input.len()),
+        _ => V2_FIXED - input.len(),
+    }
+}
+
 fn parse_v1(input: &[u8]) -> Result<Option<(Proxied, usize)>> {
     let window = input.get(..V1_LENGTH).unwrap_or(input);
     let Some(end) = memchr::memchr(b'\n', window) else {
@@ -217,6 +237,11 @@ mod tests {
             assert_eq!(parsed.clone().ok().flatten(), expected, "{input:?} {parsed:?}");
             if expected.is_some() {
                 let followed = [input.as_slice(), b"EHLO x\r\n"].concat();
+                let mut taken = 0;
+                while missing(&followed[..taken]) > 0 {
+                    taken += missing(&followed[..taken]);
+                }
+                assert_eq!(taken, input.len());
                 assert_eq!(parse(&followed).unwrap(), expected);
                 for end in 0..input.len() {
                     assert_eq!(parse(&input[..end]), Ok(None), "{:?}", &input[..end]);
