@@ -66,7 +66,7 @@ pub enum Command {
     /// Mail that is accepted and not yet settled
     #[command(subcommand)]
     Queue(QueueCommand),
-    /// What became of messages: one row per recipient, newest first
+    /// What became of messages: one row for each recipient, oldest first
     Trace(TraceArgs),
     /// Prove that every accepted message is where it should be
     ///
@@ -251,41 +251,65 @@ pub enum AliasCommand {
 
 #[derive(Debug, Subcommand)]
 pub enum QueueCommand {
-    /// List what is not settled, the longest due first
+    /// List what is not settled, oldest first
     List {
-        /// At most so many rows
+        /// At most so many messages
         #[arg(long, value_name = "N", default_value_t = 1000)]
         limit: u32,
     },
-    /// Show one acceptance: its envelope and every recipient
+    /// Show one message: its envelope and what became of every recipient
     Show {
-        /// The number that `queue list` and `trace` show
+        /// The id that `queue list` and `trace` show
         id: String,
     },
+    /// Try again now, without waiting until it is due
+    Retry {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Hold back until released
+    Hold {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Undo `hold`
+    Release {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Which {
+    /// The message's id
+    pub id: String,
+    /// Only this recipient, by the number that `queue show` gives it
+    #[arg(long, value_name = "N")]
+    pub recipient: Option<u32>,
 }
 
 #[derive(Args, Debug, Default)]
 pub struct TraceArgs {
-    /// Only mail to this address, or any address of a domain when written @domain
+    /// Only mail to this address; `*` stands for anything, as in *@phys.example
     #[arg(long, value_name = "ADDRESS")]
     pub to: Option<String>,
-    /// Only mail from this address
+    /// Only mail from this address, likewise; <> for the empty sender of bounces
     #[arg(long, value_name = "ADDRESS")]
     pub from: Option<String>,
-    /// Not before: 2026-11-24, 2026-11-24T08:30, or a time ago such as 3h, 2days
+    /// Accepted since: 2026-11-24, 2026-11-24T08:30, or how long ago, such as 3h or "2 days"
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Not after
+    /// Accepted before
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
     /// Only messages of at least this size
     #[arg(long, value_name = "SIZE")]
     pub min_size: Option<String>,
-    /// Only recipients with this fate
+    /// Only with a recipient of this fate: delivered, expanded, duplicate, failed, cancelled
     #[arg(long, value_name = "FATE")]
     pub fate: Option<String>,
-    /// At most so many rows
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    /// At most so many messages
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub limit: u32,
 }
 
