@@ -1,4 +1,6 @@
 //! Where addresses lead: accounts, subaddresses, aliases, loops, catch-alls, postmaster.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod common;
 
 use common::{add, cheap, database, open};

@@ -1,4 +1,6 @@
 //! Who gets in, and for how long that is remembered.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod common;
 
 use common::{add, cheap, database, open};

@@ -1,4 +1,6 @@
 //! All steps together leave what `migrations/schema.sql` says.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use db::{Database, Migration, Options, Schema};
 use directory::SCHEMA;
 
