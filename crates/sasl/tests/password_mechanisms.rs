@@ -1,4 +1,6 @@
 //! PLAIN and LOGIN as tables.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 use sasl::{ChannelBinding, Exchange, Failure, Limits, Mechanism, Step};
 
 fn begin(mechanism: Mechanism) -> Exchange {
