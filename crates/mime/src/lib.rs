@@ -17,6 +17,7 @@ mod date;
 mod envelope;
 mod error;
 mod header;
+mod html;
 mod limits;
 mod quoting;
 mod render;

@@ -2,10 +2,9 @@
 
 use memchr::memmem;
 
-use mail_parser::decoders::html::html_to_text;
-
 use crate::charset::{decode_charset, decode_header_onto};
 use crate::header::{fields, unfold};
+use crate::html::html_text;
 use crate::structure::{Kind, Part, Structure};
 use crate::transfer::decode_part;
 
@@ -41,7 +40,7 @@ fn body_text(body: &[u8], part: &Part, text: &mut String) {
     let charset = part.parameter("charset");
     let decoded = decode_charset(&decoded, charset.as_deref());
     if part.is("text", "html") {
-        text.push_str(&html_to_text(&decoded));
+        html_text(&decoded, text);
     } else {
         text.push_str(&decoded);
     }
