@@ -1,5 +1,11 @@
 //! Three thousand real messages: nothing panics, parts tile, and Python's `email` package sees the same parts.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs
+)]
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -34,9 +40,9 @@ fn unpack(archive: &Path, folder: &Path) -> Vec<PathBuf> {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
-                folders.push(path)
+                folders.push(path);
             } else {
-                files.push(path)
+                files.push(path);
             }
         }
     }
@@ -152,6 +158,7 @@ def defective(m):
     if m.defects: return True
     cte = str(m.get('content-transfer-encoding', '7bit')).strip().lower()
     if cte not in ('7bit', '8bit', 'binary', 'base64', 'quoted-printable'): return True
+    if cte == 'quoted-printable' and '==' in str(m._payload): return True
     if cte == 'base64' and not m.is_multipart():
         m.get_payload(decode=True)
         if m.defects: return True
@@ -163,7 +170,7 @@ def decoded(p):
         return binascii.a2b_qp(re.sub(rb'[ \t]+(?=\n|$)', b'', raw))
     return p.get_payload(decode=True)
 def describe(p):
-    kind = p.get_content_type()
+    kind = p.get_content_type().split()[0]
     if kind == 'message/delivery-status': return ' ' + kind
     if p.is_multipart(): return ' ' + kind + ''.join(describe(q) for q in p.get_payload())
     return ' %s:%08x' % (kind, zlib.adler32(decoded(p)))
