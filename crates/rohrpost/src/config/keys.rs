@@ -657,7 +657,7 @@ pub static KEYS: &[Key] = &[
         Section::Delivery,
         "workers",
         Kind::Number,
-        "8",
+        "6",
         "Accounts that are delivered to at the same time.",
         |c, g| {
             c.delivery.workers = at_least_one(g)?;
