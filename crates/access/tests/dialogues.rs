@@ -2,6 +2,9 @@
 //!
 //!     # a remark
 //!     a -> A1 NOOP            session a sends a line (it connects, and reads the greeting, when it is first named)
+//!     a -> A1 APPEND x {%+}   with the number of octets in the lines that follow:
+//!     a | Subject: x          a line of the literal, with its line end
+//!     a |. end                its last line, without one
 //!     a <- A1 OK done         it reads exactly this line
 //!     a <~ * OK [UID* 1]*     it reads a line of this shape: `*` stands for anything, `\*` for itself
 //!     a <+ A1 OK*             it reads lines up to one of this shape
@@ -74,8 +77,7 @@ fn run(path: &Path) {
     let mut sessions: HashMap<String, Session> = HashMap::new();
     for (number, line) in script.lines().enumerate() {
         let place = format!("{}:{}: {line}", path.display(), number + 1);
-        let line = line.trim_end();
-        if line.is_empty() || line.starts_with('#') {
+        if line.trim_end().is_empty() || line.starts_with('#') {
             continue;
         }
         let (name, rest) = line.split_once(' ').unwrap_or_else(|| panic!("{place}"));
@@ -88,7 +90,21 @@ fn run(path: &Path) {
             .entry(name.to_owned())
             .or_insert_with(|| Session::open(&server));
         match what {
+            "->" if text.contains("{%") => {
+                let lines = script.lines().skip(number + 1);
+                let mark = format!("{name} |");
+                let literal: String = lines
+                    .map_while(|line| line.strip_prefix(&mark))
+                    .map(|line| match line.strip_prefix(". ") {
+                        Some(last) => last.to_owned(),
+                        None => format!("{}\r\n", line.strip_prefix(' ').unwrap_or(line)),
+                    })
+                    .collect();
+                let head = text.replace('%', &literal.len().to_string());
+                session.send(&format!("{head}\r\n{literal}"));
+            }
             "->" => session.send(text),
+            "|" | "|." => {}
             "<-" => assert_eq!(session.line(), text, "{place}"),
             "<~" => {
                 let got = session.line();
