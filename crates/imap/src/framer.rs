@@ -12,6 +12,8 @@ use crate::{Error, Limits};
 
 /// Octets kept of a line that is being thrown away: enough for `~{9223372036854775807+}` and the line end.
 const TAIL: usize = 26;
+/// Octets at the beginning of a command that is too long in which its tag is looked for.
+const TAG: usize = 256;
 /// Capacity that the buffer keeps between two commands.
 const KEPT: usize = 4096;
 
@@ -271,11 +273,14 @@ impl Framer {
                     self.buffer.extend_from_slice(part);
                     return None;
                 }
+                // What of the line came before counts like the rest of it.
+                self.discarded += (self.buffer.len() - self.line_start) as u64;
                 if self.tag.is_none() {
-                    if self.buffer.is_empty() {
-                        self.buffer.extend_from_slice(part.get(..256).unwrap_or(part));
-                    }
-                    self.tag = tag_of(&self.buffer);
+                    // The tag is looked for in the same octets, whatever pieces they came in.
+                    let looked_at = TAG.min(self.limits.line);
+                    let missing = looked_at.saturating_sub(self.buffer.len());
+                    self.buffer.extend_from_slice(part.get(..missing).unwrap_or(part));
+                    self.tag = tag_of(self.buffer.get(..looked_at).unwrap_or(&self.buffer));
                 }
                 self.reset_buffer();
                 self.state = State::Discard {
