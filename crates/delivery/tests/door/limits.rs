@@ -94,7 +94,7 @@ async fn who_calls_through_a_proxy() {
     let mut house = House::with(|options| options.connections_per_address = 1);
     let mx = house
         .open_with(Role::Mx, |listener| {
-            listener.proxies = Some(Arc::new(|address| address.is_loopback()))
+            listener.proxies = Some(Arc::new(|address| address.is_loopback()));
         })
         .await;
     let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xc6\x33\x64\x01\x7f\0\0\x01\x30\x39\0\x19";
