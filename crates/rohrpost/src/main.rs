@@ -14,6 +14,7 @@ mod log;
 mod privileges;
 mod readiness;
 mod serve;
+mod services;
 mod tls;
 
 use clap::Parser as _;
