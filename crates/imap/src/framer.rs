@@ -12,8 +12,8 @@ use crate::{Error, Limits};
 
 /// Octets kept of a line that is being thrown away: enough for `~{9223372036854775807+}` and the line end.
 const TAIL: usize = 26;
-/// Octets at the beginning of a command that is too long in which its tag is looked for.
-const TAG: usize = 256;
+/// Octets of a tag that is repeated when its command was refused unread.
+const TAG: usize = 64;
 /// Capacity that the buffer keeps between two commands.
 const KEPT: usize = 4096;
 
@@ -242,7 +242,10 @@ impl Framer {
                 }
             }
             if let Some(event) = self.line_part(line) {
-                return Step { used, event };
+                return Step {
+                    used: input.len(),
+                    event,
+                };
             }
             if let Some(outcome) = self.line_end() {
                 return Step {
@@ -276,11 +279,9 @@ impl Framer {
                 // What of the line came before counts like the rest of it.
                 self.discarded += (self.buffer.len() - self.line_start) as u64;
                 if self.tag.is_none() {
-                    // The tag is looked for in the same octets, whatever pieces they came in.
-                    let looked_at = TAG.min(self.limits.line);
-                    let missing = looked_at.saturating_sub(self.buffer.len());
-                    self.buffer.extend_from_slice(part.get(..missing).unwrap_or(part));
-                    self.tag = tag_of(self.buffer.get(..looked_at).unwrap_or(&self.buffer));
+                    let missing = (TAG + 1).saturating_sub(self.buffer.len()).min(part.len());
+                    self.buffer.extend_from_slice(part.get(..missing).unwrap_or_default());
+                    self.tag = tag_of(&self.buffer);
                 }
                 self.reset_buffer();
                 self.state = State::Discard {
@@ -448,7 +449,7 @@ fn without_end(line: &[u8]) -> &[u8] {
 }
 
 fn tag_of(command: &[u8]) -> Option<String> {
-    let len = command.iter().position(|&b| !is_tag(b))?;
+    let len = command.iter().take(TAG + 1).position(|&b| !is_tag(b))?;
     let tag = command
         .get(..len)
         .filter(|tag| !tag.is_empty() && command.get(len) == Some(&b' '))?;

@@ -42,8 +42,10 @@ pub fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Result<Done,
 /// Has `request` carried out: by the server that runs on the data directory of `config`, else here.
 pub fn ask(config: &Config, request: &Request, rows: Rows<'_>) -> Result<Done, Failure> {
     if !config.data.is_dir() {
-        return Err(Failure::usage(format!("there is no data directory {}", config.data.display()))
-            .advise("`rohrpost init` makes it; `data` in the settings names it"));
+        return Err(
+            Failure::usage(format!("there is no data directory {}", config.data.display()))
+                .advise("`rohrpost init` makes it; `data` in the settings names it"),
+        );
     }
     let socket = config.admin_socket();
     privileges::become_owner_of(&config.data)?;
@@ -51,9 +53,9 @@ pub fn ask(config: &Config, request: &Request, rows: Rows<'_>) -> Result<Done, F
     loop {
         if let Some(lock) = DataLock::take(&config.data)? {
             let engine = Engine::open(&config.data, lock)?;
-            let done = handle(&engine, request.clone(), rows);
-            engine.close();
-            return done;
+            let done = handle(&engine, request.clone(), rows)?;
+            engine.close()?;
+            return Ok(done);
         }
         match UnixStream::connect(&socket) {
             Ok(stream) => return socket::ask(&stream, request, rows),

@@ -69,6 +69,18 @@ pub enum Request {
     QueueShow {
         id: String,
     },
+    QueueRetry {
+        id: String,
+        recipient: Option<u32>,
+    },
+    QueueHold {
+        id: String,
+        recipient: Option<u32>,
+    },
+    QueueRelease {
+        id: String,
+        recipient: Option<u32>,
+    },
     Trace(Trace),
     Audit,
     Verify,
