@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 /// Path of the server binary: `ROHRPOST_BINARY`, or that of this workspace and profile. It is built once for each test run;
 /// test processes of the same run wait for that.
-pub(crate) fn path() -> &'static Path {
+pub fn path() -> &'static Path {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| match std::env::var_os("ROHRPOST_BINARY") {
         Some(path) => PathBuf::from(path),

@@ -14,12 +14,15 @@
 mod binary;
 mod imap;
 mod mail;
+mod maildir;
 mod server;
 mod smtp;
 mod tools;
 
+pub use binary::path as binary;
 pub use imap::{Imap, Line, Reply};
 pub use mail::{Pattern, corpus, crlf, lf, made_up, ours_removed};
+pub use maildir::{maildir_files, maildir_make, maildir_messages, maildir_put};
 pub use server::{ADA, BOB, DOMAIN, PASSWORD, Server, Setup};
 pub use smtp::Smtp;
 pub use tools::{Ran, installed, is_root, python, run, run_unchecked, skipped};
