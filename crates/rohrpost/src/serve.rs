@@ -17,11 +17,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Connections that may wait to be accepted, on each listener.
 const BACKLOG: i32 = 4096;
+/// How long to wait for an administration command to be done with the data directory.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A port that is bound, and what is to be spoken on it.
 struct Bound {
@@ -126,14 +128,21 @@ fn drop_root(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Opens the data directory; an administration command that has it open just now is waited for.
 fn open(config: &Config) -> Result<Engine, Failure> {
     files::folder(&config.data)?;
-    match DataLock::take(&config.data)? {
-        Some(lock) => Engine::open(&config.data, lock),
-        None => Err(
-            Failure::new(format!("another rohrpost has {} open", config.data.display()))
-                .advise("is the server running already? `systemctl status rohrpost`"),
-        ),
+    let began = Instant::now();
+    loop {
+        if let Some(lock) = DataLock::take(&config.data)? {
+            return Engine::open(&config.data, lock);
+        }
+        if began.elapsed() > LOCK_PATIENCE {
+            return Err(
+                Failure::new(format!("another rohrpost has {} open", config.data.display()))
+                    .advise("is the server running already? `systemctl status rohrpost`"),
+            );
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
