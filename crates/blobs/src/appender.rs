@@ -63,7 +63,7 @@ pub(crate) fn append_all(core: &Core, mut active: Option<Active>) {
                     state.settled(record.id, Some(location));
                 }
                 if let Some(active) = &active {
-                    state.know(active.number, Kind::Shared, active.end);
+                    state.know(active.number, active.end);
                     state.counters.batches += 1;
                     state.position = (active.number, active.end);
                 }
@@ -165,6 +165,7 @@ fn begin_segment(core: &Core) -> Result<Active> {
 
 fn abandon(core: &Core, active: &mut Option<Active>) {
     if let Some(left) = active.take() {
+        core.state.lock().ends.insert(left.number, left.end);
         tracing::error!(segment = %left.path.display(), "a segment is left behind after an error of the disk");
         if left.end == SEGMENT_HEADER {
             core.files.forget(left.number);
@@ -201,7 +202,7 @@ pub(crate) fn move_all(core: &Core) {
             Ok(()) => {
                 for (job, location) in moved {
                     let mut state = core.state.lock();
-                    state.know(location.segment, Kind::Own, SEGMENT_HEADER + location.record_bytes());
+                    state.know(location.segment, SEGMENT_HEADER + location.record_bytes());
                     state.settled(job.id, Some(location));
                     state.own_segment_done(location.segment);
                     drop(state);

@@ -12,6 +12,8 @@ use crate::{Error, Limits};
 
 /// Octets kept of a line that is being thrown away: enough for `~{9223372036854775807+}` and the line end.
 const TAIL: usize = 26;
+/// Octets of a tag that is repeated when its command was refused unread.
+const TAG: usize = 64;
 /// Capacity that the buffer keeps between two commands.
 const KEPT: usize = 4096;
 
@@ -240,7 +242,10 @@ impl Framer {
                 }
             }
             if let Some(event) = self.line_part(line) {
-                return Step { used, event };
+                return Step {
+                    used: input.len(),
+                    event,
+                };
             }
             if let Some(outcome) = self.line_end() {
                 return Step {
@@ -272,9 +277,8 @@ impl Framer {
                     return None;
                 }
                 if self.tag.is_none() {
-                    if self.buffer.is_empty() {
-                        self.buffer.extend_from_slice(part.get(..256).unwrap_or(part));
-                    }
+                    let missing = (TAG + 1).saturating_sub(self.buffer.len()).min(part.len());
+                    self.buffer.extend_from_slice(part.get(..missing).unwrap_or_default());
                     self.tag = tag_of(&self.buffer);
                 }
                 self.reset_buffer();
@@ -443,7 +447,7 @@ fn without_end(line: &[u8]) -> &[u8] {
 }
 
 fn tag_of(command: &[u8]) -> Option<String> {
-    let len = command.iter().position(|&b| !is_tag(b))?;
+    let len = command.iter().take(TAG + 1).position(|&b| !is_tag(b))?;
     let tag = command
         .get(..len)
         .filter(|tag| !tag.is_empty() && command.get(len) == Some(&b' '))?;

@@ -102,7 +102,12 @@ impl Incoming {
                 })
             }
             None => {
-                let commit = self.blobs.put(&self.gathered)?;
+                // Waits only when the disk is far behind; a small message is not worth handing this thread's tasks to another.
+                let commit = if self.gathered.len() > PIECE {
+                    blocking(|| self.blobs.put(&self.gathered))?
+                } else {
+                    self.blobs.put(&self.gathered)?
+                };
                 let message_id = message_id(&self.gathered);
                 Ok(Whole {
                     commit,
