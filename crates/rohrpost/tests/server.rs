@@ -71,6 +71,62 @@ fn a_message_is_traced_across_a_restart() {
 }
 
 #[test]
+fn damage_is_named_and_room_given_back() {
+    let mut house = House::new(&[("smtp", "")], "");
+    house.account("ada@phys.test");
+    house.account("bob@phys.test");
+    house.start();
+    // More than a megabyte gets a segment of its own.
+    let line = format!("{}\r\n", "0123456789abcdef".repeat(4));
+    for (to, subject) in [("ada@phys.test", "one"), ("bob@phys.test", "two")] {
+        let text = format!("Subject: {subject}\r\n\r\n{}end", line.repeat(30_000));
+        let reply = send(house.address("smtp"), "eve@else.test", to, &text);
+        assert!(reply.starts_with("250"), "{reply}");
+    }
+    wait("the deliveries", || {
+        house.json(&["queue", "list"]).as_array().is_some_and(Vec::is_empty)
+    });
+    let segments = || {
+        let files = std::fs::read_dir(house.data().join("blobs"))
+            .unwrap()
+            .map(|e| e.unwrap());
+        let mut files: Vec<_> = files
+            .filter(|f| f.path().extension().is_some_and(|e| e == "seg"))
+            .map(|f| f.path())
+            .collect();
+        files.sort();
+        files
+    };
+    let before = segments().len();
+    house.ok(&["account", "delete", "ada@phys.test", "--yes"]);
+    let told = house.ok(&["reclaim"]);
+    assert!(told.starts_with("1 segments"), "{told}");
+    assert_eq!(segments().len(), before - 1);
+    house.ok(&["verify"]);
+    house.ok(&["audit"]);
+
+    // One octet changes on the disk: named, exit code 1.
+    let file = segments()
+        .into_iter()
+        .max_by_key(|f| std::fs::metadata(f).unwrap().len())
+        .unwrap();
+    let mut octets = std::fs::read(&file).unwrap();
+    let middle = octets.len() / 2;
+    octets[middle] ^= 1;
+    std::fs::write(&file, octets).unwrap();
+    let output = house.run(&["verify", "--json"], "");
+    fails(&output, 1);
+    let faults: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(
+        faults
+            .iter()
+            .any(|f| f["what"].as_str().is_some_and(|w| w.contains(".seg byte"))),
+        "{faults:?}"
+    );
+    house.stop();
+}
+
+#[test]
 fn remote_mail_of_people_waits_and_can_be_held() {
     let mut house = House::new(&[("lmtp", ""), ("submission", "plaintext = true")], "");
     house.account("ada@phys.test");
