@@ -39,7 +39,7 @@ pub async fn run(engine: Arc<Engine>, history: Duration) {
                 }
                 Ok(Ok(_)) => {}
                 Ok(Err(e)) => {
-                    tracing::warn!(error = %e, "room of deleted mail was not given back; tried again tomorrow")
+                    tracing::warn!(error = %e, "room of deleted mail was not given back; tried again tomorrow");
                 }
                 Err(e) => tracing::error!(error = %e, "room of deleted mail was not given back"),
             }

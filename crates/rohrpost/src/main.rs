@@ -46,7 +46,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Demo(arguments) => {
             let (config, engine, text) = demo::prepare(&arguments)?;
             log::start(&config.log);
-            serve::run(config, Some(engine), &text)
+            serve::run(&config, Some(engine), &text)
         }
         Command::Init(arguments) => {
             let report = init::run(&global, &arguments)?;
@@ -55,7 +55,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve => {
             let config = commands::config(&global)?;
             log::start(&config.log);
-            serve::run(config, None, "")
+            serve::run(&config, None, "")
         }
         Command::Check(arguments) => {
             let config = commands::config(&global)?;

@@ -33,7 +33,7 @@ struct Bound {
 }
 
 /// Serves until a signal ends it. `engine` is given when the data directory is open already; `announce` is printed once all listen.
-pub fn run(config: Config, engine: Option<Engine>, announce: &str) -> Result<ExitCode, Failure> {
+pub fn run(config: &Config, engine: Option<Engine>, announce: &str) -> Result<ExitCode, Failure> {
     if config.listeners.is_empty() {
         return Err(Failure::usage(format!("{} has no [[listener]]", config.file.display()))
             .advise("add one for each port; docs/configuration.md shows how"));
@@ -41,10 +41,10 @@ pub fn run(config: Config, engine: Option<Engine>, announce: &str) -> Result<Exi
     open_files();
     let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
     let bound = config.listeners.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
-    drop_root(&config)?;
+    drop_root(config)?;
     let engine = match engine {
         Some(engine) => engine,
-        None => open(&config)?,
+        None => open(config)?,
     };
     // Only now: threads that start from here on have the privileges that are left.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -53,7 +53,7 @@ pub fn run(config: Config, engine: Option<Engine>, announce: &str) -> Result<Exi
         .build()
         .map_err(Failure::new)?;
     let engine = Arc::new(engine);
-    let ended = runtime.block_on(serve(&config, Arc::clone(&engine), tls, bound, announce));
+    let ended = runtime.block_on(serve(config, Arc::clone(&engine), tls, bound, announce));
     // Sessions that outlived their bound are cut here.
     runtime.shutdown_timeout(Duration::from_secs(1));
     engine.close()?;

@@ -260,7 +260,7 @@ fn a_demo_keeps_its_data_until_fresh() {
     let folder = tempfile::tempdir().unwrap();
     let offset = (20_000 + std::process::id() % 20_000).to_string();
     let data = folder.path().join("demo-data");
-    let mut run = |more: &[&str]| {
+    let run = |more: &[&str]| {
         let mut child = command()
             .current_dir(folder.path())
             .args(["demo", "--port-offset", &offset])

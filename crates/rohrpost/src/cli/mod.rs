@@ -117,7 +117,7 @@ pub struct InitArgs {
     /// The first account [default: postmaster@DOMAIN]
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<String>,
-    /// Write `user = "NAME"`: whom the server becomes when started as root
+    /// Whom the server becomes when started as root [default: rohrpost, where there is such a user]
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
 }
