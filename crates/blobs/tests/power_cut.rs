@@ -130,12 +130,6 @@ impl Run {
 
 /// One disk: three times work until the power goes, and look.
 fn run(seed: u64, reclaims: bool, faults: bool) {
-    if std::env::var("ROHRPOST_LOG").is_ok() {
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter("trace")
-            .with_test_writer()
-            .try_init();
-    }
     let mut run = Run::new(seed);
     for round in 0..3 {
         let steps = 1 + run.chance.below(120) as u64;
