@@ -9,6 +9,7 @@ fn options() -> Options {
         segment_bytes: 16 << 10,
         own_segment_bytes: 20 << 10,
         chunk_bytes: 2 << 10,
+        ahead_bytes: 0,
         ..Options::default()
     }
 }

@@ -25,6 +25,7 @@ fn options() -> Options {
         own_segment_bytes: 6 << 10,
         chunk_bytes: 1 << 10,
         open_segments: 4,
+        ahead_bytes: 8 << 10,
         ..Options::default()
     }
 }
