@@ -1,1 +1,14 @@
-//! The doors mail comes in by, and what carries it into mailboxes.
+//! The doors mail comes in by, and what carries it from custody into mailboxes.
+//!
+//! [`Dispatch`] is the desk at which due recipients arrive: it routes them,
+//! and its workers expand aliases and deliver into accounts, settling each in the ledger.
+
+pub mod door;
+
+mod desk;
+mod dispatch;
+mod local;
+mod retry;
+
+pub use dispatch::{Dispatch, Options, Statistics};
+pub use retry::Strategy;

@@ -1,1 +1,27 @@
-//! Custody of accepted mail: the queue, its history and its audit.
+//! Custody: from the `250` on, every recipient of a message is in this ledger until exactly one fate is written beside it.
+//! The ledger is the queue and, for as long as history is kept, the answer to "where is my mail?".
+//!
+//! All writing is done by one thread that takes what has gathered, writes it in one transaction and waits for the disk once
+//! (group commit). [`Ledger::accept`] returns when the message's bytes and its rows are durable. What is settled needs no
+//! wait of its own: a row that a crash leaves open is worked on again, and doing it again is harmless, because delivering is keyed
+//! by (acceptance, recipient).
+//!
+//! `docs/custody.md` has the table of states and transitions.
+
+mod acceptance;
+mod audit;
+mod error;
+mod id;
+mod ledger;
+mod record;
+mod trace;
+mod work;
+mod writer;
+
+pub use acceptance::{Acceptance, Lane, NewRecipient};
+pub use audit::{AuditedRecipient, Fault};
+pub use error::{Error, Result};
+pub use id::AcceptanceId;
+pub use ledger::{Ledger, Options, SCHEMA};
+pub use trace::{Filter, RecipientRecord, Record, State, Totals};
+pub use work::{Child, Deferral, Desk, Fate, Settlement, Work};

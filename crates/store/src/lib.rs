@@ -1,1 +1,41 @@
-//! Accounts' mailboxes: messages, flags, changes, search, quota.
+//! Accounts' mailboxes: what IMAP, POP3, JMAP and delivery read and change.
+//!
+//! An [`Account`] stands on one database file. Every change runs under the account's own lock, in one transaction, and is then published
+//! to whoever has the mailbox open, so that rows and views never disagree. A mailbox that is open has a [`Snapshot`]: an immutable list of
+//! its messages in shared chunks. A session keeps the snapshot it has told its client about and asks for the [`Diff`] to the
+//! newest one; comparing costs nothing where chunks are the same.
+//!
+//! What the bytes of a message say (envelope, MIME structure) is worked out once, by [`Digest`], and stored beside it.
+//! The bytes themselves are in `blobs`; lines that belong to one recipient alone (`Return-Path`, `Delivered-To`) are kept in the row and
+//! served in front.
+
+mod account;
+mod arrival;
+mod audit;
+mod content;
+mod digest;
+mod error;
+mod expunge;
+mod flags;
+mod ids;
+mod mailbox;
+mod message;
+mod snapshot;
+mod store;
+mod transfer;
+
+pub use account::{Account, OpenMailbox, SCHEMA};
+pub use arrival::{Arrival, Delivered};
+pub use audit::ArrivalState;
+pub use content::Content;
+pub use db::{AccountId, Durability};
+pub use digest::{Digest, Digester};
+pub use error::{Error, Result};
+pub use expunge::Expunged;
+pub use flags::{FlagChange, Flags, Keywords, MAX_KEYWORD_BYTES, MAX_KEYWORDS};
+pub use ids::{ContentId, MailboxId, ModSeq, Uid};
+pub use mailbox::{MAX_MAILBOX_DEPTH, MAX_MAILBOX_NAME_BYTES, MAX_MAILBOXES, Mailbox, SpecialUse};
+pub use message::{Appended, Flagged, NewMessage};
+pub use snapshot::{Diff, Message, Snapshot};
+pub use store::{Options, Store};
+pub use transfer::Copied;

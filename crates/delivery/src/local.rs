@@ -1,0 +1,214 @@
+//! Delivery into an account's mailboxes.
+
+use crate::retry::Strategy;
+use db::AccountId;
+use directory::Directory;
+use ledger::{Deferral, Fate, Ledger, Settlement, Work};
+use lru::LruCache;
+use parking_lot::Mutex;
+use std::io::Read;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use store::{Account, Arrival, Digest, Flags, MailboxId, NewMessage, Store};
+
+/// Digests kept, for messages with several recipients here.
+const DIGESTS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
+/// Octets read at a time where a message is not in memory.
+const PIECE: usize = 128 << 10;
+
+pub(crate) struct Local {
+    store: Arc<Store>,
+    directory: Directory,
+    ledger: Ledger,
+    /// Whether a subaddress may name a mailbox.
+    subaddress_mailbox: bool,
+    digests: Mutex<LruCache<blobs::BlobId, Arc<Digest>>>,
+}
+
+/// What a turn came to.
+#[derive(Default)]
+pub(crate) struct Outcome {
+    pub(crate) delivered: u64,
+    pub(crate) deferred: u64,
+}
+
+struct Ready {
+    work: Work,
+    mailbox: MailboxId,
+    prefix: Vec<u8>,
+    digest: Arc<Digest>,
+}
+
+impl Local {
+    pub(crate) fn new(store: Arc<Store>, directory: Directory, ledger: Ledger, subaddress_mailbox: bool) -> Local {
+        Local {
+            store,
+            directory,
+            ledger,
+            subaddress_mailbox,
+            digests: Mutex::new(LruCache::new(DIGESTS)),
+        }
+    }
+
+    /// Delivers a turn's work: one transaction, one wait for the disk, then the fates.
+    pub(crate) fn deliver(&self, id: AccountId, turn: Vec<(Work, Option<String>)>, now: i64) -> Outcome {
+        let mut outcome = Outcome::default();
+        let account = match self.store.account(id) {
+            Ok(account) => account,
+            Err(e) => {
+                self.defer(turn.iter().map(|(w, _)| w), &e, now, &mut outcome);
+                return outcome;
+            }
+        };
+        let quota = self.directory.account(id).and_then(|a| a.quota_bytes);
+        if let Some(limit) = quota {
+            let used = account.bytes_used();
+            if used >= limit {
+                let full = store::Error::OverQuota { used, limit };
+                self.defer(turn.iter().map(|(w, _)| w), &full, now, &mut outcome);
+                return outcome;
+            }
+        }
+        let Some(inbox) = account.mailbox_find("INBOX").map(|m| m.id) else {
+            self.defer(turn.iter().map(|(w, _)| w), &store::Error::NoMailbox, now, &mut outcome);
+            return outcome;
+        };
+        let mut ready: Vec<Ready> = Vec::with_capacity(turn.len());
+        for (work, subaddress) in turn {
+            match self.digest(&work) {
+                Ok(digest) => ready.push(Ready {
+                    mailbox: self.mailbox(&account, subaddress.as_deref()).unwrap_or(inbox),
+                    prefix: prefix(&work),
+                    digest,
+                    work,
+                }),
+                Err(e) => self.defer([&work], &e, now, &mut outcome),
+            }
+        }
+        if ready.is_empty() {
+            return outcome;
+        }
+        let arrivals: Vec<Arrival<'_>> = ready
+            .iter()
+            .map(|r| Arrival {
+                acceptance: r.work.acceptance.id.0,
+                recipient: r.work.number,
+                mailbox: r.mailbox,
+                message: NewMessage {
+                    blob: r.work.blob,
+                    blob_len: r.work.size,
+                    prefix: &r.prefix,
+                    digest: &r.digest,
+                    flags: Flags::NONE,
+                    received: r.work.acceptance.received_at,
+                },
+            })
+            .collect();
+        // Only what is on disk is settled: until then the open row in the ledger is what makes it safe.
+        let delivered = account.deliver(&arrivals).and_then(|d| account.sync().map(|()| d));
+        drop(arrivals);
+        match delivered {
+            Ok(delivered) => {
+                let settlements = ready
+                    .iter()
+                    .zip(&delivered)
+                    .map(|(r, d)| Settlement {
+                        acceptance: r.work.acceptance.id,
+                        number: r.work.number,
+                        fate: Fate::Delivered,
+                        at: now,
+                        detail: None,
+                        account: Some(id),
+                        place: Some((d.mailbox.0, d.uid.0)),
+                    })
+                    .collect();
+                self.ledger.settle(settlements);
+                outcome.delivered += delivered.len() as u64;
+            }
+            Err(e) => self.defer(ready.iter().map(|r| &r.work), &e, now, &mut outcome),
+        }
+        outcome
+    }
+
+    /// The mailbox a subaddress names (RFC 5233), if it is there.
+    fn mailbox(&self, account: &Account, subaddress: Option<&str>) -> Option<MailboxId> {
+        let name = subaddress.filter(|_| self.subaddress_mailbox)?;
+        if let Some(exact) = account.mailbox_find(name) {
+            return Some(exact.id);
+        }
+        let name = name.to_lowercase();
+        let found = account
+            .mailbox_list()
+            .into_iter()
+            .find(|m| m.name.to_lowercase() == name);
+        found.map(|m| m.id)
+    }
+
+    fn digest(&self, work: &Work) -> store::Result<Arc<Digest>> {
+        if let Some(known) = self.digests.lock().get(&work.blob) {
+            return Ok(Arc::clone(known));
+        }
+        let digest = Arc::new(match &work.bytes {
+            Some(bytes) => Digest::of(bytes),
+            None => {
+                let mut digester = store::Digester::new();
+                let mut reader = self.store.blobs().reader(work.blob)?;
+                let mut piece = vec![0; PIECE];
+                loop {
+                    match reader.read(&mut piece) {
+                        Ok(0) => break digester.finish(),
+                        Ok(n) => digester.push(&piece[..n]),
+                        Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                        Err(e) => {
+                            // The reader's own class of error says more than the I/O error it was wrapped in.
+                            self.store.blobs().read_range(work.blob, 0..work.size)?;
+                            return Err(store::Error::Db(db::Error::Io {
+                                file: "blobs".into(),
+                                source: e,
+                            }));
+                        }
+                    }
+                }
+            }
+        });
+        self.digests.lock().put(work.blob, Arc::clone(&digest));
+        Ok(digest)
+    }
+
+    fn defer<'w>(
+        &self,
+        works: impl IntoIterator<Item = &'w Work>,
+        error: &store::Error,
+        now: i64,
+        outcome: &mut Outcome,
+    ) {
+        let strategy = Strategy::of(error);
+        let deferrals: Vec<Deferral> = works
+            .into_iter()
+            .map(|work| {
+                tracing::warn!(
+                    acceptance = %work.acceptance.id, recipient = %work.address, strategy = strategy.name(), error = %error,
+                    "delivery deferred"
+                );
+                Deferral {
+                    acceptance: work.acceptance.id,
+                    number: work.number,
+                    due_at: now + strategy.wait(work.attempts),
+                    reason: error.to_string(),
+                    strategy: strategy.name(),
+                }
+            })
+            .collect();
+        outcome.deferred += deferrals.len() as u64;
+        self.ledger.defer(deferrals);
+    }
+}
+
+/// The lines that belong to this recipient alone: where bounces go (RFC 5321 §4.4), and for whom it was (RFC 9228).
+fn prefix(work: &Work) -> Vec<u8> {
+    format!(
+        "Return-Path: <{}>\r\nDelivered-To: {}\r\n",
+        work.acceptance.sender, work.address
+    )
+    .into_bytes()
+}

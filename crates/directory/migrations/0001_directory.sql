@@ -1,0 +1,48 @@
+-- Domains, accounts, addresses, aliases, credentials.
+
+-- One row, id 1.
+CREATE TABLE directory_state (
+    id BIGINT PRIMARY KEY,
+    generation BIGINT NOT NULL,          -- grows with every change: tells a reader whether it must look again
+    next_account_id BIGINT NOT NULL,     -- ids are given once and never again
+    secret BLOB                          -- 32 random octets: makes up SCRAM credentials for users that do not exist
+);
+INSERT INTO directory_state (id, generation, next_account_id, secret) VALUES (1, 0, 1, NULL);
+
+CREATE TABLE domain (
+    domain TEXT PRIMARY KEY,             -- lower case, A-labels
+    catch_all TEXT                       -- address that gets what nobody else does
+);
+
+CREATE TABLE account (
+    account_id BIGINT PRIMARY KEY,
+    name TEXT NOT NULL,                  -- of the person, for display
+    disabled BIGINT NOT NULL,
+    admin BIGINT NOT NULL,
+    quota_bytes BIGINT,                  -- NULL: none
+    deleted BIGINT NOT NULL              -- 1: a tombstone
+);
+
+-- Every address of our own, canonical. One belongs to an account or is an alias, never both.
+CREATE TABLE address (
+    address TEXT PRIMARY KEY,
+    account_id BIGINT,                   -- NULL: an alias, see alias_target
+    position BIGINT NOT NULL             -- an account's first address is its main one
+);
+CREATE INDEX address_account ON address (account_id, position);
+
+CREATE TABLE alias_target (
+    alias TEXT NOT NULL,
+    position BIGINT NOT NULL,
+    target TEXT NOT NULL,                -- local part as given: its case may matter elsewhere
+    PRIMARY KEY (alias, position)
+);
+
+CREATE TABLE credential (
+    account_id BIGINT PRIMARY KEY,
+    argon2 TEXT NOT NULL,                -- PHC string, argon2id
+    scram_salt BLOB NOT NULL,            -- SCRAM-SHA-256, RFC 5802 §3
+    scram_iterations BIGINT NOT NULL,
+    scram_stored_key BLOB NOT NULL,
+    scram_server_key BLOB NOT NULL
+);

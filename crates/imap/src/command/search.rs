@@ -1,0 +1,253 @@
+//! SEARCH. RFC 9051 §6.4.4 with `RETURN` (RFC 4731) and `SAVE` (RFC 5182); RFC 3501 §6.4.4 (`NEW`, `OLD`, `RECENT`);
+//! `MODSEQ`: RFC 7162 §3.1.5; `OLDER` and `YOUNGER`: RFC 5032.
+
+use crate::cursor::Cursor;
+use crate::date::Date;
+use crate::{Error, Flag, Result, SequenceSet};
+
+/// SEARCH.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Search {
+    /// The answer is in UIDs.
+    pub uid: bool,
+    /// What is answered. `None`: a SEARCH response in the old form (which rev2 gives as ESEARCH).
+    pub returns: Option<SearchReturn>,
+    /// What is looked for: all of these.
+    pub keys: Vec<SearchKey>,
+}
+
+/// Which results the client wants.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SearchReturn {
+    /// The first.
+    pub min: bool,
+    /// The last.
+    pub max: bool,
+    /// All.
+    pub all: bool,
+    /// How many.
+    pub count: bool,
+    /// Keep them for `$`.
+    pub save: bool,
+}
+
+/// What is looked for. Strings are UTF-8.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum SearchKey {
+    /// Every message.
+    All,
+    /// With this flag.
+    Flag(Flag),
+    /// Without this flag.
+    NotFlag(Flag),
+    /// RFC 3501: recent.
+    Recent,
+    /// RFC 3501: recent and not seen.
+    New,
+    /// RFC 3501: not recent.
+    Old,
+    /// Message sequence numbers.
+    Sequence(SequenceSet),
+    /// UIDs.
+    Uid(SequenceSet),
+    /// Envelope field contains.
+    Bcc(String),
+    /// Envelope field contains.
+    Cc(String),
+    /// Envelope field contains.
+    From(String),
+    /// Envelope field contains.
+    Subject(String),
+    /// Envelope field contains.
+    To(String),
+    /// A header field contains; with an empty text: there is such a field.
+    Header(String, String),
+    /// The body contains.
+    Body(String),
+    /// Header or body contains.
+    Text(String),
+    /// Internal date before this day.
+    Before(Date),
+    /// Internal date on this day.
+    On(Date),
+    /// Internal date on this day or later.
+    Since(Date),
+    /// `Date:` before this day.
+    SentBefore(Date),
+    /// `Date:` on this day.
+    SentOn(Date),
+    /// `Date:` on this day or later.
+    SentSince(Date),
+    /// Internal date more than this many seconds ago.
+    Older(u32),
+    /// Internal date less than this many seconds ago.
+    Younger(u32),
+    /// More octets than this.
+    Larger(u64),
+    /// Fewer octets than this.
+    Smaller(u64),
+    /// Changed at this mod-sequence or later.
+    ModSeq(u64),
+    /// Not this.
+    Not(Box<SearchKey>),
+    /// This or that.
+    Or(Box<SearchKey>, Box<SearchKey>),
+    /// All of these.
+    And(Vec<SearchKey>),
+}
+
+impl SearchKey {
+    /// Whether the key, or one in it, is a `MODSEQ`: then the answer carries the highest mod-sequence (RFC 7162 §3.1.5).
+    pub fn has_modseq(&self) -> bool {
+        match self {
+            SearchKey::ModSeq(_) => true,
+            SearchKey::Not(key) => key.has_modseq(),
+            SearchKey::Or(a, b) => a.has_modseq() || b.has_modseq(),
+            SearchKey::And(keys) => keys.iter().any(SearchKey::has_modseq),
+            _ => false,
+        }
+    }
+}
+
+impl<'a> Cursor<'a> {
+    // search = "SEARCH" [search-return-opts] SP search-program; search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
+    pub(crate) fn search(&mut self, uid: bool) -> Result<Search> {
+        let mut returns = None;
+        if self.eat_word("RETURN") {
+            self.space()?;
+            let mut options = SearchReturn::default();
+            self.list(true, |c| c.search_return(&mut options))?;
+            if options == SearchReturn::default() {
+                options.all = true;
+            }
+            returns = Some(options);
+            self.space()?;
+        }
+        if self.eat_word("CHARSET") {
+            self.space()?;
+            let charset = self.astring_text()?;
+            if !["UTF-8", "US-ASCII"]
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(&charset))
+            {
+                return Err(Error::Charset);
+            }
+            self.space()?;
+        }
+        let mut keys = vec![self.search_key(0)?];
+        while self.eat(b' ') {
+            keys.push(self.search_key(0)?);
+        }
+        Ok(Search { uid, returns, keys })
+    }
+
+    fn search_return(&mut self, options: &mut SearchReturn) -> Result<()> {
+        let option = self.word("a RETURN option")?.to_ascii_uppercase();
+        match option.as_str() {
+            "MIN" => options.min = true,
+            "MAX" => options.max = true,
+            "ALL" => options.all = true,
+            "COUNT" => options.count = true,
+            "SAVE" => options.save = true,
+            _ => return Err(Error::Unknown("RETURN option")),
+        }
+        Ok(())
+    }
+
+    fn search_key(&mut self, depth: usize) -> Result<SearchKey> {
+        if depth > self.limits.nesting {
+            return Err(Error::Nesting);
+        }
+        if self.peek() == Some(b'(') {
+            let mut keys = self.list(false, |c| c.search_key(depth + 1))?;
+            return Ok(match (keys.pop(), keys.is_empty()) {
+                (Some(only), true) => only,
+                (last, _) => {
+                    keys.extend(last);
+                    SearchKey::And(keys)
+                }
+            });
+        }
+        if self.at_sequence_set() {
+            return self.sequence_set().map(SearchKey::Sequence);
+        }
+        let name = self.word("a search key")?.to_ascii_uppercase();
+        Ok(match name.as_str() {
+            "ALL" => SearchKey::All,
+            "ANSWERED" => SearchKey::Flag(Flag::Answered),
+            "DELETED" => SearchKey::Flag(Flag::Deleted),
+            "DRAFT" => SearchKey::Flag(Flag::Draft),
+            "FLAGGED" => SearchKey::Flag(Flag::Flagged),
+            "SEEN" => SearchKey::Flag(Flag::Seen),
+            "UNANSWERED" => SearchKey::NotFlag(Flag::Answered),
+            "UNDELETED" => SearchKey::NotFlag(Flag::Deleted),
+            "UNDRAFT" => SearchKey::NotFlag(Flag::Draft),
+            "UNFLAGGED" => SearchKey::NotFlag(Flag::Flagged),
+            "UNSEEN" => SearchKey::NotFlag(Flag::Seen),
+            "RECENT" => SearchKey::Recent,
+            "NEW" => SearchKey::New,
+            "OLD" => SearchKey::Old,
+            _ => {
+                self.space()?;
+                return self.search_key_argument(&name, depth);
+            }
+        })
+    }
+
+    fn search_key_argument(&mut self, name: &str, depth: usize) -> Result<SearchKey> {
+        Ok(match name {
+            "KEYWORD" => SearchKey::Flag(Flag::Keyword(self.atom("a keyword")?.to_owned())),
+            "UNKEYWORD" => SearchKey::NotFlag(Flag::Keyword(self.atom("a keyword")?.to_owned())),
+            "UID" => SearchKey::Uid(self.sequence_set()?),
+            "BCC" => SearchKey::Bcc(self.astring_text()?),
+            "CC" => SearchKey::Cc(self.astring_text()?),
+            "FROM" => SearchKey::From(self.astring_text()?),
+            "SUBJECT" => SearchKey::Subject(self.astring_text()?),
+            "TO" => SearchKey::To(self.astring_text()?),
+            "BODY" => SearchKey::Body(self.astring_text()?),
+            "TEXT" => SearchKey::Text(self.astring_text()?),
+            "HEADER" => {
+                let field = self.astring_text()?;
+                self.space()?;
+                SearchKey::Header(field, self.astring_text()?)
+            }
+            "BEFORE" => SearchKey::Before(self.date()?),
+            "ON" => SearchKey::On(self.date()?),
+            "SINCE" => SearchKey::Since(self.date()?),
+            "SENTBEFORE" => SearchKey::SentBefore(self.date()?),
+            "SENTON" => SearchKey::SentOn(self.date()?),
+            "SENTSINCE" => SearchKey::SentSince(self.date()?),
+            "OLDER" => SearchKey::Older(self.number_nonzero()?),
+            "YOUNGER" => SearchKey::Younger(self.number_nonzero()?),
+            "LARGER" => SearchKey::Larger(self.number64()?),
+            "SMALLER" => SearchKey::Smaller(self.number64()?),
+            "MODSEQ" => self.search_modseq()?,
+            "NOT" => SearchKey::Not(Box::new(self.search_key(depth + 1)?)),
+            "OR" => {
+                let this = self.search_key(depth + 1)?;
+                self.space()?;
+                SearchKey::Or(Box::new(this), Box::new(self.search_key(depth + 1)?))
+            }
+            _ => return Err(Error::Unknown("search key")),
+        })
+    }
+
+    // search-modsequence = "MODSEQ" [search-modseq-ext] SP mod-sequence-valzer
+    // The entry names one flag whose own mod-sequence is meant. We keep one for the whole message, which RFC 7162 §3.1.5 allows.
+    fn search_modseq(&mut self) -> Result<SearchKey> {
+        if self.peek() == Some(b'"') {
+            self.string()?;
+            self.space()?;
+            let kind = self.word("an entry type")?;
+            if !["priv", "shared", "all"]
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(kind))
+            {
+                return Err(Error::Unknown("entry type"));
+            }
+            self.space()?;
+        }
+        self.number64().map(SearchKey::ModSeq)
+    }
+}

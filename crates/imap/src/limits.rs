@@ -1,0 +1,33 @@
+/// What a client may make the codec hold or walk. Every field is a bound on hostile input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Octets of one line without its literals. 64 KiB: room for the long UID sets that synchronising clients send.
+    pub line: usize,
+    /// Octets of one literal inside a command (a mailbox name, a password, a search string). 64 KiB. The literal of APPEND is not
+    /// held and not counted here.
+    pub literal: u64,
+    /// Octets of a whole command, literals included. 256 KiB.
+    pub command: usize,
+    /// Octets of one non-synchronizing literal (RFC 7888): 4,096 is LITERAL-, [`u64::MAX`] is LITERAL+. Holds for APPEND too.
+    pub nonsync_literal: u64,
+    /// Octets that are read and thrown away to find the end of a command that was refused. Beyond it the connection closes. 1 MiB.
+    pub discard: u64,
+    /// Depth of search keys in each other (`NOT`, `OR`, brackets). 32.
+    pub nesting: usize,
+    /// Pairs in an ID command. RFC 2971 §3.3 allows 30.
+    pub id_pairs: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            line: 64 * 1024,
+            literal: 64 * 1024,
+            command: 256 * 1024,
+            nonsync_literal: u64::MAX,
+            discard: 1024 * 1024,
+            nesting: 32,
+            id_pairs: 30,
+        }
+    }
+}

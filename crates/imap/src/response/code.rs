@@ -1,0 +1,124 @@
+//! Response codes. RFC 9051 §7.1, RFC 3501 §7.1, RFC 4315 (UIDPLUS), RFC 5530, RFC 7162 §3, RFC 7889 (`TOOBIG`), RFC 9208 (`OVERQUOTA`).
+
+use crate::response::{Encoder, flag_list};
+use crate::{Flag, NumberSet};
+
+/// What a program can read out of a status response.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+#[allow(missing_docs)] // the names say all: they are the names on the wire
+pub enum Code<'a> {
+    Alert,
+    AlreadyExists,
+    AppendUid {
+        validity: u32,
+        uid: u32,
+    },
+    AuthenticationFailed,
+    AuthorizationFailed,
+    BadCharset,
+    Cannot,
+    Capability(&'a [&'a str]),
+    ClientBug,
+    Closed,
+    ContactAdmin,
+    CopyUid {
+        validity: u32,
+        from: &'a NumberSet,
+        to: &'a NumberSet,
+    },
+    Corruption,
+    Expired,
+    ExpungeIssued,
+    HasChildren,
+    HighestModSeq(u64),
+    InUse,
+    Limit,
+    Modified(&'a NumberSet),
+    NoModSeq,
+    NonExistent,
+    NoPerm,
+    NotSaved,
+    OverQuota,
+    Parse,
+    /// With `\*`: the client may make up keywords.
+    PermanentFlags {
+        flags: &'a [Flag],
+        any: bool,
+    },
+    PrivacyRequired,
+    ReadOnly,
+    ReadWrite,
+    ServerBug,
+    TooBig,
+    TryCreate,
+    UidNext(u32),
+    UidNotSticky,
+    UidValidity(u32),
+    Unavailable,
+    UnknownCte,
+    /// RFC 3501: the sequence number of the first message without `\Seen`.
+    Unseen(u32),
+    UseAttr,
+}
+
+impl Code<'_> {
+    pub(crate) fn write(&self, encoder: &mut Encoder<'_>) {
+        let word = match self {
+            Code::Alert => "ALERT",
+            Code::AlreadyExists => "ALREADYEXISTS",
+            Code::AuthenticationFailed => "AUTHENTICATIONFAILED",
+            Code::AuthorizationFailed => "AUTHORIZATIONFAILED",
+            Code::BadCharset => "BADCHARSET (US-ASCII UTF-8)",
+            Code::Cannot => "CANNOT",
+            Code::ClientBug => "CLIENTBUG",
+            Code::Closed => "CLOSED",
+            Code::ContactAdmin => "CONTACTADMIN",
+            Code::Corruption => "CORRUPTION",
+            Code::Expired => "EXPIRED",
+            Code::ExpungeIssued => "EXPUNGEISSUED",
+            Code::HasChildren => "HASCHILDREN",
+            Code::InUse => "INUSE",
+            Code::Limit => "LIMIT",
+            Code::NoModSeq => "NOMODSEQ",
+            Code::NonExistent => "NONEXISTENT",
+            Code::NoPerm => "NOPERM",
+            Code::NotSaved => "NOTSAVED",
+            Code::OverQuota => "OVERQUOTA",
+            Code::Parse => "PARSE",
+            Code::PrivacyRequired => "PRIVACYREQUIRED",
+            Code::ReadOnly => "READ-ONLY",
+            Code::ReadWrite => "READ-WRITE",
+            Code::ServerBug => "SERVERBUG",
+            Code::TooBig => "TOOBIG",
+            Code::TryCreate => "TRYCREATE",
+            Code::UidNotSticky => "UIDNOTSTICKY",
+            Code::Unavailable => "UNAVAILABLE",
+            Code::UnknownCte => "UNKNOWN-CTE",
+            Code::UseAttr => "USEATTR",
+            Code::AppendUid { validity, uid } => return encoder.print(format_args!("APPENDUID {validity} {uid}")),
+            Code::CopyUid { validity, from, to } => {
+                return encoder.print(format_args!("COPYUID {validity} {from} {to}"));
+            }
+            Code::HighestModSeq(modseq) => return encoder.print(format_args!("HIGHESTMODSEQ {modseq}")),
+            Code::Modified(set) => return encoder.print(format_args!("MODIFIED {set}")),
+            Code::UidNext(uid) => return encoder.print(format_args!("UIDNEXT {uid}")),
+            Code::UidValidity(validity) => return encoder.print(format_args!("UIDVALIDITY {validity}")),
+            Code::Unseen(sequence) => return encoder.print(format_args!("UNSEEN {sequence}")),
+            Code::Capability(names) => {
+                encoder.push("CAPABILITY");
+                for name in *names {
+                    encoder.push(" ");
+                    encoder.push(name);
+                }
+                return;
+            }
+            Code::PermanentFlags { flags, any } => {
+                encoder.push("PERMANENTFLAGS ");
+                flag_list(encoder.out, flags.iter().map(Flag::name).chain(any.then_some("\\*")));
+                return;
+            }
+        };
+        encoder.push(word);
+    }
+}

@@ -1,0 +1,85 @@
+//! Which command in which state. RFC 9051 §3.
+
+use crate::Command;
+
+/// How far a session has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Nobody has logged in.
+    NotAuthenticated,
+    /// Somebody has.
+    Authenticated,
+    /// A mailbox is open.
+    Selected {
+        /// By EXAMINE.
+        read_only: bool,
+    },
+    /// BYE was said.
+    Logout,
+}
+
+impl State {
+    /// Whether somebody has logged in.
+    pub fn is_authenticated(self) -> bool {
+        matches!(self, State::Authenticated | State::Selected { .. })
+    }
+
+    /// `Err` with a sentence for `BAD` if `command` isn't one for this state. What a read-only mailbox refuses is answered with
+    /// `NO` and not told here: see [`changes_mailbox`].
+    pub fn check(self, command: &Command) -> Result<(), &'static str> {
+        use Command as C;
+        let least = match command {
+            C::Capability | C::Noop | C::Logout | C::Id(_) => return Ok(()),
+            C::StartTls | C::Authenticate(_) | C::Login(_) => {
+                return match self {
+                    State::NotAuthenticated => Ok(()),
+                    _ => Err("you are logged in already"),
+                };
+            }
+            C::Enable(_)
+            | C::Select(_)
+            | C::Create(_)
+            | C::Delete(_)
+            | C::Rename { .. }
+            | C::Subscribe(_)
+            | C::Unsubscribe(_)
+            | C::List(_)
+            | C::Lsub(_)
+            | C::Namespace
+            | C::Status { .. }
+            | C::Idle => State::Authenticated,
+            C::Check
+            | C::Close
+            | C::Unselect
+            | C::Expunge(_)
+            | C::Search(_)
+            | C::Fetch(_)
+            | C::Store(_)
+            | C::Copy(_)
+            | C::Move(_) => State::Selected { read_only: false },
+        };
+        match (self, least) {
+            (State::Logout, _) => Err("the session is over"),
+            (State::NotAuthenticated, _) => Err("log in first"),
+            (State::Authenticated, State::Selected { .. }) => Err("select a mailbox first"),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether a command would change the selected mailbox, and so is answered with `NO [READ-ONLY]` after EXAMINE. CLOSE isn't among
+/// them: it then closes without expunging.
+pub fn changes_mailbox(command: &Command) -> bool {
+    matches!(command, Command::Store(_) | Command::Expunge(_) | Command::Move(_))
+}
+
+/// Whether EXPUNGE responses may be sent while the command is in progress. RFC 9051 §7.5.1: not during FETCH, STORE and SEARCH,
+/// whose arguments or answers are sequence numbers; the UID forms allow it.
+pub fn allows_expunge(command: &Command) -> bool {
+    match command {
+        Command::Fetch(fetch) => fetch.uid,
+        Command::Store(store) => store.uid,
+        Command::Search(search) => search.uid,
+        _ => true,
+    }
+}

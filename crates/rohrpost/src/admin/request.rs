@@ -1,0 +1,188 @@
+//! What can be asked of a server, and what comes back: one line of JSON each.
+
+use crate::failure::Failure;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::fmt;
+
+/// A question or an order. `verb` names it; the other fields are its arguments.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+#[allow(missing_docs)]
+pub enum Request {
+    AccountAdd {
+        address: String,
+        name: Option<String>,
+        password: Secret,
+        quota: Option<u64>,
+    },
+    AccountList,
+    AccountShow {
+        address: String,
+    },
+    AccountPasswd {
+        address: String,
+        password: Secret,
+    },
+    AccountDisable {
+        address: String,
+    },
+    AccountEnable {
+        address: String,
+    },
+    AccountDelete {
+        address: String,
+    },
+    AccountQuota {
+        address: String,
+        quota: Option<u64>,
+    },
+    AddressAdd {
+        account: String,
+        address: String,
+    },
+    AddressRemove {
+        address: String,
+    },
+    DomainAdd {
+        domain: String,
+    },
+    DomainList,
+    DomainRemove {
+        domain: String,
+    },
+    DomainCatchAll {
+        domain: String,
+        address: Option<String>,
+    },
+    AliasAdd {
+        address: String,
+        targets: Vec<String>,
+    },
+    AliasList,
+    AliasRemove {
+        address: String,
+    },
+    QueueList {
+        limit: u32,
+    },
+    QueueShow {
+        id: String,
+    },
+    QueueRetry {
+        id: String,
+        recipient: Option<u32>,
+    },
+    QueueHold {
+        id: String,
+        recipient: Option<u32>,
+    },
+    QueueRelease {
+        id: String,
+        recipient: Option<u32>,
+    },
+    Trace(Trace),
+    Audit,
+    Verify,
+}
+
+/// Which rows of the ledger `trace` wants; times are seconds since 1970.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct Trace {
+    pub to: Option<String>,
+    pub from: Option<String>,
+    pub since: Option<i64>,
+    pub until: Option<i64>,
+    pub min_size: Option<u64>,
+    pub fate: Option<String>,
+    pub limit: u32,
+}
+
+/// A password on its way through the socket; never printed.
+#[derive(Clone, Serialize, Deserialize, PartialEq)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+/// One line of an answer. Any number of rows, then one of the other two.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Line {
+    /// A row of a list, or the thing asked for.
+    Row(Value),
+    /// That was all.
+    Done(Done),
+    /// It was not done.
+    Failed {
+        /// What went wrong.
+        message: String,
+        /// What to do.
+        advice: String,
+        /// The exit code.
+        exit: u8,
+    },
+}
+
+/// How an order ended that could be carried out.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+pub struct Done {
+    /// A sentence for the person who asked; empty when the rows say it all.
+    pub message: String,
+    /// `audit` and `verify` found something: exit code 1.
+    pub faults: bool,
+}
+
+impl Done {
+    /// Done, and here is what to say.
+    pub fn say(message: impl fmt::Display) -> Done {
+        Done {
+            message: message.to_string(),
+            faults: false,
+        }
+    }
+}
+
+impl From<Failure> for Line {
+    fn from(failure: Failure) -> Self {
+        Line::Failed {
+            message: failure.message,
+            advice: failure.advice,
+            exit: failure.exit,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_survive_the_wire_and_hide_passwords() {
+        for request in [
+            Request::AccountAdd {
+                address: "a@b".into(),
+                name: None,
+                password: Secret("geheim".into()),
+                quota: Some(5),
+            },
+            Request::AccountList,
+            Request::Trace(Trace {
+                to: Some("@b".into()),
+                limit: 10,
+                ..Trace::default()
+            }),
+        ] {
+            let line = serde_json::to_string(&request).unwrap();
+            assert!(!line.contains('\n'));
+            assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
+            assert!(!format!("{request:?}").contains("geheim"));
+        }
+        assert!(serde_json::from_str::<Request>(r#"{"verb":"account-lost"}"#).is_err());
+    }
+}

@@ -1,0 +1,342 @@
+//! The command line: what can be said. What is done about it stands in the modules that [`crate::run`] hands over to.
+
+pub mod manual;
+pub mod output;
+pub mod password;
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// The whole mail service of an organisation in one program.
+///
+/// Mail comes in by SMTP and LMTP, is on disk before it is acknowledged, is delivered into mailboxes, and is read by IMAP. Try it with
+/// `rohrpost demo`; set up a real server with `rohrpost init` and `rohrpost serve`.
+///
+/// The commands that look at or change a server talk to it through a socket in its data directory while it runs, and open the data
+/// directory themselves while it does not. Exit codes: 0 done, 1 failed or faults found, 2 wrong arguments or settings.
+#[derive(Debug, Parser)]
+#[command(name = "rohrpost", version, max_term_width = 110, disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes, before or after the verb.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Global {
+    /// The settings [default: rohrpost.toml here, else /etc/rohrpost/rohrpost.toml]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print JSON instead of tables: an array of objects where things are listed
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a throwaway server with sample accounts and mail, on loopback ports
+    ///
+    /// SMTP 2525, submission 2587, LMTP 2424, IMAP 2143, HTTP 2080. Prints the passwords and commands to try. Starting it again keeps
+    /// the data.
+    Demo(DemoArgs),
+    /// Set up a server: settings, certificate, first domain and first account
+    ///
+    /// Writes rohrpost.toml with every key in it, makes the data directory with a self-signed certificate to begin with, adds the
+    /// domain and an account postmaster@DOMAIN, prints its password and the DNS records to set.
+    Init(InitArgs),
+    /// Run the server
+    ///
+    /// SIGTERM ends it within `limits.shutdown`; SIGHUP reads the certificate again.
+    Serve,
+    /// Check settings, machine, DNS and certificate
+    ///
+    /// Faults make the exit code 1, warnings do not. Without a reachable DNS server the DNS part is one warning.
+    Check(CheckArgs),
+    /// Accounts: people and what else has mailboxes
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Domains this server is responsible for
+    #[command(subcommand)]
+    Domain(DomainCommand),
+    /// Addresses that stand for other addresses
+    #[command(subcommand)]
+    Alias(AliasCommand),
+    /// Mail that is accepted and not yet settled
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// What became of messages: one row for each recipient, oldest first
+    Trace(TraceArgs),
+    /// Prove that every accepted message is where it should be
+    ///
+    /// Every acceptance has each recipient settled or still open, every delivered row has its message in the mailbox or a later deletion by
+    /// the user, every message's bytes exist. Names every exception; any makes the exit code 1.
+    Audit,
+    /// Read back every stored message and compare it with its hash
+    ///
+    /// Also lets the database engine check its files. Names every damaged record; any makes the exit code 1.
+    Verify,
+    /// Write the generated pages of docs/
+    #[command(hide = true)]
+    Docs {
+        /// The folder to write to
+        #[arg(default_value = "docs")]
+        folder: PathBuf,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct DemoArgs {
+    /// Where to keep the data
+    #[arg(long, value_name = "FOLDER", default_value = "demo-data")]
+    pub data: PathBuf,
+    /// Throw the data of an earlier demo away first
+    #[arg(long)]
+    pub fresh: bool,
+    /// Added to every port number, to run beside another demo
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..60000))]
+    pub port_offset: u16,
+}
+
+#[derive(Args, Debug)]
+pub struct InitArgs {
+    /// The mail domain: the part after the @
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: String,
+    /// The name of this machine [default: mail.DOMAIN]
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<String>,
+    /// The data directory
+    #[arg(long, value_name = "FOLDER", default_value = "/var/lib/rohrpost")]
+    pub data: PathBuf,
+    /// The first account [default: postmaster@DOMAIN]
+    #[arg(long, value_name = "ADDRESS")]
+    pub admin: Option<String>,
+    /// Write `user = "NAME"`: whom the server becomes when started as root
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+}
+
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Leave out what asks the network
+    #[arg(long)]
+    pub offline: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Add an account; prints a generated password unless one is given
+    Add {
+        /// The address people log in with
+        address: String,
+        /// The person's name
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        password: PasswordArgs,
+        /// The most the account may hold, such as 5GiB [default: no bound]
+        #[arg(long, value_name = "SIZE")]
+        quota: Option<String>,
+    },
+    /// List all accounts
+    List,
+    /// Show one account
+    Show {
+        /// Any address of it
+        address: String,
+    },
+    /// Set a new password; prints a generated one unless one is given
+    Passwd {
+        /// Any address of the account
+        address: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Refuse logins and new mail; what is stored stays
+    Disable {
+        /// Any address of the account
+        address: String,
+    },
+    /// Undo `disable`
+    Enable {
+        /// Any address of the account
+        address: String,
+    },
+    /// Delete an account with its addresses and all its mail
+    Delete {
+        /// Any address of the account
+        address: String,
+        /// Say that it is meant
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Set how much an account may hold
+    Quota {
+        /// Any address of the account
+        address: String,
+        /// Such as 5GiB, or "none"
+        size: String,
+    },
+    /// The addresses an account receives mail for and may send from
+    #[command(subcommand)]
+    Address(AddressCommand),
+}
+
+#[derive(Args, Debug)]
+pub struct PasswordArgs {
+    /// Read the password from standard input, one line
+    #[arg(long)]
+    pub password_stdin: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AddressCommand {
+    /// Give an account one more address
+    Add {
+        /// Any address of the account
+        account: String,
+        /// The new address
+        address: String,
+    },
+    /// Take an address away
+    Remove {
+        /// The address
+        address: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DomainCommand {
+    /// Take responsibility for a domain
+    Add {
+        /// Its name
+        domain: String,
+    },
+    /// List all domains
+    List,
+    /// Give a domain up; no account or alias may use it any more
+    Remove {
+        /// Its name
+        domain: String,
+    },
+    /// Say who gets mail to addresses of the domain that do not exist
+    CatchAll {
+        /// The domain
+        domain: String,
+        /// An address, or "none": such mail is refused
+        address: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AliasCommand {
+    /// Make an address stand for others
+    Add {
+        /// The address
+        address: String,
+        /// What it stands for: accounts, other aliases, addresses elsewhere
+        #[arg(required = true)]
+        targets: Vec<String>,
+    },
+    /// List all aliases
+    List,
+    /// Remove an alias
+    Remove {
+        /// The address
+        address: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// List what is not settled, oldest first
+    List {
+        /// At most so many messages
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        limit: u32,
+    },
+    /// Show one message: its envelope and what became of every recipient
+    Show {
+        /// The id that `queue list` and `trace` show
+        id: String,
+    },
+    /// Try again now, without waiting until it is due
+    Retry {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Hold back until released
+    Hold {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Undo `hold`
+    Release {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Which {
+    /// The message's id
+    pub id: String,
+    /// Only this recipient, by the number that `queue show` gives it
+    #[arg(long, value_name = "N")]
+    pub recipient: Option<u32>,
+}
+
+#[derive(Args, Debug, Default)]
+pub struct TraceArgs {
+    /// Only mail to this address; `*` stands for anything, as in *@phys.example
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: Option<String>,
+    /// Only mail from this address, likewise; <> for the empty sender of bounces
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<String>,
+    /// Accepted since: 2026-11-24, 2026-11-24T08:30, or how long ago, such as 3h or "2 days"
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Accepted before
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Only messages of at least this size
+    #[arg(long, value_name = "SIZE")]
+    pub min_size: Option<String>,
+    /// Only with a recipient of this fate: delivered, expanded, duplicate, failed, cancelled
+    #[arg(long, value_name = "FATE")]
+    pub fate: Option<String>,
+    /// At most so many messages
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub limit: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn config_and_json_stand_anywhere() {
+        for words in [
+            "rohrpost -c a.toml --json account list",
+            "rohrpost account -c a.toml list --json",
+            "rohrpost account list --config a.toml --json",
+        ] {
+            let cli = Cli::try_parse_from(words.split(' ')).unwrap();
+            assert_eq!(
+                cli.global.config.as_deref(),
+                Some(std::path::Path::new("a.toml")),
+                "{words}"
+            );
+            assert!(cli.global.json, "{words}");
+        }
+    }
+}

@@ -1,0 +1,757 @@
+//! The table of all keys.
+
+use super::{Config, Limits, Listener, LogFormat, Network, OverQuota, Protocol, TlsFiles, TlsMode, units};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A key of the file.
+pub struct Key {
+    /// The table it stands in.
+    pub section: Section,
+    /// Its name there.
+    pub name: &'static str,
+    /// What may be written.
+    pub kind: Kind,
+    /// Its default as TOML; None: there is none.
+    pub default: Option<&'static str>,
+    /// It must be given.
+    pub required: bool,
+    /// What to write in the commented file when there is no default.
+    pub example: &'static str,
+    /// What it means, Markdown.
+    pub about: &'static str,
+    /// Puts a value in its place.
+    pub set: fn(&mut Config, &Given) -> Result<(), String>,
+}
+
+/// The tables of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    Top,
+    Listener,
+    Tls,
+    Limits,
+    Delivery,
+    Log,
+}
+
+impl Section {
+    pub const ALL: [Section; 6] = [
+        Section::Top,
+        Section::Listener,
+        Section::Tls,
+        Section::Limits,
+        Section::Delivery,
+        Section::Log,
+    ];
+
+    /// Its name in the file; empty for what stands before any table.
+    pub fn name(self) -> &'static str {
+        match self {
+            Section::Top => "",
+            Section::Listener => "listener",
+            Section::Tls => "tls",
+            Section::Limits => "limits",
+            Section::Delivery => "delivery",
+            Section::Log => "log",
+        }
+    }
+
+    /// What it is for.
+    pub fn about(self) -> &'static str {
+        match self {
+            Section::Top => "Who this server is and where it keeps things.",
+            Section::Listener => "A port to listen on. Write one `[[listener]]` for each.",
+            Section::Tls => {
+                "The certificate that all listeners show. Left out, no listener offers TLS, and then only loopback listeners with \
+                 `plaintext = true` let anybody log in. The files are read again when they change."
+            }
+            Section::Limits => "How much is too much. Everything that a stranger could make grow has its bound here.",
+            Section::Delivery => "Into mailboxes.",
+            Section::Log => "The log goes to standard error; systemd keeps it.",
+        }
+    }
+}
+
+/// What may be written for a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Text,
+    Path,
+    Size,
+    Duration,
+    Number,
+    YesNo,
+    OneOf(&'static [&'static str]),
+    Networks,
+}
+
+impl Kind {
+    pub fn describe(self) -> String {
+        match self {
+            Kind::Text => "text".to_owned(),
+            Kind::Path => "path".to_owned(),
+            Kind::Size => "size".to_owned(),
+            Kind::Duration => "time".to_owned(),
+            Kind::Number => "number".to_owned(),
+            Kind::YesNo => "`true` or `false`".to_owned(),
+            Kind::OneOf(names) => names
+                .iter()
+                .map(|n| format!("`\"{n}\"`"))
+                .collect::<Vec<_>>()
+                .join(", "),
+            Kind::Networks => "list of networks".to_owned(),
+        }
+    }
+}
+
+/// A value as the file gives it, already of the key's kind.
+pub enum Given {
+    Text(String),
+    Path(PathBuf),
+    Number(u64),
+    Duration(Duration),
+    YesNo(bool),
+    Networks(Vec<Network>),
+}
+
+impl Given {
+    fn text(&self) -> &str {
+        if let Given::Text(text) = self { text } else { "" }
+    }
+
+    fn some_text(&self) -> Option<String> {
+        Some(self.text().to_owned()).filter(|t| !t.is_empty())
+    }
+
+    fn path(&self) -> PathBuf {
+        if let Given::Path(path) = self {
+            path.clone()
+        } else {
+            PathBuf::new()
+        }
+    }
+
+    fn number(&self) -> u64 {
+        if let Given::Number(number) = self { *number } else { 0 }
+    }
+
+    fn duration(&self) -> Duration {
+        if let Given::Duration(span) = self {
+            *span
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    fn yes(&self) -> bool {
+        matches!(self, Given::YesNo(true))
+    }
+}
+
+/// A listener before its keys are read.
+pub fn blank_listener() -> Listener {
+    Listener {
+        protocol: Protocol::Smtp,
+        bind: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        plaintext: false,
+        tls: None,
+        proxy_protocol: Vec::new(),
+    }
+}
+
+/// Turns a TOML value into what `kind` asks for, or says what should stand there.
+pub fn given(kind: Kind, value: &toml_edit::Value) -> Result<Given, String> {
+    let text = || {
+        value
+            .as_str()
+            .ok_or_else(|| format!("expected text in quotes, found {}", value.type_name()))
+    };
+    Ok(match kind {
+        Kind::Text => Given::Text(text()?.trim().to_owned()),
+        Kind::Path => Given::Path(PathBuf::from(text()?)),
+        Kind::Size => Given::Number(match value.as_integer() {
+            Some(octets) => u64::try_from(octets).map_err(|_| "a size is not negative".to_owned())?,
+            None => units::size(
+                value
+                    .as_str()
+                    .ok_or_else(|| format!("expected a size such as \"100 MiB\", found {}", value.type_name()))?,
+            )?,
+        }),
+        Kind::Duration => Given::Duration(match (value.as_integer(), value.as_str()) {
+            (Some(number), _) => units::duration(&number.to_string())?,
+            (None, Some(text)) => units::duration(text)?,
+            (None, None) => {
+                return Err(format!(
+                    "expected a length of time such as \"5 min\", found {}",
+                    value.type_name()
+                ));
+            }
+        }),
+        Kind::Number => Given::Number(
+            value
+                .as_integer()
+                .and_then(|n| u64::try_from(n).ok())
+                .ok_or_else(|| "expected a whole number without quotes, not negative".to_owned())?,
+        ),
+        Kind::YesNo => Given::YesNo(
+            value
+                .as_bool()
+                .ok_or_else(|| "expected true or false, without quotes".to_owned())?,
+        ),
+        Kind::OneOf(names) => {
+            let text = text()?;
+            if !names.contains(&text) {
+                return Err(format!("\"{text}\" is not one of {}", names.join(", ")));
+            }
+            Given::Text(text.to_owned())
+        }
+        Kind::Networks => {
+            let list = value
+                .as_array()
+                .ok_or_else(|| "expected a list such as [\"127.0.0.1\", \"192.0.2.0/24\"]".to_owned())?;
+            Given::Networks(
+                list.iter()
+                    .map(|v| {
+                        v.as_str()
+                            .ok_or_else(|| "expected networks in quotes".to_owned())?
+                            .parse()
+                    })
+                    .collect::<Result<_, _>>()?,
+            )
+        }
+    })
+}
+
+/// Puts the default of `key` into `config`.
+pub fn apply_default(key: &Key, config: &mut Config, default: &str) -> Result<(), String> {
+    let value: toml_edit::Value = default.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
+    (key.set)(config, &given(key.kind, &value)?)
+}
+
+fn listener(config: &mut Config, change: impl FnOnce(&mut Listener)) -> Result<(), String> {
+    match config.listeners.last_mut() {
+        Some(listener) => {
+            change(listener);
+            Ok(())
+        }
+        None => Err("this key belongs under [[listener]]".to_owned()),
+    }
+}
+
+fn tls(config: &mut Config, change: impl FnOnce(&mut TlsFiles)) -> Result<(), String> {
+    change(config.tls.get_or_insert_default());
+    Ok(())
+}
+
+/// At least one: none would lock everybody out.
+fn at_least_one(given: &Given) -> Result<u64, String> {
+    match given.number() {
+        0 => Err("must be at least 1".to_owned()),
+        n => Ok(n),
+    }
+}
+
+const fn required(
+    section: Section,
+    name: &'static str,
+    kind: Kind,
+    example: &'static str,
+    about: &'static str,
+    set: Set,
+) -> Key {
+    Key {
+        section,
+        name,
+        kind,
+        default: None,
+        required: true,
+        example,
+        about,
+        set,
+    }
+}
+
+const fn optional(
+    section: Section,
+    name: &'static str,
+    kind: Kind,
+    example: &'static str,
+    about: &'static str,
+    set: Set,
+) -> Key {
+    Key {
+        section,
+        name,
+        kind,
+        default: None,
+        required: false,
+        example,
+        about,
+        set,
+    }
+}
+
+const fn setting(
+    section: Section,
+    name: &'static str,
+    kind: Kind,
+    default: &'static str,
+    about: &'static str,
+    set: Set,
+) -> Key {
+    Key {
+        section,
+        name,
+        kind,
+        default: Some(default),
+        required: false,
+        example: "",
+        about,
+        set,
+    }
+}
+
+const fn limit(name: &'static str, kind: Kind, default: &'static str, about: &'static str, set: Set) -> Key {
+    setting(Section::Limits, name, kind, default, about, set)
+}
+
+type Set = fn(&mut Config, &Given) -> Result<(), String>;
+
+fn put(config: &mut Config, change: impl FnOnce(&mut Limits)) -> Result<(), String> {
+    change(&mut config.limits);
+    Ok(())
+}
+
+/// All keys, in the order the reference and the commented file show them.
+pub static KEYS: &[Key] = &[
+    required(
+        Section::Top,
+        "hostname",
+        Kind::Text,
+        "\"mail.phys.example\"",
+        "The name of this machine as the rest of the world looks it up: in greetings, in `Received` lines, in the certificate.",
+        |c, g| {
+            let name = g.text();
+            let labels_fit = name.split('.').all(|label| {
+                !label.is_empty()
+                    && label.len() <= 63
+                    && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                    && !label.starts_with('-')
+                    && !label.ends_with('-')
+            });
+            if !labels_fit || name.len() > 253 {
+                return Err(format!("\"{name}\" is not a host name such as mail.phys.example"));
+            }
+            c.hostname = name.to_ascii_lowercase();
+            Ok(())
+        },
+    ),
+    required(
+        Section::Top,
+        "data",
+        Kind::Path,
+        "\"/var/lib/rohrpost\"",
+        "The data directory: accounts, mail, queue. Rohrpost alone writes there.",
+        |c, g| {
+            c.data = g.path();
+            Ok(())
+        },
+    ),
+    optional(
+        Section::Top,
+        "user",
+        Kind::Text,
+        "\"rohrpost\"",
+        "Whom to become once all ports are bound, when started as root: a name from `/etc/passwd` or a number.",
+        |c, g| {
+            c.user = g.some_text();
+            Ok(())
+        },
+    ),
+    optional(
+        Section::Top,
+        "group",
+        Kind::Text,
+        "\"rohrpost\"",
+        "The group to become with it. Left out: the user's own group.",
+        |c, g| {
+            c.group = g.some_text();
+            Ok(())
+        },
+    ),
+    required(
+        Section::Listener,
+        "protocol",
+        Kind::OneOf(&["smtp", "submission", "submissions", "lmtp", "imap", "imaps", "http"]),
+        "\"smtp\"",
+        "What is spoken: `smtp` (mail from other servers, port 25), `submission` (mail from your own users, 587), `submissions` (the \
+         same with TLS from the first octet, 465), `lmtp` (mail from a server that stands in front), `imap` (143), `imaps` (993), \
+         `http` (health and metrics).",
+        |c, g| {
+            let protocol = Protocol::ALL
+                .iter()
+                .find(|(name, _)| *name == g.text())
+                .map(|(_, p)| *p);
+            listener(c, |l| l.protocol = protocol.unwrap_or(l.protocol))
+        },
+    ),
+    required(
+        Section::Listener,
+        "bind",
+        Kind::Text,
+        "\"0.0.0.0:25\"",
+        "Address and port. `[::]:25` takes IPv6 and IPv4 alike.",
+        |c, g| {
+            let text = g.text();
+            let bind: SocketAddr = text
+                .parse()
+                .map_err(|_| format!("\"{text}\" is not an address and port such as 0.0.0.0:25 or [::]:25"))?;
+            listener(c, |l| l.bind = bind)
+        },
+    ),
+    setting(
+        Section::Listener,
+        "plaintext",
+        Kind::YesNo,
+        "false",
+        "Lets people log in without TLS. Only a listener on a loopback address may, for tests and for proxies on the same machine.",
+        |c, g| listener(c, |l| l.plaintext = g.yes()),
+    ),
+    optional(
+        Section::Listener,
+        "tls",
+        Kind::OneOf(&["offer", "immediate", "off"]),
+        "\"offer\"",
+        "`offer`: STARTTLS; `immediate`: TLS from the first octet; `off`. Left out: `immediate` for `submissions` and `imaps`, `off` \
+         for `http`, and for the others `offer` where there is a certificate.",
+        |c, g| {
+            let mode = match g.text() {
+                "offer" => TlsMode::Offer,
+                "immediate" => TlsMode::Immediate,
+                _ => TlsMode::Off,
+            };
+            listener(c, |l| l.tls = Some(mode))
+        },
+    ),
+    setting(
+        Section::Listener,
+        "proxy_protocol",
+        Kind::Networks,
+        "[]",
+        "Connections from these networks begin with a PROXY protocol header (version 1 or 2), and the client address in it is \
+         believed. Connections from elsewhere are served as they are.",
+        |c, g| {
+            let networks = if let Given::Networks(n) = g {
+                n.clone()
+            } else {
+                Vec::new()
+            };
+            listener(c, |l| l.proxy_protocol = networks)
+        },
+    ),
+    optional(
+        Section::Tls,
+        "certificate",
+        Kind::Path,
+        "\"/etc/rohrpost/cert.pem\"",
+        "The certificate chain in PEM, the server's own certificate first.",
+        |c, g| tls(c, |t| t.certificate = g.path()),
+    ),
+    optional(
+        Section::Tls,
+        "key",
+        Kind::Path,
+        "\"/etc/rohrpost/key.pem\"",
+        "Its private key in PEM.",
+        |c, g| tls(c, |t| t.key = g.path()),
+    ),
+    limit(
+        "message_size",
+        Kind::Size,
+        "\"100 MiB\"",
+        "The largest message, in SMTP, LMTP and IMAP APPEND. Announced as SIZE.",
+        |c, g| {
+            if g.number() < 64 * 1024 || g.number() > u64::from(u32::MAX) {
+                return Err("must be between 64 KiB (RFC 5321 §4.5.3.1.7) and 4 GB".to_owned());
+            }
+            put(c, |l| l.message_size = g.number())
+        },
+    ),
+    limit(
+        "recipients",
+        Kind::Number,
+        "1000",
+        "Recipients of one message.",
+        |c, g| {
+            if g.number() < 100 {
+                return Err("must be at least 100 (RFC 5321 §4.5.3.1.8)".to_owned());
+            }
+            put(c, |l| l.recipients = g.number())
+        },
+    ),
+    limit(
+        "header_size",
+        Kind::Size,
+        "\"1 MiB\"",
+        "The largest header of a message that comes by SMTP or LMTP.",
+        |c, g| {
+            if g.number() < 64 * 1024 {
+                return Err("must be at least 64 KiB".to_owned());
+            }
+            put(c, |l| l.header_size = g.number())
+        },
+    ),
+    limit(
+        "hops",
+        Kind::Number,
+        "50",
+        "`Received` lines in a message; one with more runs in a circle and is refused.",
+        |c, g| {
+            if g.number() < 30 {
+                return Err("must be at least 30".to_owned());
+            }
+            put(c, |l| l.hops = g.number())
+        },
+    ),
+    limit(
+        "smtp_command_line",
+        Kind::Size,
+        "2000",
+        "Octets in one SMTP or LMTP command.",
+        |c, g| {
+            if g.number() < 512 {
+                return Err("must be at least 512 (RFC 5321 §4.5.3.1.4)".to_owned());
+            }
+            put(c, |l| l.smtp_command_line = g.number())
+        },
+    ),
+    limit(
+        "smtp_errors",
+        Kind::Number,
+        "20",
+        "Refused commands after which an SMTP session is ended.",
+        |c, g| {
+            let n = at_least_one(g)?;
+            put(c, |l| l.smtp_errors = n)
+        },
+    ),
+    limit(
+        "smtp_refused_recipients",
+        Kind::Number,
+        "100",
+        "Refused recipients after which an SMTP session is ended.",
+        |c, g| {
+            let n = at_least_one(g)?;
+            put(c, |l| l.smtp_refused_recipients = n)
+        },
+    ),
+    limit(
+        "smtp_idle",
+        Kind::Duration,
+        "\"5 min\"",
+        "Silence after which an SMTP session is ended (RFC 5321 §4.5.3.2.7 asks for 5 minutes).",
+        |c, g| put(c, |l| l.smtp_idle = g.duration()),
+    ),
+    limit(
+        "smtp_session",
+        Kind::Duration,
+        "\"2 h\"",
+        "The longest an SMTP session may last.",
+        |c, g| put(c, |l| l.smtp_session = g.duration()),
+    ),
+    limit(
+        "bad_recipient_delay",
+        Kind::Duration,
+        "\"500 ms\"",
+        "Pause before each refusal of a recipient that does not exist: it makes guessing addresses slow.",
+        |c, g| put(c, |l| l.bad_recipient_delay = g.duration()),
+    ),
+    limit(
+        "login_failure_delay",
+        Kind::Duration,
+        "\"2 s\"",
+        "Pause before a failed login is answered: it makes guessing passwords slow.",
+        |c, g| put(c, |l| l.login_failure_delay = g.duration()),
+    ),
+    limit(
+        "login_failures",
+        Kind::Number,
+        "5",
+        "Failed logins after which a session is ended.",
+        |c, g| {
+            let n = at_least_one(g)?;
+            put(c, |l| l.login_failures = n)
+        },
+    ),
+    limit(
+        "connections",
+        Kind::Number,
+        "10000",
+        "Connections at once on one listener.",
+        |c, g| {
+            let n = at_least_one(g)?;
+            put(c, |l| l.connections = n)
+        },
+    ),
+    limit(
+        "connections_per_address",
+        Kind::Number,
+        "200",
+        "Connections at once from one client address on one listener.",
+        |c, g| {
+            let n = at_least_one(g)?;
+            put(c, |l| l.connections_per_address = n)
+        },
+    ),
+    limit(
+        "imap_line",
+        Kind::Size,
+        "\"64 KiB\"",
+        "Octets in one IMAP command, literals of APPEND not counted.",
+        |c, g| {
+            if g.number() < 8192 {
+                return Err("must be at least 8 KiB (RFC 7162 §4)".to_owned());
+            }
+            put(c, |l| l.imap_line = g.number())
+        },
+    ),
+    limit(
+        "imap_errors",
+        Kind::Number,
+        "20",
+        "Commands that cannot be read (BAD) after which an IMAP session is ended.",
+        |c, g| {
+            let n = at_least_one(g)?;
+            put(c, |l| l.imap_errors = n)
+        },
+    ),
+    limit(
+        "imap_login_idle",
+        Kind::Duration,
+        "\"1 min\"",
+        "Silence after which an IMAP session is ended that has not logged in.",
+        |c, g| put(c, |l| l.imap_login_idle = g.duration()),
+    ),
+    limit(
+        "imap_idle",
+        Kind::Duration,
+        "\"30 min\"",
+        "Silence after which a logged-in IMAP session is ended (RFC 9051 §5.4 asks for 30 minutes).",
+        |c, g| {
+            if g.duration() < Duration::from_secs(60) {
+                return Err("must be at least 1 min".to_owned());
+            }
+            put(c, |l| l.imap_idle = g.duration())
+        },
+    ),
+    limit(
+        "shutdown",
+        Kind::Duration,
+        "\"10 s\"",
+        "How long running sessions may go on after SIGTERM before they are cut.",
+        |c, g| put(c, |l| l.shutdown = g.duration()),
+    ),
+    setting(
+        Section::Delivery,
+        "workers",
+        Kind::Number,
+        "6",
+        "Accounts that are delivered to at the same time.",
+        |c, g| {
+            c.delivery.workers = at_least_one(g)?;
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Delivery,
+        "subaddress_mailbox",
+        Kind::YesNo,
+        "true",
+        "Mail to `ada+list@` goes into ada's mailbox `list` if she has one; otherwise, and always when `false`, into INBOX.",
+        |c, g| {
+            c.delivery.subaddress_mailbox = g.yes();
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Delivery,
+        "over_quota",
+        Kind::OneOf(&["defer", "refuse"]),
+        "\"defer\"",
+        "What a full mailbox answers: `defer` (452 4.2.2, the sender tries again later) or `refuse` (552 5.2.2, the sender is told at once).",
+        |c, g| {
+            c.delivery.over_quota = if g.text() == "refuse" {
+                OverQuota::Refuse
+            } else {
+                OverQuota::Defer
+            };
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Delivery,
+        "history",
+        Kind::Duration,
+        "\"90 days\"",
+        "How long the fate of a delivered message stays on record for `rohrpost trace`.",
+        |c, g| {
+            c.delivery.history = g.duration();
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Log,
+        "format",
+        Kind::OneOf(&["text", "json"]),
+        "\"text\"",
+        "`text` for people, `json` for programs: one object a line.",
+        |c, g| {
+            c.log.format = if g.text() == "json" {
+                LogFormat::Json
+            } else {
+                LogFormat::Text
+            };
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Log,
+        "level",
+        Kind::Text,
+        "\"info\"",
+        "`error`, `warn`, `info`, `debug` or `trace`, also per part: `info,delivery=debug`.",
+        |c, g| {
+            let level = g.text();
+            level
+                .parse::<tracing_subscriber::filter::Targets>()
+                .map_err(|_| format!("\"{level}\" is not a level such as info, or info,delivery=debug"))?;
+            c.log.level = level.to_owned();
+            Ok(())
+        },
+    ),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_and_example_is_accepted() {
+        for key in KEYS {
+            let mut config = Config::defaults();
+            config.listeners.push(blank_listener());
+            let text = key.default.unwrap_or(key.example);
+            assert_eq!(apply_default(key, &mut config, text), Ok(()), "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn every_key_says_what_it_means() {
+        for key in KEYS {
+            assert!(key.about.ends_with('.'), "{}", key.name);
+            assert_eq!(key.default.is_none(), !key.example.is_empty(), "{}", key.name);
+        }
+    }
+}

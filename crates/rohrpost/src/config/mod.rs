@@ -1,0 +1,240 @@
+//! What the administrator sets: one TOML file, read once at start.
+//!
+//! Every key is a row of one table (`keys`), which holds its name, its kind, its default, what it means and how it is put into the
+//! [`Config`]. From that table come the reader, the commented file that `rohrpost init` writes, and `docs/configuration.md`.
+//! A key that is not in it is refused, with the line it stands on and the nearest key there is.
+
+mod keys;
+mod network;
+mod read;
+mod reference;
+pub mod units;
+
+pub use network::Network;
+pub use read::Faults;
+pub use reference::{Template, reference, template};
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where `rohrpost` looks for its file when `-c` does not say.
+pub const DEFAULT_FILES: [&str; 2] = ["rohrpost.toml", "/etc/rohrpost/rohrpost.toml"];
+
+/// All settings, defaults filled in.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// Our name in greetings, `Received` lines and certificates.
+    pub hostname: String,
+    /// The data directory.
+    pub data: PathBuf,
+    /// Whom to become after binding, when started as root.
+    pub user: Option<String>,
+    /// The group to become; left out, the user's own.
+    pub group: Option<String>,
+    /// Where to listen, for what.
+    pub listeners: Vec<Listener>,
+    /// Certificate and key; without them no listener offers TLS.
+    pub tls: Option<TlsFiles>,
+    /// How much is too much.
+    pub limits: Limits,
+    /// Into mailboxes.
+    pub delivery: Delivery,
+    /// What is logged, and how.
+    pub log: Log,
+}
+
+/// A port and what is spoken on it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listener {
+    /// What is spoken.
+    pub protocol: Protocol,
+    /// Address and port.
+    pub bind: SocketAddr,
+    /// Passwords may cross it without TLS; loopback addresses only.
+    pub plaintext: bool,
+    /// How TLS comes about.
+    pub tls: Option<TlsMode>,
+    /// From these networks every connection begins with a PROXY protocol header, which is believed.
+    pub proxy_protocol: Vec<Network>,
+}
+
+impl Listener {
+    /// How TLS comes about here: as set, else as the protocol has it.
+    pub fn tls_mode(&self, certificate: bool) -> TlsMode {
+        self.tls.unwrap_or(match self.protocol {
+            Protocol::Submissions | Protocol::Imaps => TlsMode::Immediate,
+            Protocol::Http => TlsMode::Off,
+            _ if certificate => TlsMode::Offer,
+            _ => TlsMode::Off,
+        })
+    }
+}
+
+/// What a listener speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Mail from other servers (RFC 5321), port 25.
+    Smtp,
+    /// Mail from our own users (RFC 6409), port 587.
+    Submission,
+    /// The same with TLS from the first octet (RFC 8314), port 465.
+    Submissions,
+    /// Mail from a server of ours that stands in front (RFC 2033).
+    Lmtp,
+    /// Mailboxes (RFC 9051), port 143.
+    Imap,
+    /// The same with TLS from the first octet, port 993.
+    Imaps,
+    /// Health and metrics.
+    Http,
+}
+
+impl Protocol {
+    /// All of them with the name the file uses.
+    pub const ALL: [(&'static str, Protocol); 7] = [
+        ("smtp", Protocol::Smtp),
+        ("submission", Protocol::Submission),
+        ("submissions", Protocol::Submissions),
+        ("lmtp", Protocol::Lmtp),
+        ("imap", Protocol::Imap),
+        ("imaps", Protocol::Imaps),
+        ("http", Protocol::Http),
+    ];
+
+    /// The name the file uses.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, p)| *p == self).map_or("", |(name, _)| name)
+    }
+}
+
+/// How TLS comes about on a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsMode {
+    /// No TLS.
+    Off,
+    /// STARTTLS is offered.
+    Offer,
+    /// TLS from the first octet.
+    Immediate,
+}
+
+/// Certificate chain and key, PEM.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TlsFiles {
+    /// The chain, our own certificate first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// How much is too much. `docs/configuration.md` says what each one bounds.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Limits {
+    pub message_size: u64,
+    pub recipients: u64,
+    pub header_size: u64,
+    pub hops: u64,
+    pub smtp_command_line: u64,
+    pub smtp_errors: u64,
+    pub smtp_refused_recipients: u64,
+    pub smtp_idle: Duration,
+    pub smtp_session: Duration,
+    pub bad_recipient_delay: Duration,
+    pub login_failure_delay: Duration,
+    pub login_failures: u64,
+    pub connections: u64,
+    pub connections_per_address: u64,
+    pub imap_line: u64,
+    pub imap_errors: u64,
+    pub imap_login_idle: Duration,
+    pub imap_idle: Duration,
+    pub shutdown: Duration,
+}
+
+/// Into mailboxes.
+#[derive(Clone, Debug, Default)]
+pub struct Delivery {
+    /// Deliveries that run at once.
+    pub workers: u64,
+    /// `ada+list@` goes into the mailbox `list` where there is one.
+    pub subaddress_mailbox: bool,
+    /// What a full mailbox answers.
+    pub over_quota: OverQuota,
+    /// How long settled rows are kept.
+    pub history: Duration,
+}
+
+/// What a full mailbox answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OverQuota {
+    /// `452 4.2.2`: the sender tries again later.
+    #[default]
+    Defer,
+    /// `552 5.2.2`: the sender is told at once.
+    Refuse,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// For eyes or for programs.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug`, `trace`, or a filter such as `info,smtp=debug`.
+    pub level: String,
+}
+
+/// For eyes or for programs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads the file at `path`. Relative paths in it start from the folder it lies in.
+    pub fn load(path: &Path) -> Result<Config, Faults> {
+        let text = std::fs::read_to_string(path).map_err(|e| Faults::unreadable(path, &e))?;
+        let folder = path.parent().unwrap_or_else(|| Path::new(""));
+        Self::parse(&text, path, folder)
+    }
+
+    /// Reads settings from `text`; `file` is what faults name.
+    pub fn parse(text: &str, file: &Path, folder: &Path) -> Result<Config, Faults> {
+        read::read(text, file, folder)
+    }
+
+    /// Every key at its default; those without one are empty.
+    pub fn defaults() -> Config {
+        let mut config = Config {
+            file: PathBuf::new(),
+            hostname: String::new(),
+            data: PathBuf::new(),
+            user: None,
+            group: None,
+            listeners: Vec::new(),
+            tls: None,
+            limits: Limits::default(),
+            delivery: Delivery::default(),
+            log: Log::default(),
+        };
+        for key in keys::KEYS.iter().filter(|k| k.section != keys::Section::Listener) {
+            if let Some(default) = key.default {
+                // A test proves that every default is accepted.
+                let _ = keys::apply_default(key, &mut config, default);
+            }
+        }
+        config
+    }
+
+    /// The socket that administration commands talk to.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.data.join("admin.sock")
+    }
+}

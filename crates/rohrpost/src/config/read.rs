@@ -1,0 +1,404 @@
+//! From TOML text to [`Config`], with faults that name the line and say what to write instead.
+
+use super::keys::{KEYS, Key, Section, blank_listener, given};
+use super::{Config, TlsMode};
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use toml_edit::{Document, Item, TableLike};
+
+/// Everything that is wrong with a file.
+#[derive(Debug)]
+pub struct Faults {
+    file: PathBuf,
+    /// In the order of their lines.
+    pub faults: Vec<Fault>,
+}
+
+/// One thing that is wrong.
+#[derive(Debug, PartialEq)]
+pub struct Fault {
+    /// Line, from 1; 0 when it is about the file as a whole.
+    pub line: usize,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+impl Faults {
+    pub(super) fn unreadable(file: &Path, error: &std::io::Error) -> Faults {
+        let message = if error.kind() == std::io::ErrorKind::NotFound {
+            "there is no such file; `rohrpost init --domain YOUR.DOMAIN` writes one, `-c FILE` names another".to_owned()
+        } else {
+            format!("cannot be read: {error}")
+        };
+        Faults {
+            file: file.to_path_buf(),
+            faults: vec![Fault { line: 0, message }],
+        }
+    }
+}
+
+impl fmt::Display for Faults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, fault) in self.faults.iter().enumerate() {
+            if i > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "{}", self.file.display())?;
+            if fault.line > 0 {
+                write!(f, ":{}", fault.line)?;
+            }
+            write!(f, ": {}", fault.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Faults {}
+
+pub(super) fn read(text: &str, file: &Path, folder: &Path) -> Result<Config, Faults> {
+    let mut reader = Reader {
+        text,
+        config: Config::defaults(),
+        faults: Vec::new(),
+        listener_lines: Vec::new(),
+    };
+    match text.parse::<Document<String>>() {
+        Ok(document) => {
+            reader.document(&document);
+            reader.rules();
+        }
+        Err(e) => {
+            let line = e.span().map_or(0, |span| line_of(text, span.start));
+            reader.faults.push(Fault {
+                line,
+                message: e.message().lines().next().unwrap_or("not TOML").to_owned(),
+            });
+        }
+    }
+    let Reader {
+        mut config, mut faults, ..
+    } = reader;
+    if !faults.is_empty() {
+        faults.sort_by_key(|f| f.line);
+        return Err(Faults {
+            file: file.to_path_buf(),
+            faults,
+        });
+    }
+    config.file = file.to_path_buf();
+    config.data = folder.join(&config.data);
+    if let Some(tls) = &mut config.tls {
+        tls.certificate = folder.join(&tls.certificate);
+        tls.key = folder.join(&tls.key);
+    }
+    Ok(config)
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    config: Config,
+    faults: Vec<Fault>,
+    listener_lines: Vec<usize>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, span: Option<Range<usize>>, message: impl Into<String>) {
+        let line = span.map_or(0, |span| line_of(self.text, span.start));
+        self.faults.push(Fault {
+            line,
+            message: message.into(),
+        });
+    }
+
+    fn document(&mut self, document: &Document<String>) {
+        let root = document.as_table();
+        self.keys(Section::Top, root, None);
+        for (name, item) in root.iter() {
+            let span = root.key(name).and_then(toml_edit::Key::span).or_else(|| item.span());
+            if KEYS.iter().any(|k| k.section == Section::Top && k.name == name) {
+                continue;
+            }
+            if name == "storage" {
+                self.fault(
+                    span,
+                    "[storage] is for the scale-out form (PostgreSQL and S3), which this version does not have yet; \
+                     take the table out to use the embedded store in `data`",
+                );
+                continue;
+            }
+            let section = Section::ALL
+                .into_iter()
+                .find(|s| *s != Section::Top && s.name() == name);
+            match (section, item) {
+                (Some(Section::Listener), Item::ArrayOfTables(tables)) => {
+                    for table in tables {
+                        self.listener(table, table.span());
+                    }
+                }
+                (Some(Section::Listener), Item::Value(toml_edit::Value::Array(array)))
+                    if array.iter().all(toml_edit::Value::is_inline_table) =>
+                {
+                    for value in array {
+                        if let Some(table) = value.as_inline_table() {
+                            self.listener(table, value.span());
+                        }
+                    }
+                }
+                (Some(Section::Listener), _) => {
+                    self.fault(
+                        span,
+                        "write [[listener]] with two brackets, one such table for each port",
+                    );
+                }
+                (Some(section), item) => match item.as_table_like() {
+                    Some(table) => self.keys(section, table, span),
+                    None => self.fault(span, format!("{name} is a table: write [{name}] and its keys below")),
+                },
+                (None, _) => self.unknown(Section::Top, name, span),
+            }
+        }
+    }
+
+    fn listener(&mut self, table: &dyn TableLike, span: Option<Range<usize>>) {
+        self.config.listeners.push(blank_listener());
+        self.listener_lines
+            .push(span.clone().map_or(0, |s| line_of(self.text, s.start)));
+        self.keys(Section::Listener, table, span);
+    }
+
+    /// Reads the keys of one table. In the top table, only its own keys: the other tables come after.
+    fn keys(&mut self, section: Section, table: &dyn TableLike, at: Option<Range<usize>>) {
+        for (name, item) in table.iter() {
+            let span = table.key(name).and_then(toml_edit::Key::span).or_else(|| item.span());
+            let Some(key) = KEYS.iter().find(|k| k.section == section && k.name == name) else {
+                if section != Section::Top {
+                    self.unknown(section, name, span);
+                }
+                continue;
+            };
+            let set = match item.as_value() {
+                Some(value) => given(key.kind, value).and_then(|g| (key.set)(&mut self.config, &g)),
+                None => Err(format!("expected a value, found {}", item.type_name())),
+            };
+            if let Err(message) = set {
+                self.fault(span, format!("{}: {message}", path(key)));
+            }
+        }
+        for key in KEYS.iter().filter(|k| k.section == section && k.required) {
+            if !table.contains_key(key.name) {
+                self.fault(
+                    at.clone(),
+                    format!(
+                        "{} is missing; write for instance {} = {}",
+                        path(key),
+                        key.name,
+                        key.example
+                    ),
+                );
+            }
+        }
+    }
+
+    fn unknown(&mut self, section: Section, name: &str, span: Option<Range<usize>>) {
+        let here: Vec<&str> = KEYS.iter().filter(|k| k.section == section).map(|k| k.name).collect();
+        let tables = Section::ALL.iter().map(|s| s.name()).filter(|n| !n.is_empty());
+        let candidates: Vec<&str> = if section == Section::Top {
+            here.into_iter().chain(tables).collect()
+        } else {
+            here
+        };
+        let nearest = candidates
+            .into_iter()
+            .map(|c| (strsim::jaro_winkler(&name.to_lowercase(), c), c))
+            .filter(|(likeness, _)| *likeness > 0.75)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, c)| c);
+        let elsewhere = KEYS.iter().find(|k| k.name == name && k.section != section);
+        let advice = match (nearest, elsewhere) {
+            (_, Some(key)) if key.section == Section::Top => {
+                "; it belongs at the top of the file, before any table".to_owned()
+            }
+            (_, Some(key)) => format!("; it belongs under [{}]", key.section.name()),
+            (Some(nearest), None) => format!("; did you mean {nearest}?"),
+            (None, None) => "; docs/configuration.md lists all keys".to_owned(),
+        };
+        let place = if section == Section::Top {
+            String::new()
+        } else {
+            format!(" in [{}]", section.name())
+        };
+        self.fault(span, format!("there is no key {name}{place}{advice}"));
+    }
+
+    /// What must hold between keys.
+    fn rules(&mut self) {
+        if let Some(tls) = &self.config.tls
+            && (tls.certificate.as_os_str().is_empty() || tls.key.as_os_str().is_empty())
+        {
+            self.fault(None, "[tls] needs both certificate and key");
+        }
+        let certificate = self.config.tls.is_some();
+        let mut faults = Vec::new();
+        for (i, (listener, line)) in self.config.listeners.iter().zip(&self.listener_lines).enumerate() {
+            let name = listener.protocol.name();
+            let mut fault = |message: String| faults.push(Fault { line: *line, message });
+            if listener.plaintext && !listener.bind.ip().is_loopback() {
+                fault(format!(
+                    "plaintext = true lets passwords cross the network unprotected, and {} is not a loopback address; \
+                     take it out, or bind to 127.0.0.1 or [::1]",
+                    listener.bind
+                ));
+            }
+            let mode = listener.tls_mode(certificate);
+            if mode != TlsMode::Off && !certificate {
+                fault(format!(
+                    "the {name} listener speaks TLS but there is no certificate; add [tls] with certificate and key"
+                ));
+            }
+            let bound = |other: &super::Listener| other.bind == listener.bind && listener.bind.port() != 0;
+            if self.config.listeners.iter().take(i).any(bound) {
+                fault(format!("{} is bound twice", listener.bind));
+            }
+        }
+        self.faults.append(&mut faults);
+    }
+}
+
+fn path(key: &Key) -> String {
+    match key.section {
+        Section::Top => key.name.to_owned(),
+        section => format!("{}.{}", section.name(), key.name),
+    }
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.as_bytes().iter().take(offset).filter(|b| **b == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Protocol, units};
+
+    const BASE: &str = "hostname = \"mail.test\"\ndata = \"d\"\n";
+
+    fn parse(text: &str) -> Result<Config, Faults> {
+        Config::parse(text, Path::new("r.toml"), Path::new("/etc/r"))
+    }
+
+    #[test]
+    fn faults_name_the_line_and_the_remedy() {
+        for (text, wanted) in [
+            (
+                "data = \"d\"\n",
+                "r.toml: hostname is missing; write for instance hostname = \"mail.phys.example\"",
+            ),
+            (
+                "hostname = \"a b\"\ndata = \"d\"\n",
+                "r.toml:1: hostname: \"a b\" is not a host name such as mail.phys.example",
+            ),
+            (
+                "hostnam = \"mail.test\"\nhostname = \"mail.test\"\ndata = \"d\"\n",
+                "r.toml:1: there is no key hostnam; did you mean hostname?",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[limit]\n",
+                "r.toml:3: there is no key limit; did you mean limits?",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[limits]\nrecipents = 5\n",
+                "r.toml:4: there is no key recipents in [limits]; did you mean recipients?",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\nrecipients = 500\n",
+                "r.toml:3: there is no key recipients; it belongs under [limits]",
+            ),
+            (
+                "hostname = \"mail.test\"\n[limits]\ndata = \"d\"\n",
+                "r.toml: data is missing; write for instance data = \"/var/lib/rohrpost\"\n\
+                 r.toml:3: there is no key data in [limits]; it belongs at the top of the file, before any table",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[limits]\nzebra = 1\n",
+                "r.toml:4: there is no key zebra in [limits]; docs/configuration.md lists all keys",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[limits]\nsmtp_idle = 5\n",
+                "r.toml:4: limits.smtp_idle: a length of time needs a unit: \"5 s\", \"5 min\", \"5 h\" or \"5 days\"",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[[listener]]\nprotocol = \"imap\"\nbind = \"0.0.0.0:143\"\nplaintext = true\n",
+                "r.toml:3: plaintext = true lets passwords cross the network unprotected, and 0.0.0.0:143 is not a loopback address; \
+                 take it out, or bind to 127.0.0.1 or [::1]",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[[listener]]\nprotocol = \"imaps\"\nbind = \"0.0.0.0:993\"\n",
+                "r.toml:3: the imaps listener speaks TLS but there is no certificate; add [tls] with certificate and key",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[[listener]]\nprotocol = \"pigeon\"\nbind = \"0.0.0.0:25\"\n",
+                "r.toml:4: listener.protocol: \"pigeon\" is not one of smtp, submission, submissions, lmtp, imap, imaps, http",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[[listener]]\nprotocol = \"smtp\"\n",
+                "r.toml:3: listener.bind is missing; write for instance bind = \"0.0.0.0:25\"",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[listener]\nprotocol = \"smtp\"\n",
+                "r.toml:3: write [[listener]] with two brackets, one such table for each port",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[tls]\nkey = \"k\"\n",
+                "r.toml: [tls] needs both certificate and key",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[storage]\nblobs = \"s3://x\"\n",
+                "r.toml:3: [storage] is for the scale-out form (PostgreSQL and S3), which this version does not have yet; \
+                 take the table out to use the embedded store in `data`",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[log]\nlevel = \"loud=very\"\n",
+                "r.toml:4: log.level: \"loud=very\" is not a level such as info, or info,delivery=debug",
+            ),
+        ] {
+            let faults = parse(text).expect_err(text);
+            assert_eq!(faults.to_string(), wanted, "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_toml_names_its_line() {
+        let faults = parse("hostname = \"mail.test\"\ndata = = 3\n").unwrap_err();
+        assert_eq!(faults.faults[0].line, 2);
+    }
+
+    #[test]
+    fn all_faults_at_once() {
+        let faults = parse("hostnam = 1\ndata = 2\n[log]\nformat = 3\n").unwrap_err();
+        assert_eq!(faults.faults.len(), 4, "{faults}");
+    }
+
+    #[test]
+    fn values_arrive() {
+        let config = parse(&format!(
+            "{BASE}user = \"mail\"\n[[listener]]\nprotocol = \"submission\"\nbind = \"127.0.0.1:587\"\nplaintext = true\n\
+             proxy_protocol = [\"127.0.0.1\"]\n[limits]\nmessage_size = \"10 MB\"\nsmtp_idle = \"90 s\"\n[tls]\ncertificate = \"c.pem\"\nkey = \"/k.pem\"\n"
+        ))
+        .unwrap();
+        assert_eq!(config.data, Path::new("/etc/r/d"));
+        assert_eq!(config.user.as_deref(), Some("mail"));
+        assert_eq!(config.limits.message_size, 10_000_000);
+        assert_eq!(units::duration_text(config.limits.smtp_idle), "90 s");
+        assert_eq!(config.limits.recipients, 1000);
+        let listener = &config.listeners[0];
+        assert_eq!(listener.protocol, Protocol::Submission);
+        assert!(listener.plaintext && listener.proxy_protocol.len() == 1);
+        assert_eq!(listener.tls_mode(true), TlsMode::Offer);
+        let tls = config.tls.unwrap();
+        assert_eq!(
+            (tls.certificate.as_path(), tls.key.as_path()),
+            (Path::new("/etc/r/c.pem"), Path::new("/k.pem"))
+        );
+    }
+}

@@ -1,0 +1,469 @@
+//! One account: its file, its lock, its open mailboxes.
+//!
+//! What a client has seen must survive a crash, or a UID could come to stand for another message (RFC 9051 §2.3.1.1). So a new
+//! message is shown only once it is on stable storage: deliveries commit without waiting and are published by [`Account::sync`];
+//! everything else that makes UIDs waits for its commit. Flags may be lost in a crash, their modification sequence may not be given out twice:
+//! each opening of the file starts a good way above the last number written.
+
+use crate::mailbox::{self, Mailbox, SpecialUse};
+use crate::{AccountId, ContentId, Error, Flags, Keywords, MailboxId, Message, ModSeq, Result, Snapshot, Uid};
+use blobs::Blobs;
+use db::{Database, Durability, Migration, Schema, Transaction};
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use tokio::sync::watch;
+
+/// The tables of an account file.
+pub const SCHEMA: Schema = Schema {
+    component: "store",
+    steps: &[Migration {
+        name: "mailboxes and messages",
+        sql: include_str!("../migrations/0001_mailboxes.sql"),
+    }],
+};
+
+/// More changes than can be committed and not yet be on disk: the log is synced every thousand pages.
+const MODSEQ_GAP: u64 = 1 << 20;
+
+/// An account's mailboxes. All methods block on the disk; call them where that is allowed.
+pub struct Account {
+    id: AccountId,
+    database: Database,
+    blobs: Blobs,
+    state: Mutex<State>,
+}
+
+pub(crate) struct State {
+    pub(crate) rows: Rows,
+    pub(crate) keywords: Arc<Keywords>,
+    views: HashMap<MailboxId, Weak<View>>,
+    /// Committed, not yet known to be on disk: not shown to anybody.
+    pending: VecDeque<(u64, MailboxId, Vec<Message>)>,
+    pending_next: u64,
+    unsynced: bool,
+}
+
+/// What is kept in memory of the account's tables.
+#[derive(Clone, Default)]
+pub(crate) struct Rows {
+    pub(crate) counters: Counters,
+    pub(crate) mailboxes: BTreeMap<MailboxId, Mailbox>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+pub(crate) struct Counters {
+    pub(crate) modseq: u64,
+    pub(crate) next_content: u32,
+    pub(crate) next_mailbox: u32,
+    pub(crate) uid_validity: u32,
+}
+
+/// A mailbox that somebody has open: its newest snapshot.
+pub(crate) struct View {
+    sender: watch::Sender<Arc<Snapshot>>,
+}
+
+/// A mailbox opened by a session. The view lives as long as one of these does.
+pub struct OpenMailbox {
+    view: Arc<View>,
+    receiver: watch::Receiver<Arc<Snapshot>>,
+    /// Messages from this UID up are recent to this session (RFC 3501 §2.3.2).
+    pub recent_from: Uid,
+}
+
+impl OpenMailbox {
+    /// The newest snapshot.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.view.sender.borrow())
+    }
+
+    /// Waits until there is a snapshot that was not seen by an earlier call; cancel-safe.
+    pub async fn changed(&mut self) {
+        // The sender lives in `view`, so this can't fail.
+        let _ = self.receiver.changed().await;
+    }
+
+    /// Whether [`changed`](Self::changed) would return at once.
+    pub fn has_changed(&self) -> bool {
+        self.receiver.has_changed().unwrap_or(false)
+    }
+}
+
+impl Account {
+    pub(crate) fn open(id: AccountId, path: &Path, blobs: Blobs, cache_kib: u32) -> Result<Account> {
+        let options = db::Options {
+            cache_kib,
+            ..db::Options::default()
+        };
+        let database = Database::open(path, &[SCHEMA], options)?;
+        let (rows, keywords) = match load(id, &database)? {
+            Some(found) => found,
+            None => {
+                database.write(Durability::Synced, |tx| create_in(tx, id))?;
+                database.sync()?;
+                load(id, &database)?.unwrap_or_default()
+            }
+        };
+        Ok(Account {
+            id,
+            database,
+            blobs,
+            state: Mutex::new(State {
+                rows,
+                keywords: Arc::new(keywords),
+                views: HashMap::new(),
+                pending: VecDeque::new(),
+                pending_next: 0,
+                unsynced: true,
+            }),
+        })
+    }
+
+    /// The account's id.
+    pub fn id(&self) -> AccountId {
+        self.id
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    pub(crate) fn blobs(&self) -> &Blobs {
+        &self.blobs
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Octets in all mailboxes, as IMAP counts them; a copy counts again.
+    pub fn bytes_used(&self) -> u64 {
+        self.lock().rows.mailboxes.values().map(|m| m.size).sum()
+    }
+
+    /// The account's keywords now.
+    pub fn keywords(&self) -> Arc<Keywords> {
+        Arc::clone(&self.lock().keywords)
+    }
+
+    /// Opens a mailbox. With `claim_recent` the session takes the `\Recent` messages for itself (SELECT, not EXAMINE).
+    pub fn mailbox_open(&self, mailbox: MailboxId, claim_recent: bool) -> Result<OpenMailbox> {
+        let mut state = self.lock();
+        let row = state.rows.mailboxes.get(&mailbox).ok_or(Error::NoMailbox)?;
+        let recent_from = row.recent_from;
+        if claim_recent && row.recent_from != row.uid_next {
+            // A message delivered but not yet shown stays recent for whoever sees it first; being recent twice is allowed.
+            let claimed = self.change(&mut state, Durability::Deferred, |_, draft| {
+                if let Some(m) = draft.mailbox(mailbox) {
+                    m.recent_from = m.uid_next;
+                }
+                Ok(())
+            });
+            if let Err(e) = claimed {
+                tracing::warn!(account = self.id.0, error = %e, "recent mark not kept");
+            }
+        }
+        let view = self.view(&mut state, mailbox)?;
+        Ok(OpenMailbox {
+            receiver: view.sender.subscribe(),
+            view,
+            recent_from,
+        })
+    }
+
+    /// Makes everything committed durable, then shows new messages to the sessions that have their mailboxes open.
+    pub fn sync(&self) -> Result<()> {
+        let upto = {
+            let state = self.lock();
+            if !state.unsynced {
+                return Ok(());
+            }
+            state.pending_next
+        };
+        self.database.sync()?;
+        let mut state = self.lock();
+        if state.pending_next == upto {
+            state.unsynced = false;
+        }
+        state.show_pending(upto);
+        Ok(())
+    }
+
+    /// Runs `work` in a transaction on a draft of the rows and, when it is committed, keeps the draft.
+    pub(crate) fn change<T>(
+        &self,
+        state: &mut State,
+        durability: Durability,
+        mut work: impl FnMut(&Transaction<'_>, &mut Draft<'_>) -> db::Result<T>,
+    ) -> Result<T> {
+        let id = self.id;
+        let rows = &state.rows;
+        let (value, counters, changed) = self.database.write(durability, |tx| {
+            let mut draft = Draft {
+                rows,
+                counters: rows.counters,
+                changed: BTreeMap::new(),
+            };
+            let value = work(tx, &mut draft)?;
+            draft.save_in(tx, id)?;
+            Ok((value, draft.counters, draft.changed))
+        })?;
+        state.rows.counters = counters;
+        for (mailbox, row) in changed {
+            match row {
+                Some(row) => state.rows.mailboxes.insert(mailbox, row),
+                None => state.rows.mailboxes.remove(&mailbox),
+            };
+        }
+        match durability {
+            // The commit has synced the log, and with it all that was committed before.
+            Durability::Synced => {
+                state.unsynced = false;
+                state.show_pending(u64::MAX);
+            }
+            Durability::Deferred => state.unsynced = true,
+        }
+        Ok(value)
+    }
+
+    /// The view of a mailbox, loaded if nobody has it open. What it shows is on disk.
+    pub(crate) fn view(&self, state: &mut State, mailbox: MailboxId) -> Result<Arc<View>> {
+        if let Some(view) = state.views.get(&mailbox).and_then(Weak::upgrade) {
+            return Ok(view);
+        }
+        if state.unsynced {
+            self.database.sync()?;
+            state.unsynced = false;
+            state.show_pending(u64::MAX);
+        }
+        let row = state.rows.mailboxes.get(&mailbox).ok_or(Error::NoMailbox)?;
+        let mut snapshot = Snapshot::new(
+            row.uid_validity,
+            row.uid_next,
+            row.highest_modseq,
+            Arc::clone(&state.keywords),
+        );
+        let messages = self.database.read(|tx| messages_in(tx, self.id, mailbox))?;
+        snapshot.append(&messages);
+        let view = Arc::new(View {
+            sender: watch::channel(Arc::new(snapshot)).0,
+        });
+        state.views.retain(|_, weak| weak.strong_count() > 0);
+        state.views.insert(mailbox, Arc::downgrade(&view));
+        Ok(view)
+    }
+
+    /// The newest snapshot of a mailbox, loaded for the moment if nobody has it open.
+    pub(crate) fn snapshot(&self, state: &mut State, mailbox: MailboxId) -> Result<Arc<Snapshot>> {
+        let view = self.view(state, mailbox)?;
+        let snapshot = Arc::clone(&view.sender.borrow());
+        Ok(snapshot)
+    }
+
+    pub(crate) fn close_views(&self) {
+        let mut state = self.lock();
+        let open: Vec<MailboxId> = state.views.keys().copied().collect();
+        for mailbox in open {
+            state.publish(mailbox, |snapshot| snapshot.deleted = true);
+        }
+    }
+}
+
+impl State {
+    /// Changes the snapshot of a mailbox for all who have it open.
+    pub(crate) fn publish(&mut self, mailbox: MailboxId, change: impl FnOnce(&mut Snapshot)) {
+        let Some(view) = self.views.get(&mailbox).and_then(Weak::upgrade) else {
+            return;
+        };
+        let mut snapshot = Snapshot::clone(&view.sender.borrow());
+        change(&mut snapshot);
+        if let Some(row) = self.rows.mailboxes.get(&mailbox) {
+            snapshot.uid_next = row.uid_next;
+            snapshot.highest_modseq = row.highest_modseq;
+            snapshot.uid_validity = row.uid_validity;
+        }
+        snapshot.keywords = Arc::clone(&self.keywords);
+        view.sender.send_replace(Arc::new(snapshot));
+    }
+
+    pub(crate) fn publish_all(&mut self) {
+        let open: Vec<MailboxId> = self.views.keys().copied().collect();
+        for mailbox in open {
+            self.publish(mailbox, |_| {});
+        }
+    }
+
+    /// Keeps new messages back until they are on disk.
+    pub(crate) fn publish_when_synced(&mut self, mailbox: MailboxId, messages: Vec<Message>) {
+        self.pending_next += 1;
+        if self.views.get(&mailbox).is_some_and(|v| v.strong_count() > 0) {
+            self.pending.push_back((self.pending_next, mailbox, messages));
+        }
+    }
+
+    fn show_pending(&mut self, upto: u64) {
+        while let Some((number, _, _)) = self.pending.front()
+            && *number <= upto
+        {
+            if let Some((_, mailbox, messages)) = self.pending.pop_front() {
+                self.publish(mailbox, |snapshot| {
+                    // A view loaded meanwhile has them already.
+                    let after = snapshot.last().map_or(Uid(0), |m| m.uid);
+                    let fresh = messages.partition_point(|m| m.uid <= after);
+                    snapshot.append(&messages[fresh..]);
+                });
+            }
+        }
+    }
+}
+
+/// Rows as they will be once the transaction is committed.
+pub(crate) struct Draft<'r> {
+    rows: &'r Rows,
+    pub(crate) counters: Counters,
+    changed: BTreeMap<MailboxId, Option<Mailbox>>,
+}
+
+impl Draft<'_> {
+    /// A mailbox's row, to be changed and written with the transaction.
+    pub(crate) fn mailbox(&mut self, id: MailboxId) -> Option<&mut Mailbox> {
+        self.changed
+            .entry(id)
+            .or_insert_with(|| self.rows.mailboxes.get(&id).cloned())
+            .as_mut()
+    }
+
+    pub(crate) fn mailbox_add(&mut self, name: &str, special_use: Option<SpecialUse>, now: i64) -> MailboxId {
+        let id = MailboxId(self.counters.next_mailbox);
+        self.counters.next_mailbox += 1;
+        // Above all that were given before, so that a name that comes back never has an old value (RFC 9051 §2.3.1.1).
+        self.counters.uid_validity = u32::try_from(now)
+            .unwrap_or(u32::MAX)
+            .max(self.counters.uid_validity.saturating_add(1));
+        let modseq = self.next_modseq();
+        let uid_validity = self.counters.uid_validity;
+        self.changed
+            .insert(id, Some(Mailbox::new(id, name, special_use, uid_validity, modseq)));
+        id
+    }
+
+    pub(crate) fn mailbox_remove(&mut self, id: MailboxId) {
+        self.changed.insert(id, None);
+    }
+
+    pub(crate) fn next_modseq(&mut self) -> ModSeq {
+        self.counters.modseq += 1;
+        ModSeq(self.counters.modseq)
+    }
+
+    pub(crate) fn next_content(&mut self) -> ContentId {
+        let id = ContentId(self.counters.next_content);
+        self.counters.next_content += 1;
+        id
+    }
+
+    fn save_in(&self, tx: &Transaction<'_>, account: AccountId) -> db::Result<()> {
+        if self.counters != self.rows.counters {
+            tx.execute(
+                "UPDATE account_state SET modseq = ?2, next_content = ?3, next_mailbox = ?4, uid_validity = ?5 WHERE account = ?1",
+                &[
+                    account.0.into(),
+                    self.counters.modseq.cast_signed().into(),
+                    self.counters.next_content.into(),
+                    self.counters.next_mailbox.into(),
+                    self.counters.uid_validity.into(),
+                ],
+            )?;
+        }
+        for (id, row) in &self.changed {
+            match row {
+                Some(row) => mailbox::save_in(tx, account, row)?,
+                None => {
+                    tx.execute(
+                        "DELETE FROM mailbox WHERE account = ?1 AND id = ?2",
+                        &[account.0.into(), (*id).into()],
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn create_in(tx: &Transaction<'_>, account: AccountId) -> db::Result<()> {
+    tx.execute(
+        "INSERT INTO account_state (account, modseq, next_content, next_mailbox, uid_validity) VALUES (?1, 1, 1, 1, 1)",
+        &[account.0.into()],
+    )?;
+    let rows = Rows {
+        counters: Counters {
+            modseq: 1,
+            next_content: 1,
+            next_mailbox: 1,
+            uid_validity: 1,
+        },
+        mailboxes: BTreeMap::new(),
+    };
+    let mut draft = Draft {
+        rows: &rows,
+        counters: rows.counters,
+        changed: BTreeMap::new(),
+    };
+    let now = mailbox::now();
+    for (name, special_use) in mailbox::FIRST_MAILBOXES {
+        draft.mailbox_add(name, *special_use, now);
+        tx.execute(
+            "INSERT INTO subscription (account, name) VALUES (?1, ?2)",
+            &[account.0.into(), (*name).into()],
+        )?;
+    }
+    draft.save_in(tx, account)
+}
+
+fn load(id: AccountId, database: &Database) -> Result<Option<(Rows, Keywords)>> {
+    Ok(database.read(|tx| {
+        let counters = tx.query_row(
+            "SELECT modseq, next_content, next_mailbox, uid_validity FROM account_state WHERE account = ?1",
+            &[id.0.into()],
+            |row| {
+                Ok(Counters {
+                    modseq: row.u64(0)? + MODSEQ_GAP,
+                    next_content: row.u32(1)?,
+                    next_mailbox: row.u32(2)?,
+                    uid_validity: row.u32(3)?,
+                })
+            },
+        )?;
+        let Some(counters) = counters else { return Ok(None) };
+        let mailboxes = mailbox::load_in(tx, id)?;
+        let mut keywords = Keywords::default();
+        tx.query(
+            "SELECT bit, name FROM keyword WHERE account = ?1",
+            &[id.0.into()],
+            |row| {
+                keywords.insert(row.u32(0)?, row.text(1)?);
+                Ok(())
+            },
+        )?;
+        Ok(Some((Rows { counters, mailboxes }, keywords)))
+    })?)
+}
+
+fn messages_in(tx: &Transaction<'_>, account: AccountId, mailbox: MailboxId) -> db::Result<Vec<Message>> {
+    tx.query_all(
+        "SELECT uid, size, flags, modseq, received, content FROM message WHERE account = ?1 AND mailbox = ?2 ORDER BY uid",
+        &[account.0.into(), mailbox.into()],
+        |row| {
+            Ok(Message {
+                uid: Uid(row.u32(0)?),
+                size: row.u32(1)?,
+                flags: Flags(row.i64(2)?.cast_unsigned()),
+                modseq: ModSeq(row.u64(3)?),
+                received: u32::try_from(row.i64(4)?).unwrap_or(0),
+                content: ContentId(row.u32(5)?),
+            })
+        },
+    )
+}

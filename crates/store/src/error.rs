@@ -1,0 +1,62 @@
+use crate::{MailboxId, Uid};
+
+/// Why the store can't do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such mailbox in the account (any more).
+    #[error("there is no such mailbox")]
+    NoMailbox,
+    /// A mailbox of that name exists.
+    #[error("a mailbox of that name exists")]
+    MailboxExists,
+    /// The name can't be one of a mailbox.
+    #[error("mailbox name refused: {0}")]
+    MailboxName(&'static str),
+    /// INBOX can't be deleted.
+    #[error("INBOX always exists")]
+    Inbox,
+    /// A named limit was reached.
+    #[error("limit reached: {0}")]
+    Limit(&'static str),
+    /// The account's quota leaves no room.
+    #[error("the mailbox is full: {used} of {limit} bytes are used")]
+    OverQuota {
+        /// Bytes used now.
+        used: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// A message's stored form can't be read; others are not affected.
+    #[error("message {uid} of mailbox {mailbox} is damaged: {reason}")]
+    Damaged {
+        /// The mailbox.
+        mailbox: MailboxId,
+        /// The message.
+        uid: Uid,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The content is not there: its last message was expunged meanwhile, or its row is damaged.
+    #[error("content {0} is gone")]
+    NoContent(u32),
+    /// From the database.
+    #[error(transparent)]
+    Db(#[from] db::Error),
+    /// From the message bytes.
+    #[error(transparent)]
+    Blobs(#[from] blobs::Error),
+}
+
+impl Error {
+    /// Whether the disk is full: the same request can succeed later.
+    pub fn is_no_space(&self) -> bool {
+        matches!(
+            self,
+            Error::Db(db::Error::NoSpace { .. }) | Error::Blobs(blobs::Error::NoSpace { .. })
+        )
+    }
+}
+
+/// The result of everything in this crate.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,399 @@
+//! A mailbox as one moment saw it. Messages are in chunks that neighbouring snapshots share, so a change copies one chunk, and comparing two
+//! snapshots skips all that is the same memory.
+
+use crate::{ContentId, Flags, Keywords, ModSeq, Uid};
+use std::sync::Arc;
+
+/// Messages in a chunk when a mailbox is loaded or grows at its end: a change copies at most this many.
+const CHUNK: usize = 512;
+/// A chunk left smaller than this by expunging is joined with its neighbour.
+const CHUNK_SMALL: usize = CHUNK / 4;
+
+/// What the view keeps of a message: 32 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its UID.
+    pub uid: Uid,
+    /// Octets as served; larger than 4 GiB is never accepted.
+    pub size: u32,
+    /// Flags and keywords.
+    pub flags: Flags,
+    /// When it last changed.
+    pub modseq: ModSeq,
+    /// Internal date, seconds since 1970 (until 2106; earlier dates read as 0).
+    pub received: u32,
+    /// What it says.
+    pub content: ContentId,
+}
+
+type Chunk = Vec<Message>;
+
+/// The messages of a mailbox in UID order, with the numbers a client may ask for. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    chunks: Vec<Arc<Chunk>>,
+    /// Position of each chunk's first message.
+    starts: Vec<u32>,
+    len: usize,
+    /// RFC 9051 §2.3.1.1
+    pub uid_validity: u32,
+    /// The least UID the next message may get.
+    pub uid_next: Uid,
+    /// RFC 7162 §3.1.2.1
+    pub highest_modseq: ModSeq,
+    /// The account's keywords as of now.
+    pub keywords: Arc<Keywords>,
+    /// The mailbox was deleted: sessions that have it selected must be told.
+    pub deleted: bool,
+}
+
+impl Snapshot {
+    pub(crate) fn new(uid_validity: u32, uid_next: Uid, highest_modseq: ModSeq, keywords: Arc<Keywords>) -> Self {
+        Snapshot {
+            chunks: Vec::new(),
+            starts: Vec::new(),
+            len: 0,
+            uid_validity,
+            uid_next,
+            highest_modseq,
+            keywords,
+            deleted: false,
+        }
+    }
+
+    /// Number of messages.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no message.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The message at a position, counted from 0 (a sequence number less one).
+    pub fn at(&self, position: usize) -> Option<&Message> {
+        if position >= self.len {
+            return None;
+        }
+        let chunk = self.starts.partition_point(|start| *start as usize <= position) - 1;
+        self.chunks[chunk].get(position - self.starts[chunk] as usize)
+    }
+
+    /// The position of the message with that UID.
+    pub fn position(&self, uid: Uid) -> Option<usize> {
+        let position = self.lower_bound(uid);
+        (self.at(position)?.uid == uid).then_some(position)
+    }
+
+    /// The position of the first message whose UID is at least `uid`; `len()` if there is none.
+    pub fn lower_bound(&self, uid: Uid) -> usize {
+        let after = self.chunks.partition_point(|chunk| chunk[0].uid <= uid);
+        if after == 0 {
+            return 0;
+        }
+        let within = self.chunks[after - 1].partition_point(|m| m.uid < uid);
+        self.starts[after - 1] as usize + within
+    }
+
+    /// Messages from a position on, in order.
+    pub fn iter_from(&self, position: usize) -> impl Iterator<Item = &Message> {
+        let chunk = self
+            .starts
+            .partition_point(|start| *start as usize <= position)
+            .saturating_sub(1);
+        let skip = position.saturating_sub(self.starts.get(chunk).map_or(0, |s| *s as usize));
+        self.chunks
+            .get(chunk..)
+            .unwrap_or_default()
+            .iter()
+            .flat_map(|c| c.iter())
+            .skip(skip)
+    }
+
+    /// All messages, in UID order.
+    pub fn iter(&self) -> impl Iterator<Item = &Message> {
+        self.chunks.iter().flat_map(|c| c.iter())
+    }
+
+    /// The last message.
+    pub fn last(&self) -> Option<&Message> {
+        self.chunks.last().and_then(|c| c.last())
+    }
+
+    /// Adds messages at the end; their UIDs ascend and are above all there are.
+    pub(crate) fn append(&mut self, messages: &[Message]) {
+        let mut rest = messages;
+        if let Some(last) = self.chunks.last_mut()
+            && last.len() < CHUNK
+        {
+            let (now, later) = rest.split_at(rest.len().min(CHUNK - last.len()));
+            Arc::make_mut(last).extend_from_slice(now);
+            rest = later;
+        }
+        for chunk in rest.chunks(CHUNK) {
+            self.chunks.push(Arc::new(chunk.to_vec()));
+        }
+        self.index();
+    }
+
+    /// Gives each message at one of `positions` (ascending) the flags that `flags` works out, and `modseq`.
+    pub(crate) fn flag(&mut self, positions: &[usize], modseq: ModSeq, flags: impl Fn(Flags) -> Flags) {
+        let mut rest = positions;
+        for (chunk, start) in self.chunks.iter_mut().zip(&self.starts) {
+            let start = *start as usize;
+            let within = rest.partition_point(|p| *p < start + chunk.len());
+            let (here, later) = rest.split_at(within);
+            if !here.is_empty() {
+                let messages = Arc::make_mut(chunk);
+                for position in here {
+                    let message = &mut messages[position - start];
+                    message.flags = flags(message.flags);
+                    message.modseq = modseq;
+                }
+            }
+            rest = later;
+        }
+    }
+
+    /// Takes away the messages at `positions` (ascending).
+    pub(crate) fn remove(&mut self, positions: &[usize]) {
+        let mut rest = positions;
+        let mut kept: Vec<Arc<Chunk>> = Vec::with_capacity(self.chunks.len());
+        for (chunk, start) in self.chunks.iter().zip(&self.starts) {
+            let start = *start as usize;
+            let (here, later) = rest.split_at(rest.partition_point(|p| *p < start + chunk.len()));
+            rest = later;
+            let left = if here.is_empty() {
+                Arc::clone(chunk)
+            } else {
+                let mut gone = here.iter().map(|p| p - start).peekable();
+                let left: Chunk = chunk
+                    .iter()
+                    .enumerate()
+                    .filter(|(i, _)| gone.next_if_eq(i).is_none())
+                    .map(|(_, m)| *m)
+                    .collect();
+                Arc::new(left)
+            };
+            match kept.last_mut() {
+                _ if left.is_empty() => {}
+                Some(before) if before.len() + left.len() <= CHUNK && before.len().min(left.len()) < CHUNK_SMALL => {
+                    Arc::make_mut(before).extend_from_slice(&left);
+                }
+                _ => kept.push(left),
+            }
+        }
+        self.chunks = kept;
+        self.index();
+    }
+
+    fn index(&mut self) {
+        self.starts.clear();
+        let mut start = 0u32;
+        for chunk in &self.chunks {
+            self.starts.push(start);
+            start += chunk.len() as u32;
+        }
+        self.len = start as usize;
+    }
+
+    /// What happened between this snapshot and a newer one of the same mailbox.
+    pub fn diff(&self, newer: &Snapshot) -> Diff {
+        let mut diff = Diff::default();
+        let (mut old, mut new) = (Cursor::new(self), Cursor::new(newer));
+        loop {
+            if let (Some(a), Some(b)) = (old.chunk_at_start(), new.chunk_at_start())
+                && Arc::ptr_eq(a, b)
+            {
+                old.skip_chunk();
+                new.skip_chunk();
+                continue;
+            }
+            match (old.message(), new.message()) {
+                (Some(a), Some(b)) if a.uid == b.uid => {
+                    if a.modseq != b.modseq {
+                        diff.changed.push(new.position);
+                    }
+                    old.step();
+                    new.step();
+                }
+                (Some(a), b) if b.is_none_or(|b| a.uid < b.uid) => {
+                    diff.expunged.push(old.position);
+                    old.step();
+                }
+                (_, Some(_)) => {
+                    diff.appended += 1;
+                    new.step();
+                }
+                (_, None) => return diff,
+            }
+        }
+    }
+}
+
+/// What a newer snapshot has that an older one has not. Positions count from 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diff {
+    /// Positions in the older snapshot of messages that are gone, ascending.
+    pub expunged: Vec<usize>,
+    /// Positions in the newer snapshot of messages that both have and that changed, ascending.
+    pub changed: Vec<usize>,
+    /// Messages that came to the end.
+    pub appended: usize,
+}
+
+impl Diff {
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        self.expunged.is_empty() && self.changed.is_empty() && self.appended == 0
+    }
+}
+
+struct Cursor<'s> {
+    snapshot: &'s Snapshot,
+    chunk: usize,
+    within: usize,
+    position: usize,
+}
+
+impl<'s> Cursor<'s> {
+    fn new(snapshot: &'s Snapshot) -> Self {
+        Cursor {
+            snapshot,
+            chunk: 0,
+            within: 0,
+            position: 0,
+        }
+    }
+
+    fn chunk_at_start(&self) -> Option<&'s Arc<Chunk>> {
+        (self.within == 0)
+            .then(|| self.snapshot.chunks.get(self.chunk))
+            .flatten()
+    }
+
+    fn message(&self) -> Option<&'s Message> {
+        self.snapshot.chunks.get(self.chunk).map(|c| &c[self.within])
+    }
+
+    fn skip_chunk(&mut self) {
+        self.position += self.snapshot.chunks[self.chunk].len();
+        self.chunk += 1;
+    }
+
+    fn step(&mut self) {
+        self.position += 1;
+        self.within += 1;
+        if self.within == self.snapshot.chunks[self.chunk].len() {
+            self.within = 0;
+            self.chunk += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn message(uid: u32) -> Message {
+        Message {
+            uid: Uid(uid),
+            size: 1,
+            flags: Flags::NONE,
+            modseq: ModSeq(1),
+            received: 0,
+            content: ContentId(uid),
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Append(usize),
+        Flag(Vec<prop::sample::Index>),
+        Remove(Vec<prop::sample::Index>),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let some = prop::collection::vec(any::<prop::sample::Index>(), 0..400);
+        prop::collection::vec(
+            prop_oneof![
+                (0usize..1500).prop_map(Step::Append),
+                some.clone().prop_map(Step::Flag),
+                some.prop_map(Step::Remove),
+            ],
+            1..8,
+        )
+    }
+
+    fn pick(of: &[prop::sample::Index], len: usize) -> Vec<usize> {
+        let mut all: Vec<usize> = if len == 0 {
+            vec![]
+        } else {
+            of.iter().map(|i| i.index(len)).collect()
+        };
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        /// A snapshot is always the plain list it stands for, and a diff applied to the old list gives the new one.
+        #[test]
+        fn is_the_list_it_stands_for(steps in steps(), since in any::<prop::sample::Index>()) {
+            let mut snapshot = Snapshot::new(1, Uid(1), ModSeq(1), Arc::default());
+            let mut list: Vec<Message> = vec![];
+            let mut next = 1;
+            let mut history = vec![(snapshot.clone(), list.clone())];
+            for (n, step) in steps.iter().enumerate() {
+                let modseq = ModSeq(n as u64 + 2);
+                match step {
+                    Step::Append(count) => {
+                        let new: Vec<_> = (next..).take(*count).map(message).collect();
+                        next += *count as u32;
+                        snapshot.append(&new);
+                        list.extend(new);
+                    }
+                    Step::Flag(which) => {
+                        let at = pick(which, list.len());
+                        snapshot.flag(&at, modseq, |f| f | Flags::SEEN);
+                        for i in at {
+                            list[i].flags = list[i].flags | Flags::SEEN;
+                            list[i].modseq = modseq;
+                        }
+                    }
+                    Step::Remove(which) => {
+                        let at = pick(which, list.len());
+                        snapshot.remove(&at);
+                        for i in at.iter().rev() {
+                            list.remove(*i);
+                        }
+                    }
+                }
+                prop_assert_eq!(snapshot.len(), list.len());
+                prop_assert!(snapshot.iter().eq(list.iter()));
+                for (i, m) in list.iter().enumerate().step_by(97) {
+                    prop_assert_eq!(snapshot.at(i), Some(m));
+                    prop_assert_eq!(snapshot.position(m.uid), Some(i));
+                    prop_assert_eq!(snapshot.iter_from(i).next(), Some(m));
+                }
+                prop_assert_eq!(snapshot.at(list.len()), None);
+                prop_assert_eq!(snapshot.lower_bound(Uid(next)), list.len());
+                history.push((snapshot.clone(), list.clone()));
+            }
+            let (old, mut told) = history[since.index(history.len())].clone();
+            let diff = old.diff(&snapshot);
+            for i in diff.expunged.iter().rev() {
+                told.remove(*i);
+            }
+            told.extend(list[list.len() - diff.appended..].iter());
+            for i in diff.changed {
+                prop_assert_ne!(told[i], list[i]);
+                told[i] = list[i];
+            }
+            prop_assert_eq!(told, list);
+        }
+    }
+}
