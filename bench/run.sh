@@ -82,7 +82,7 @@ run --name Rohrpost disk "$data"
 # --- smtp-sink ------------------------------------------------------------------------------------------------------------
 sink=
 if command -v smtp-sink >/dev/null; then
-  smtp-sink 127.0.0.1:2825 1000 >/dev/null 2>&1 &
+  smtp-sink $([ "$(id -u)" = 0 ] && echo -u postfix) 127.0.0.1:2825 1000 >/dev/null 2>&1 &
   pids+=($!)
   if await 127.0.0.1 2825; then sink=127.0.0.1:2825; fi
 else

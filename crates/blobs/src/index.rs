@@ -68,7 +68,6 @@ impl Index {
         self.current.read().scanned.clone()
     }
 
-
     /// Where the newest run says that the blob is, in a segment that counts.
     pub(crate) fn find(&self, id: &BlobId, counts: impl Fn(&Location) -> bool) -> Result<Option<Location>> {
         let current = Arc::clone(&self.current.read());

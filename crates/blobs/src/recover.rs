@@ -106,6 +106,7 @@ pub(crate) fn recover(core: &Core) -> Result<Option<Active>> {
         path: segment.path,
         file: segment.file,
         end,
+        zeroed: end,
     }))
 }
 

@@ -1,6 +1,8 @@
-//! Checking everything against everything: each record's checksums, its content against its hash, and that the index finds it.
+//! Checking everything against everything: each record's checksums, its content against its hash; and that the index
+//! knows it.
 
-use crate::segment::{self, Segment};
+use crate::record::Header;
+use crate::segment::{self, Location, Segment};
 use crate::store::{Blobs, Core};
 use crate::{BlobId, Error, Result};
 use std::fmt;
@@ -31,8 +33,6 @@ pub enum Defect {
     NoRecord(u64),
     /// The record does not fit its checksums or its hash.
     Record(&'static str),
-    /// The index does not find the blob.
-    NotInIndex,
 }
 
 impl fmt::Display for Finding {
@@ -43,7 +43,6 @@ impl fmt::Display for Finding {
             Defect::SegmentHeader => f.write_str("the first bytes are not those of this segment")?,
             Defect::NoRecord(bytes) => write!(f, "{bytes} bytes hold no record")?,
             Defect::Record(reason) => f.write_str(reason)?,
-            Defect::NotInIndex => f.write_str("the index does not find it")?,
         }
         match &self.id {
             Some(id) => write!(f, " (blob {id})"),
@@ -62,6 +61,8 @@ pub struct VerifySummary {
     pub records: u64,
     /// Bytes of segments read.
     pub bytes: u64,
+    /// Whole records that the index did not know and now does.
+    pub indexed_again: u64,
     /// How many findings were reported.
     pub findings: u64,
 }
@@ -82,7 +83,7 @@ impl Blobs {
             let mut found = Vec::new();
             let checked = core
                 .segment(number)
-                .and_then(|segment| core.verify_segment(&segment, end, &mut summary.records, &mut found));
+                .and_then(|segment| core.verify_segment(&segment, end, &mut summary, &mut found));
             if let Err(e) = checked {
                 found.push(Finding {
                     segment: number,
@@ -91,7 +92,11 @@ impl Blobs {
                     defect: Defect::Unreadable(e.to_string()),
                 });
             }
-            // Reclaimed meanwhile?
+            if found.is_empty() {
+                continue;
+            }
+            // Reclaimed meanwhile? Then that is done when this lock is free.
+            drop(core.maintenance.lock());
             if !core.state.lock().segments.contains_key(&number) {
                 continue;
             }
@@ -103,7 +108,13 @@ impl Blobs {
 }
 
 impl Core {
-    fn verify_segment(&self, segment: &Segment, end: u64, records: &mut u64, found: &mut Vec<Finding>) -> Result<()> {
+    fn verify_segment(
+        &self,
+        segment: &Segment,
+        end: u64,
+        summary: &mut VerifySummary,
+        found: &mut Vec<Finding>,
+    ) -> Result<()> {
         let mut finding = |offset, id, defect| {
             found.push(Finding {
                 segment: segment.number,
@@ -124,16 +135,32 @@ impl Core {
         }
         for (offset, header) in &walked.records {
             match segment.stored(*offset, header).check_content() {
-                Ok(()) => *records += 1,
+                Ok(()) => {
+                    summary.records += 1;
+                    if self.index_again(segment.number, *offset, header)? {
+                        summary.indexed_again += 1;
+                    }
+                }
                 Err(Error::Corrupt { reason, .. }) => finding(*offset, Some(header.id), Defect::Record(reason)),
                 Err(e) => finding(*offset, Some(header.id), Defect::Unreadable(e.to_string())),
             }
-            match self.find(&header.id) {
-                Ok(Some(_)) => {}
-                Ok(None) | Err(Error::IndexDamaged { .. }) => finding(*offset, Some(header.id), Defect::NotInIndex),
-                Err(e) => return Err(e),
-            }
         }
         Ok(())
+    }
+
+    /// Enters a whole record that the index does not know: one whose newer copy was reclaimed, or that a damaged index has lost.
+    fn index_again(&self, segment: u32, offset: u64, header: &Header) -> Result<bool> {
+        match self.find(&header.id) {
+            Ok(Some(_)) => return Ok(false),
+            Ok(None) | Err(Error::IndexDamaged { .. }) => {}
+            Err(e) => return Err(e),
+        }
+        let mut state = self.state.lock();
+        if !state.segments.contains_key(&segment) || state.pending.contains_key(&header.id) {
+            return Ok(false);
+        }
+        let location = Location::new(segment, offset, header);
+        state.recent.entry(header.id).insert_entry(location);
+        Ok(true)
     }
 }

@@ -25,6 +25,7 @@ fn options() -> Options {
         own_segment_bytes: 6 << 10,
         chunk_bytes: 1 << 10,
         open_segments: 4,
+        ahead_bytes: 8 << 10,
         ..Options::default()
     }
 }
@@ -130,12 +131,6 @@ impl Run {
 
 /// One disk: three times work until the power goes, and look.
 fn run(seed: u64, reclaims: bool, faults: bool) {
-    if std::env::var("ROHRPOST_LOG").is_ok() {
-        let _ = tracing_subscriber::fmt()
-            .with_env_filter("trace")
-            .with_test_writer()
-            .try_init();
-    }
     let mut run = Run::new(seed);
     for round in 0..3 {
         let steps = 1 + run.chance.below(120) as u64;

@@ -248,6 +248,7 @@ impl Framer {
                 };
             }
             if let Some(outcome) = self.line_end() {
+                let used = if matches!(outcome, Outcome::Fatal) { input.len() } else { used };
                 return Step {
                     used,
                     event: self.outcome(outcome),
