@@ -91,10 +91,16 @@ fi
 
 # --- Postfix + Dovecot ----------------------------------------------------------------------------------------------------
 peer_dir=
+if [ -n "$peers" ]; then
+  # Ports that nobody else here uses, and no ManageSieve: Dovecot does not start where it is named and not installed.
+  sed -e 's/\b2625\b/2925/g; s/\b2424\b/2924/g; s/\b2143\b/2943/g' \
+    -e 's/^protocols = imap lmtp sieve/protocols = imap lmtp/' -e '/^service managesieve-login/,/^}/d' "$peers" > "$work/peers.sh"
+  peers=$work/peers.sh
+fi
 if [ -n "$peers" ] && command -v postfix >/dev/null && command -v dovecot >/dev/null && [ "$(id -u)" = 0 ]; then
   peer_dir=$work/peers
   chmod 755 "$work"
-  if ! { bash "$peers" start "$peer_dir" >"$work/peers.log" 2>&1 && await 127.0.0.1 2625 && await 127.0.0.1 2143; }; then
+  if ! { bash "$peers" start "$peer_dir" >"$work/peers.log" 2>&1 && await 127.0.0.1 2925 && await 127.0.0.1 2943; }; then
     say "Postfix and Dovecot do not start (see peers.sh): measured without them"; tail -3 "$work/peers.log" >&2
     bash "$peers" stop "$peer_dir" >/dev/null 2>&1 || true
     peer_dir=
@@ -109,18 +115,18 @@ for turn in $(seq "$repeats"); do
   for kept in "" --kept; do
     run --name Rohrpost accept --smtp 127.0.0.1:2725 --to $users --count "$count" $kept
     if [ -n "$peer_dir" ]; then
-      run --name "Postfix + Dovecot" accept --smtp 127.0.0.1:2625 --to $users --count "$slow" $kept
+      run --name "Postfix + Dovecot" accept --smtp 127.0.0.1:2925 --to $users --count "$slow" $kept
     fi
     if [ -n "$sink" ]; then run --name smtp-sink accept --smtp "$sink" --to $users --count "$count" $kept; fi
     run --name Rohrpost deliver --smtp 127.0.0.1:2725 --imap 127.0.0.1:2743 --to $users --count "$count" $kept
     if [ -n "$peer_dir" ]; then
-      run --name "Postfix + Dovecot" deliver --smtp 127.0.0.1:2625 --imap 127.0.0.1:2143 --to $users --count "$slow" $kept
+      run --name "Postfix + Dovecot" deliver --smtp 127.0.0.1:2925 --imap 127.0.0.1:2943 --to $users --count "$slow" $kept
     fi
   done
   one=$((count / 10))
   run --name Rohrpost accept --smtp 127.0.0.1:2725 --to $users --count "$one" --sessions 1 --kept
   if [ -n "$peer_dir" ]; then
-    run --name "Postfix + Dovecot" accept --smtp 127.0.0.1:2625 --to $users --count "$((one / 2))" --sessions 1 --kept
+    run --name "Postfix + Dovecot" accept --smtp 127.0.0.1:2925 --to $users --count "$((one / 2))" --sessions 1 --kept
   fi
   if [ -n "$sink" ]; then run --name smtp-sink accept --smtp "$sink" --to $users --count "$one" --sessions 1 --kept; fi
 done

@@ -17,6 +17,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use record::Record;
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Load for any SMTP and IMAP server, measured the same way for all of them.
 #[derive(Parser)]
@@ -108,8 +109,17 @@ pub(crate) struct Load {
     pub(crate) stepwise: bool,
 }
 
-fn main() -> Result<()> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("rohrpost-bench: {e:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<()> {
     let name = arguments.name;
     let record = match arguments.work {
         Work::Accept(load) => {
