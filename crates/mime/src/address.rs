@@ -146,10 +146,12 @@ impl Entry {
 
     fn finish(&mut self, list: &mut Vec<Address>) {
         let entry = std::mem::take(self);
-        let comment = entry
+        let comment: Option<Box<[u8]>> = entry
             .comment
-            .map(|text| Box::from(text.trim_ascii()))
-            .filter(|text: &Box<[u8]>| !text.is_empty());
+            .as_deref()
+            .map(<[u8]>::trim_ascii)
+            .filter(|text| !text.is_empty())
+            .map(Box::from);
         let mailbox = match (entry.angle, entry.at) {
             (Some(mut mailbox), _) => {
                 let phrase = entry.phrase.into_boxed_slice();

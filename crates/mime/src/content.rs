@@ -21,10 +21,13 @@ pub struct Disposition {
     pub parameters: Vec<Parameter>,
 }
 
+/// Media type and subtype.
+type Media = (Box<[u8]>, Box<[u8]>);
+
 /// The `Content-*` fields of one header.
 #[derive(Debug, Default)]
 pub(crate) struct Content {
-    pub media: Option<(Box<[u8]>, Box<[u8]>)>,
+    pub media: Option<Media>,
     pub parameters: Vec<Parameter>,
     /// A `Content-Type` field was there, readable or not.
     pub typed: bool,
@@ -150,7 +153,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn media(&mut self) -> Option<(Box<[u8]>, Box<[u8]>)> {
+    fn media(&mut self) -> Option<Media> {
         let media_type = self.token();
         self.blank();
         if media_type.is_empty() || !self.take(b'/') {

@@ -148,13 +148,14 @@ impl Scanner {
     fn line(&mut self, line: &[u8], len: u64, end: u64) {
         let start = self.offset;
         self.offset += len;
-        if self.waiting > 0 && line.starts_with(b"--") {
-            if let Some(delimiter) = self.delimiter(line, len, end) {
-                self.cross(&delimiter, start);
-                self.newlines += u64::from(end > 0);
-                self.previous_end = end;
-                return;
-            }
+        if self.waiting > 0
+            && line.starts_with(b"--")
+            && let Some(delimiter) = self.delimiter(line, len, end)
+        {
+            self.cross(&delimiter, start);
+            self.newlines += u64::from(end > 0);
+            self.previous_end = end;
+            return;
         }
         // A line that is no field ends the header before it, and may do the same to the header of a message within.
         while self.in_header {
