@@ -28,6 +28,7 @@ pub struct Session {
     tls: Option<Tls>,
     authenticated: bool,
     transaction: Option<Transaction>,
+    quit: bool,
     errors: u32,
     refused_recipients: u32,
     login_failures: u32,
@@ -103,6 +104,7 @@ impl Session {
             tls,
             authenticated: false,
             transaction: None,
+            quit: false,
             errors: 0,
             refused_recipients: 0,
             login_failures: 0,
@@ -192,6 +194,11 @@ impl Session {
                 .transaction
                 .as_ref()
                 .is_some_and(|transaction| transaction.message.is_some())
+    }
+
+    /// Whether it was the client who ended the session, with `QUIT`: it will not send anything more.
+    pub fn has_quit(&self) -> bool {
+        self.quit
     }
 
     /// What the client called itself; empty before EHLO, HELO or LHLO.

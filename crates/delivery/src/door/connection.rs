@@ -248,6 +248,9 @@ impl Connection {
         self.transaction = None;
         self.write(session).await?;
         self.stream.finish().await?;
+        if session.has_quit() {
+            return Ok(());
+        }
         let mut scratch = [0; 1024];
         let mut left = LINGER_OCTETS;
         let drain = async {
