@@ -256,6 +256,7 @@ impl Session {
             self.stage = Stage::Command;
             self.tls = Some(tls);
             self.hello = None;
+            self.authenticated = false;
             self.transaction = None;
             self.line.clear();
         }
@@ -372,6 +373,10 @@ impl Session {
 
     fn take_line(&mut self, line: &Line<'_>) {
         let in_auth = matches!(self.stage, Stage::Auth { .. });
+        if in_auth && !self.is_auth_line(line) {
+            // Half an exchange is of no use: the client begins again.
+            self.stage = Stage::Command;
+        }
         let line = match line {
             Line::Whole(line) => line.strip_suffix(b"\n").unwrap_or(line),
             Line::TooLong if in_auth => {
@@ -397,6 +402,14 @@ impl Session {
             self.take_command(line);
         } else {
             self.fail(&Reply::new(500, Status(5, 5, 2), "a command must be UTF-8"));
+        }
+    }
+
+    /// Whether the line can be a part of an AUTH exchange at all.
+    fn is_auth_line(&self, line: &Line<'_>) -> bool {
+        match line {
+            Line::Whole(line) => self.config.bare_newlines || line.ends_with(b"\r\n"),
+            Line::TooLong => false,
         }
     }
 

@@ -124,6 +124,7 @@ impl Connection {
                                 let config = provider();
                                 session.tls_started(self.handshake(config).await?);
                                 self.transaction = None;
+                                self.account = None;
                             }
                             Event::Close => return self.hang_up(&mut session).await,
                             event => self.take(&mut session, event).await,
