@@ -14,20 +14,20 @@ fn run(name: &str, inputs: u64) {
 
 #[test]
 fn smtp() {
-    run("smtp", 20_000);
+    run("smtp", 15_000);
 }
 
 #[test]
 fn imap() {
-    run("imap", 20_000);
+    run("imap", 8_000);
 }
 
 #[test]
 fn mime() {
-    run("mime", 6_000);
+    run("mime", 3_000);
 }
 
 #[test]
 fn segment() {
-    run("segment", 1_500);
+    run("segment", 1_000);
 }

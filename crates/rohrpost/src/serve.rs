@@ -17,11 +17,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Connections that may wait to be accepted, on each listener.
 const BACKLOG: i32 = 4096;
+/// How long to wait for an administration command to be done with the data directory.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A port that is bound, and what is to be spoken on it.
 struct Bound {
@@ -31,7 +33,7 @@ struct Bound {
 }
 
 /// Serves until a signal ends it. `engine` is given when the data directory is open already; `announce` is printed once all listen.
-pub fn run(config: Config, engine: Option<Engine>, announce: &str) -> Result<ExitCode, Failure> {
+pub fn run(config: &Config, engine: Option<Engine>, announce: &str) -> Result<ExitCode, Failure> {
     if config.listeners.is_empty() {
         return Err(Failure::usage(format!("{} has no [[listener]]", config.file.display()))
             .advise("add one for each port; docs/configuration.md shows how"));
@@ -39,10 +41,10 @@ pub fn run(config: Config, engine: Option<Engine>, announce: &str) -> Result<Exi
     open_files();
     let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
     let bound = config.listeners.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
-    drop_root(&config)?;
+    drop_root(config)?;
     let engine = match engine {
         Some(engine) => engine,
-        None => open(&config)?,
+        None => open(config)?,
     };
     // Only now: threads that start from here on have the privileges that are left.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -51,7 +53,7 @@ pub fn run(config: Config, engine: Option<Engine>, announce: &str) -> Result<Exi
         .build()
         .map_err(Failure::new)?;
     let engine = Arc::new(engine);
-    let ended = runtime.block_on(serve(&config, Arc::clone(&engine), tls, bound, announce));
+    let ended = runtime.block_on(serve(config, Arc::clone(&engine), tls, bound, announce));
     // Sessions that outlived their bound are cut here.
     runtime.shutdown_timeout(Duration::from_secs(1));
     engine.close()?;
@@ -126,14 +128,21 @@ fn drop_root(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Opens the data directory; an administration command that has it open just now is waited for.
 fn open(config: &Config) -> Result<Engine, Failure> {
     files::folder(&config.data)?;
-    match DataLock::take(&config.data)? {
-        Some(lock) => Engine::open(&config.data, lock),
-        None => Err(
-            Failure::new(format!("another rohrpost has {} open", config.data.display()))
-                .advise("is the server running already? `systemctl status rohrpost`"),
-        ),
+    let began = Instant::now();
+    loop {
+        if let Some(lock) = DataLock::take(&config.data)? {
+            return Engine::open(&config.data, lock);
+        }
+        if began.elapsed() > LOCK_PATIENCE {
+            return Err(
+                Failure::new(format!("another rohrpost has {} open", config.data.display()))
+                    .advise("is the server running already? `systemctl status rohrpost`"),
+            );
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
+use crate::housekeeping;
 use crate::tls::Tls;
 use delivery::door;
 use delivery::{Dispatch, Options as DeliveryOptions};
@@ -29,6 +30,7 @@ pub struct Services {
     registry: Arc<Registry>,
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
+    housekeeping: JoinHandle<()>,
 }
 
 impl Services {
@@ -54,6 +56,7 @@ impl Services {
             dispatch: Arc::clone(&dispatch),
         }));
         let (stop, _) = watch::channel(false);
+        let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(&engine), config.delivery.history));
         Ok(Services {
             engine,
             tls,
@@ -62,6 +65,7 @@ impl Services {
             registry: Arc::new(registry),
             stop,
             listeners: Vec::new(),
+            housekeeping,
         })
     }
 
@@ -126,6 +130,7 @@ impl Services {
     /// stays due in the ledger.
     pub async fn stop(self, patience: Duration) {
         let _ = self.stop.send(true);
+        self.housekeeping.abort();
         let ended = async {
             for listener in self.listeners {
                 let _ = listener.await;

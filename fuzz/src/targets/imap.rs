@@ -99,8 +99,7 @@ fn limits(mode: u8) -> Limits {
         literal: 60,
         command: 400,
         nonsync_literal: 40,
-        // More than an input has: how much of a line that is too long counts depends on the pieces it came in.
-        discard: 20_000,
+        discard: 1000,
         nesting: 4,
         id_pairs: 3,
     }

@@ -140,7 +140,7 @@ fn check(input: &[u8]) -> u64 {
         let transcript = House::new(&config, mode).listen(&pieces);
         match &first {
             None => first = Some(transcript),
-            Some(first) => assert_eq!(first, &transcript, "other pieces, another conversation"),
+            Some(first) => same(first, &transcript),
         }
     }
     if let Some(transcript) = first {
@@ -148,6 +148,27 @@ fn check(input: &[u8]) -> u64 {
     }
     proxy_holds(bytes, &mut signature);
     signature.sum()
+}
+
+/// Two conversations are the same, except that a message with several faults is refused for the one that was seen first.
+fn same(one: &Transcript, other: &Transcript) {
+    let lines = |t: &Transcript| -> Vec<String> {
+        let text = t.output.escape_ascii().to_string().replace("\\r\\n", "\r\n");
+        let fault =
+            |l: &&str| l.starts_with("554 5.6.0 ") || l.starts_with("554 5.4.6 ") || l.starts_with("552 5.3.4 ");
+        text.lines()
+            .map(|l| {
+                if fault(&l) {
+                    "55x refused".to_owned()
+                } else {
+                    l.to_owned()
+                }
+            })
+            .collect()
+    };
+    assert_eq!(lines(one), lines(other), "other pieces, other replies");
+    assert_eq!(one.messages, other.messages, "other pieces, other messages");
+    assert_eq!(one.told, other.told, "other pieces, other events");
 }
 
 /// What must be true of every conversation.
@@ -295,14 +316,17 @@ impl<'c> House<'c> {
             "something survived STARTTLS"
         );
         let mut rest = &b"MAIL FROM:<a@b.example>\r\n"[..];
+        let asked = self.session.next(&mut rest);
+        // Too many errors may end it here.
         assert!(
-            self.session.next(&mut rest).is_none(),
-            "MAIL without EHLO after STARTTLS"
+            matches!(asked, None | Some(Event::Close)),
+            "MAIL without EHLO after STARTTLS: {asked:?}"
         );
+        let said = self.session.output();
         assert!(
-            self.session.output().starts_with(b"5"),
-            "{:?}",
-            String::from_utf8_lossy(self.session.output())
+            said.starts_with(b"5") || said.starts_with(b"421"),
+            "{}",
+            said.escape_ascii()
         );
     }
 
