@@ -3,13 +3,14 @@
 use crate::appender::{self, Pending, Queued};
 use crate::commit::{Commit, Flight, Pin};
 use crate::files::OpenSegments;
+use crate::index::{self, Index};
 use crate::layer::{Disk, FileLayer};
 use crate::reader::Reader;
 use crate::record::{Codecs, HEADER, Header, Payload, Shape, Stored};
 use crate::segment::{Location, Segment, file_name};
 use crate::state::State;
 use crate::writer::Writer;
-use crate::{BlobId, Error, Options, Result, Statistics, recover};
+use crate::{BlobId, Error, Options, Result, Statistics, recover, tidy};
 use parking_lot::{Condvar, Mutex};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,13 @@ pub(crate) struct Core {
     pub moving: Condvar,
     /// The index is to be brought forward, or the store closes.
     pub tidy: Condvar,
+    /// The store closes.
+    pub pause: Condvar,
+    pub index: Index,
+    /// Held by whoever rewrites the index or the segments.
+    pub maintenance: Mutex<()>,
+    /// Held by a reclaim from begin to end.
+    pub reclaiming: Mutex<()>,
 }
 
 /// Where a blob is.
@@ -60,7 +68,12 @@ impl Blobs {
     /// The same on another file system.
     pub fn open_on(layer: Arc<dyn FileLayer>, dir: &Path, options: Options) -> Result<Blobs> {
         let options = options.within_bounds();
+        layer.create_dir(dir).map_err(|e| Error::io("create", dir, e))?;
         let core = Arc::new(Core {
+            index: Index::open(&layer, index::folder(dir))?,
+            maintenance: Mutex::default(),
+            reclaiming: Mutex::default(),
+            pause: Condvar::new(),
             dir: dir.to_path_buf(),
             layer,
             codecs: Arc::new(Codecs::new(options.compression_level)),
@@ -79,6 +92,7 @@ impl Blobs {
         });
         threads.start("blobs-append", move |core| appender::append_all(core, active))?;
         threads.start("blobs-move", appender::move_all)?;
+        threads.start("blobs-tidy", tidy::tidy_all)?;
         Ok(Blobs { core, threads })
     }
 
@@ -123,6 +137,11 @@ impl Blobs {
     /// Keeps a blob from being reclaimed while the pin is held: for whoever makes a new reference to a blob that is already there.
     pub fn pin(&self, id: BlobId) -> Result<Option<Pin>> {
         let pin = Pin::new(&self.core, id);
+        if self.core.find_lasting(&id)?.is_some() {
+            return Ok(Some(pin));
+        }
+        // Perhaps its segment is just being emptied: then it has been moved or dropped when that is done.
+        drop(self.core.maintenance.lock());
         Ok(self.core.find_lasting(&id)?.map(|_| pin))
     }
 
@@ -134,8 +153,7 @@ impl Blobs {
     /// Writes what was put, brings the index forward and stops. Other handles answer [`Error::Closed`] to puts afterwards; reading
     /// goes on.
     pub fn close(&self) -> Result<()> {
-        self.threads.stop();
-        Ok(())
+        self.threads.stop()
     }
 }
 
@@ -157,9 +175,10 @@ impl Threads {
         Ok(())
     }
 
-    fn stop(&self) {
+    fn stop(&self) -> Result<()> {
         self.core.state.lock().closed = true;
-        for waiting in [&self.core.work, &self.core.room, &self.core.moving, &self.core.tidy] {
+        let core = &self.core;
+        for waiting in [&core.work, &core.room, &core.moving, &core.tidy, &core.pause] {
             waiting.notify_all();
         }
         for thread in std::mem::take(&mut *self.running.lock()) {
@@ -167,12 +186,18 @@ impl Threads {
                 tracing::error!("a thread of the blob store panicked");
             }
         }
+        if self.core.state.lock().has_news() {
+            self.core.flush_index()?;
+        }
+        Ok(())
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        self.stop();
+        if let Err(e) = self.stop() {
+            tracing::warn!(error = %e, "the blob index could not be brought forward; the next start looks through the segments");
+        }
     }
 }
 
@@ -196,11 +221,23 @@ impl Core {
 
     /// Looks a blob up, pending or durable.
     pub(crate) fn find(&self, id: &BlobId) -> Result<Option<Place>> {
-        let state = self.state.lock();
-        if let Some(pending) = state.pending.get(id) {
-            return Ok(Some(Place::Pending(pending.clone())));
+        {
+            let state = self.state.lock();
+            if let Some(pending) = state.pending.get(id) {
+                return Ok(Some(Place::Pending(pending.clone())));
+            }
+            if let Some(location) = state.location(id) {
+                return Ok(Some(Place::At(location)));
+            }
         }
-        Ok(state.location(id).map(Place::At))
+        let counts = |location: &Location| self.state.lock().segments.contains_key(&location.segment);
+        let found = self.index.find(id, counts).inspect_err(|e| {
+            if matches!(e, Error::IndexDamaged { .. }) {
+                self.state.lock().index_damaged = true;
+                self.tidy.notify_one();
+            }
+        });
+        Ok(found?.map(Place::At))
     }
 
     /// The same, but what lies in a segment that is being emptied does not count.
@@ -214,7 +251,6 @@ impl Core {
 
     /// A blob's record, opened. One that was moved between the look-up and the opening is looked up again.
     pub(crate) fn stored(&self, id: BlobId) -> Result<Stored> {
-        let mut last = Error::NotFound(id);
         for _ in 0..LOOK_UPS {
             match self.find(&id)? {
                 None => return Err(Error::NotFound(id)),
@@ -229,12 +265,12 @@ impl Core {
                     });
                 }
                 Some(Place::At(location)) => match self.stored_at(id, location) {
-                    Err(e) if e.is_missing_file() => last = e,
+                    Err(e) if e.is_missing_file() => {}
                     other => return other,
                 },
             }
         }
-        Err(last)
+        Err(Error::NotFound(id))
     }
 
     fn stored_at(&self, id: BlobId, location: Location) -> Result<Stored> {
@@ -312,24 +348,7 @@ impl Core {
         if let Some(flight) = state.overtaken(&id) {
             return Ok(Commit { len, flight, pin });
         }
-        if state.closed {
-            return Err(Error::Closed);
-        }
-        let payload = Arc::new(payload);
-        let flight = Arc::clone(&state.flight);
-        state.queue_bytes += payload.len() + HEADER;
-        state.pending.insert(
-            id,
-            Pending {
-                shape,
-                payload: Payload::Memory {
-                    bytes: Arc::clone(&payload),
-                    start: 0,
-                },
-                flight: Arc::clone(&flight),
-            },
-        );
-        state.queue.push(Queued { id, shape, payload });
+        let flight = state.enqueue(id, shape, payload)?;
         drop(state);
         self.work.notify_one();
         Ok(Commit {
@@ -341,6 +360,29 @@ impl Core {
 }
 
 impl State {
+    /// Puts a record into the appender's next batch.
+    pub(crate) fn enqueue(&mut self, id: BlobId, shape: Shape, payload: Vec<u8>) -> Result<Arc<Flight>> {
+        if self.closed {
+            return Err(Error::Closed);
+        }
+        let payload = Arc::new(payload);
+        let flight = Arc::clone(&self.flight);
+        self.queue_bytes += payload.len() + HEADER;
+        self.pending.insert(
+            id,
+            Pending {
+                shape,
+                payload: Payload::Memory {
+                    bytes: Arc::clone(&payload),
+                    start: 0,
+                },
+                flight: Arc::clone(&flight),
+            },
+        );
+        self.queue.push(Queued { id, shape, payload });
+        Ok(flight)
+    }
+
     /// The flight of the same content that another writer handed in meanwhile; `Some(None)` where it is durable already.
     pub(crate) fn overtaken(&self, id: &BlobId) -> Option<Option<Arc<Flight>>> {
         if let Some(pending) = self.pending.get(id) {

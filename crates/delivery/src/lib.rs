@@ -3,6 +3,8 @@
 //! [`Dispatch`] is the desk at which due recipients arrive: it routes them,
 //! and its workers expand aliases and deliver into accounts, settling each in the ledger.
 
+pub mod door;
+
 mod desk;
 mod dispatch;
 mod local;

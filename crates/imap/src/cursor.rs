@@ -353,11 +353,11 @@ mod tests {
             ("99999999999999999999999", Err(Error::Number)),
             ("x", Err(Error::Expected("a number"))),
         ] {
-            assert_eq!(with(input.as_bytes(), Cursor::number).0, expected, "{input}");
+            assert_eq!(with(input.as_bytes(), |c| c.number()).0, expected, "{input}");
         }
-        assert_eq!(with(b"9223372036854775807", Cursor::number64).0, Ok(i64::MAX as u64));
-        assert_eq!(with(b"9223372036854775808", Cursor::number64).0, Err(Error::Number));
-        assert_eq!(with(b"0", Cursor::number_nonzero).0, Err(Error::Number));
+        assert_eq!(with(b"9223372036854775807", |c| c.number64()).0, Ok(i64::MAX as u64));
+        assert_eq!(with(b"9223372036854775808", |c| c.number64()).0, Err(Error::Number));
+        assert_eq!(with(b"0", |c| c.number_nonzero()).0, Err(Error::Number));
     }
 
     #[test]

@@ -12,6 +12,8 @@ use crate::{Error, Limits};
 
 /// Octets kept of a line that is being thrown away: enough for `~{9223372036854775807+}` and the line end.
 const TAIL: usize = 26;
+/// Octets of a tag that is repeated when its command was refused unread.
+const TAG: usize = 64;
 /// Capacity that the buffer keeps between two commands.
 const KEPT: usize = 4096;
 
@@ -240,9 +242,13 @@ impl Framer {
                 }
             }
             if let Some(event) = self.line_part(line) {
-                return Step { used, event };
+                return Step {
+                    used: input.len(),
+                    event,
+                };
             }
             if let Some(outcome) = self.line_end() {
+                let used = if matches!(outcome, Outcome::Fatal) { input.len() } else { used };
                 return Step {
                     used,
                     event: self.outcome(outcome),
@@ -271,13 +277,17 @@ impl Framer {
                     self.buffer.extend_from_slice(part);
                     return None;
                 }
+                // What of the line came before counts like the rest of it, and may hold the beginning of its literal mark.
+                let came = self.buffer.get(self.line_start..).unwrap_or_default();
+                self.discarded += came.len() as u64;
+                let tail = came.get(came.len().saturating_sub(TAIL)..).unwrap_or_default().to_vec();
                 if self.tag.is_none() {
-                    if self.buffer.is_empty() {
-                        self.buffer.extend_from_slice(part.get(..256).unwrap_or(part));
-                    }
+                    let missing = (TAG + 1).saturating_sub(self.buffer.len()).min(part.len());
+                    self.buffer.extend_from_slice(part.get(..missing).unwrap_or_default());
                     self.tag = tag_of(&self.buffer);
                 }
                 self.reset_buffer();
+                self.buffer.extend_from_slice(&tail);
                 self.state = State::Discard {
                     error: Error::LineTooLong,
                 };
@@ -443,7 +453,7 @@ fn without_end(line: &[u8]) -> &[u8] {
 }
 
 fn tag_of(command: &[u8]) -> Option<String> {
-    let len = command.iter().position(|&b| !is_tag(b))?;
+    let len = command.iter().take(TAG + 1).position(|&b| !is_tag(b))?;
     let tag = command
         .get(..len)
         .filter(|tag| !tag.is_empty() && command.get(len) == Some(&b' '))?;

@@ -2,9 +2,9 @@
 
 use crate::failure::{At as _, Failure};
 use rustix::fs::FlockOperation;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 /// Writes a file that must not be there yet, with exactly this mode from its first moment.
@@ -15,6 +15,9 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> 
         .mode(mode)
         .open(path)
         .at("write", path)?;
+    // The mode as it is asked for, whatever the umask says.
+    file.set_permissions(Permissions::from_mode(mode))
+        .at("set the mode of", path)?;
     file.write_all(content).and_then(|()| file.sync_all()).at("write", path)
 }
 

@@ -8,10 +8,11 @@ pub mod socket;
 
 pub use people::{find, found};
 
-use crate::config::Config;
+use crate::config::{Config, units};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::files::DataLock;
+use crate::housekeeping;
 use crate::privileges;
 use request::{Done, Request};
 use serde_json::Value;
@@ -34,6 +35,17 @@ pub fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Result<Done,
         Request::QueueRelease { id, recipient } => custody::queue_release(engine, &id, recipient),
         Request::Trace(trace) => custody::trace(engine, &trace, rows),
         Request::Audit => custody::audit(engine, rows),
+        Request::Reclaim => {
+            let done = housekeeping::reclaim(engine)?;
+            let (bytes, written) = (
+                units::size_rounded(done.removed_bytes),
+                units::size_rounded(done.rewritten_bytes),
+            );
+            Ok(Done::say(format!(
+                "{} segments of {bytes} removed, {written} of live mail written anew",
+                done.removed
+            )))
+        }
         Request::Verify => custody::verify(engine, rows),
         request => people::handle(engine, request, rows),
     }
@@ -42,8 +54,10 @@ pub fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Result<Done,
 /// Has `request` carried out: by the server that runs on the data directory of `config`, else here.
 pub fn ask(config: &Config, request: &Request, rows: Rows<'_>) -> Result<Done, Failure> {
     if !config.data.is_dir() {
-        return Err(Failure::usage(format!("there is no data directory {}", config.data.display()))
-            .advise("`rohrpost init` makes it; `data` in the settings names it"));
+        return Err(
+            Failure::usage(format!("there is no data directory {}", config.data.display()))
+                .advise("`rohrpost init` makes it; `data` in the settings names it"),
+        );
     }
     let socket = config.admin_socket();
     privileges::become_owner_of(&config.data)?;
@@ -51,9 +65,9 @@ pub fn ask(config: &Config, request: &Request, rows: Rows<'_>) -> Result<Done, F
     loop {
         if let Some(lock) = DataLock::take(&config.data)? {
             let engine = Engine::open(&config.data, lock)?;
-            let done = handle(&engine, request.clone(), rows);
-            engine.close();
-            return done;
+            let done = handle(&engine, request.clone(), rows)?;
+            engine.close()?;
+            return Ok(done);
         }
         match UnixStream::connect(&socket) {
             Ok(stream) => return socket::ask(&stream, request, rows),

@@ -69,8 +69,21 @@ pub enum Request {
     QueueShow {
         id: String,
     },
+    QueueRetry {
+        id: String,
+        recipient: Option<u32>,
+    },
+    QueueHold {
+        id: String,
+        recipient: Option<u32>,
+    },
+    QueueRelease {
+        id: String,
+        recipient: Option<u32>,
+    },
     Trace(Trace),
     Audit,
+    Reclaim,
     Verify,
 }
 

@@ -492,9 +492,21 @@ pub static KEYS: &[Key] = &[
         },
     ),
     limit(
+        "header_size",
+        Kind::Size,
+        "\"1 MiB\"",
+        "The largest header of a message that comes by SMTP or LMTP.",
+        |c, g| {
+            if g.number() < 64 * 1024 {
+                return Err("must be at least 64 KiB".to_owned());
+            }
+            put(c, |l| l.header_size = g.number())
+        },
+    ),
+    limit(
         "hops",
         Kind::Number,
-        "100",
+        "50",
         "`Received` lines in a message; one with more runs in a circle and is refused.",
         |c, g| {
             if g.number() < 30 {
@@ -526,6 +538,16 @@ pub static KEYS: &[Key] = &[
         },
     ),
     limit(
+        "smtp_refused_recipients",
+        Kind::Number,
+        "100",
+        "Refused recipients after which an SMTP session is ended.",
+        |c, g| {
+            let n = at_least_one(g)?;
+            put(c, |l| l.smtp_refused_recipients = n)
+        },
+    ),
+    limit(
         "smtp_idle",
         Kind::Duration,
         "\"5 min\"",
@@ -535,7 +557,7 @@ pub static KEYS: &[Key] = &[
     limit(
         "smtp_session",
         Kind::Duration,
-        "\"1 h\"",
+        "\"2 h\"",
         "The longest an SMTP session may last.",
         |c, g| put(c, |l| l.smtp_session = g.duration()),
     ),
@@ -556,7 +578,7 @@ pub static KEYS: &[Key] = &[
     limit(
         "login_failures",
         Kind::Number,
-        "3",
+        "5",
         "Failed logins after which a session is ended.",
         |c, g| {
             let n = at_least_one(g)?;
@@ -635,7 +657,7 @@ pub static KEYS: &[Key] = &[
         Section::Delivery,
         "workers",
         Kind::Number,
-        "8",
+        "6",
         "Accounts that are delivered to at the same time.",
         |c, g| {
             c.delivery.workers = at_least_one(g)?;

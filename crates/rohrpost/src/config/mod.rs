@@ -11,7 +11,7 @@ mod reference;
 pub mod units;
 
 pub use network::Network;
-pub use read::{Fault, Faults};
+pub use read::Faults;
 pub use reference::{Template, reference, template};
 
 use std::net::SocketAddr;
@@ -136,9 +136,11 @@ pub struct TlsFiles {
 pub struct Limits {
     pub message_size: u64,
     pub recipients: u64,
+    pub header_size: u64,
     pub hops: u64,
     pub smtp_command_line: u64,
     pub smtp_errors: u64,
+    pub smtp_refused_recipients: u64,
     pub smtp_idle: Duration,
     pub smtp_session: Duration,
     pub bad_recipient_delay: Duration,

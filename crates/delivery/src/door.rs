@@ -1,0 +1,277 @@
+//! The doors: SMTP for other servers, submission for people's programs, LMTP for a server of the house in front of us.
+//!
+//! Exposed to: anybody who can connect, before they have proven anything. May touch: the directory (reading), blobs and ledger (adding a
+//! message), an account's file (reading how full it is).
+//!
+//! [`serve`] takes connections off one listener until it is told to stop; each is a task of its own, which drives an
+//! [`smtp::Session`]. A message goes into the blob store while it arrives, and its final `250` is written when [`ledger::Ledger::accept`]
+//! says that bytes and rows are on the disk. What decides over recipients and logins is in memory; nothing on the way asks the DNS.
+
+mod buffers;
+mod connection;
+mod login;
+mod message;
+mod metrics;
+mod recipient;
+mod seats;
+mod stream;
+
+pub use metrics::Metrics;
+
+use buffers::Buffers;
+use connection::Connection;
+use directory::Directory;
+use ledger::Ledger;
+use metrics::DoorMetrics;
+use seats::Seats;
+use smtp::{Authentication, Config, Role};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::Store;
+use stream::Stream;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// Gives the TLS settings for the next handshake, so that they can change while we run.
+pub type TlsProvider = Arc<dyn Fn() -> Arc<rustls::ServerConfig> + Send + Sync>;
+
+/// Whether connections from this address begin with a PROXY header.
+pub type Proxies = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
+/// What all doors share.
+pub struct Context {
+    directory: Directory,
+    store: Arc<Store>,
+    ledger: Ledger,
+    options: Options,
+    metrics: Metrics,
+    sessions: AtomicU64,
+}
+
+impl Context {
+    /// Puts together what the doors need.
+    pub fn new(directory: Directory, store: Arc<Store>, ledger: Ledger, options: Options) -> Context {
+        Context {
+            directory,
+            store,
+            ledger,
+            options,
+            metrics: Metrics::default(),
+            sessions: AtomicU64::new(0),
+        }
+    }
+
+    /// The counters, to be registered.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// A name for a session: when it began and its number, short enough for every line of the log.
+    fn session_name(&self) -> String {
+        let number = self.sessions.fetch_add(1, Ordering::Relaxed) & 0xff_ffff;
+        format!("{:08x}{number:06x}", now() & 0xffff_ffff)
+    }
+}
+
+/// How doors behave.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Our name.
+    pub hostname: String,
+    /// The limits of a session.
+    pub session: smtp::Limits,
+    /// Connections at once on one listener; further ones are answered `421 4.7.0`. Default 10,000.
+    pub connections: usize,
+    /// Connections at once from one address (IPv6: one /64 network) on one listener. Default 200.
+    pub connections_per_address: usize,
+    /// Pause before a recipient that does not exist is refused. Default 500 ms.
+    pub bad_recipient_delay: Duration,
+    /// Pause before a failed login is answered. Default 2 s.
+    pub login_failure_delay: Duration,
+    /// How long a TLS handshake or a PROXY header may take. Default 30 s.
+    pub handshake: Duration,
+    /// How long sessions may go on after the stop signal. Default 10 s.
+    pub shutdown: Duration,
+    /// Messages up to this size are kept in memory until they are delivered; larger ones stream to the disk. Default 262,144 octets.
+    pub inline_bytes: usize,
+    /// What a full mailbox answers.
+    pub over_quota: OverQuota,
+    /// Who has logged in may send as an address of his own only. Default true.
+    pub own_senders_only: bool,
+    /// Take a CR or LF that stands alone. Default false: see [`smtp::Config::bare_newlines`].
+    pub bare_newlines: bool,
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new(hostname: impl Into<String>) -> Options {
+        Options {
+            hostname: hostname.into(),
+            session: smtp::Limits::default(),
+            connections: 10_000,
+            connections_per_address: 200,
+            bad_recipient_delay: Duration::from_millis(500),
+            login_failure_delay: Duration::from_secs(2),
+            handshake: Duration::from_secs(30),
+            shutdown: Duration::from_secs(10),
+            inline_bytes: 256 * 1024,
+            over_quota: OverQuota::Defer,
+            own_senders_only: true,
+            bare_newlines: false,
+        }
+    }
+}
+
+/// What a full mailbox answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OverQuota {
+    /// `452 4.2.2`: the sender tries again later.
+    Defer,
+    /// `552 5.2.2`: the sender is told at once.
+    Refuse,
+}
+
+/// How TLS comes about at a door.
+#[derive(Clone)]
+pub enum Tls {
+    /// It does not.
+    Off,
+    /// By STARTTLS.
+    Offer(TlsProvider),
+    /// Before the first octet.
+    Immediate(TlsProvider),
+}
+
+/// One door.
+#[derive(Clone)]
+pub struct ListenerConfig {
+    /// Its name in the log, the counters and the ledger.
+    pub name: String,
+    /// What it is for.
+    pub role: Role,
+    /// How TLS comes about.
+    pub tls: Tls,
+    /// Logins without TLS. For loopback addresses.
+    pub plaintext: bool,
+    /// Whose connections begin with a PROXY header; `None`: nobody's.
+    pub proxies: Option<Proxies>,
+}
+
+/// Serves a listener until `shutdown` becomes true; returns when its sessions have ended, or were cut after [`Options::shutdown`].
+pub async fn serve(
+    listener: TcpListener,
+    context: Arc<Context>,
+    config: ListenerConfig,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let bound = context.options.shutdown;
+    let door = Arc::new(Door::new(context, config));
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            biased;
+            () = stopped(&mut shutdown) => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => {
+                    door.metrics.connections.inc();
+                    let Some(seat) = door.seats.take(door.context.options.connections) else {
+                        door.turn_away(&stream);
+                        continue;
+                    };
+                    // Replies are written whole; waiting for more to send would only make the client wait.
+                    let _ = stream.set_nodelay(true);
+                    let connection = Connection::new(Arc::clone(&door), Stream::Plain(stream), peer, seat, shutdown.clone());
+                    connections.spawn(connection.run());
+                }
+                Err(error) => {
+                    // Out of file descriptors, most likely; connections that end will free some.
+                    tracing::warn!(listener = door.config.name, %error, "cannot accept connections");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    let ended = tokio::time::timeout(bound, async { while connections.join_next().await.is_some() {} });
+    if ended.await.is_err() {
+        tracing::info!(
+            listener = door.config.name,
+            sessions = connections.len(),
+            "sessions cut at shutdown"
+        );
+        connections.shutdown().await;
+    }
+}
+
+/// A listener at work.
+struct Door {
+    context: Arc<Context>,
+    config: ListenerConfig,
+    session: Arc<Config>,
+    seats: Arc<Seats>,
+    buffers: Buffers,
+    metrics: DoorMetrics,
+}
+
+impl Door {
+    fn new(context: Arc<Context>, config: ListenerConfig) -> Door {
+        let submission = config.role == Role::Submission;
+        let options = &context.options;
+        let session = Config {
+            hostname: options.hostname.clone(),
+            role: config.role,
+            starttls: matches!(config.tls, Tls::Offer(_)),
+            authentication: Authentication {
+                offered: submission,
+                required: submission,
+                plaintext: config.plaintext,
+            },
+            bare_newlines: options.bare_newlines,
+            limits: options.session.clone(),
+        };
+        let metrics = context.metrics.of(&config.name);
+        Door {
+            session: Arc::new(session),
+            seats: Arc::new(Seats::default()),
+            buffers: Buffers::default(),
+            metrics,
+            config,
+            context,
+        }
+    }
+
+    /// There is no seat left; said without a task, and without waiting.
+    fn turn_away(&self, stream: &tokio::net::TcpStream) {
+        self.metrics.refused(421);
+        if !matches!(self.config.tls, Tls::Immediate(_)) {
+            let _ = stream.try_write(connection::TOO_MANY);
+        }
+    }
+}
+
+/// Returns when the signal to stop is given.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    if shutdown.wait_for(|stop| *stop).await.is_err() {
+        // Whoever could give the signal is gone.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Runs what may wait for the disk, without holding up the other tasks of this thread where the runtime has other threads.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    use tokio::runtime::{Handle, RuntimeFlavor};
+    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
+    }
+}
+
+fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
+}

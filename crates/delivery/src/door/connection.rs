@@ -1,0 +1,486 @@
+//! One connection: reads, lets the session speak, answers what it asks, writes.
+
+use super::login::{self, Outcome};
+use super::message::Incoming;
+use super::seats::Seat;
+use super::stream::Stream;
+use super::{Door, Tls, stopped};
+use db::AccountId;
+use ledger::{Acceptance, NewRecipient};
+use smtp::proxy::Proxied;
+use smtp::{Event, Received, Reply, Sender, Session, Status};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout, timeout_at};
+
+/// What is said where there is no seat.
+pub(super) const TOO_MANY: &[u8] = b"421 4.7.0 too many connections, try again later\r\n";
+/// The buffer of a connection that waits for commands.
+const SMALL_BUFFER: usize = 4 * 1024;
+/// How long, and for how many octets, we listen after hanging up, so that our last words are not lost in a reset.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_OCTETS: usize = 1024 * 1024;
+
+/// A connection.
+pub(super) struct Connection {
+    door: Arc<Door>,
+    stream: Stream,
+    peer: SocketAddr,
+    seat: Seat,
+    shutdown: watch::Receiver<bool>,
+    /// The stop signal was seen.
+    stopping: bool,
+    name: String,
+    started: Instant,
+    account: Option<AccountId>,
+    /// Whom the SCRAM credentials that we handed out let in.
+    candidate: Option<AccountId>,
+    transaction: Option<Transaction>,
+}
+
+struct Transaction {
+    sender: Sender,
+    recipients: Vec<NewRecipient>,
+    message: Option<Incoming>,
+}
+
+/// What came of waiting for the client.
+enum Heard {
+    Octets(usize),
+    End,
+    Silence,
+    TooLong,
+    Stop,
+}
+
+impl Connection {
+    pub(super) fn new(
+        door: Arc<Door>,
+        stream: Stream,
+        peer: SocketAddr,
+        seat: Seat,
+        shutdown: watch::Receiver<bool>,
+    ) -> Connection {
+        let now = Instant::now();
+        Connection {
+            name: door.context.session_name(),
+            door,
+            stream,
+            peer,
+            seat,
+            shutdown,
+            stopping: false,
+            started: now,
+            account: None,
+            candidate: None,
+            transaction: None,
+        }
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn run(mut self) {
+        self.door.metrics.open.inc();
+        let door = Arc::clone(&self.door);
+        let _open = OnDrop(|| {
+            door.metrics.open.dec();
+        });
+        if let Err(error) = self.serve().await {
+            tracing::debug!(session = self.name, client = %self.peer, %error, "connection lost");
+        }
+    }
+
+    async fn serve(&mut self) -> io::Result<()> {
+        let Some(tls) = self.enter().await? else {
+            return Ok(());
+        };
+        tracing::debug!(session = self.name, listener = self.door.config.name, client = %self.peer, "connected");
+        let mut session = Session::new(Arc::clone(&self.door.session), tls);
+        let (mut small, mut large) = (vec![0; SMALL_BUFFER], None::<Box<[u8]>>);
+        loop {
+            if self.stopping && session.is_idle() {
+                session.close(&Reply::new(
+                    421,
+                    Status(4, 3, 2),
+                    "going down for maintenance, try again",
+                ));
+                return self.hang_up(&mut session).await;
+            }
+            self.write(&mut session).await?;
+            let buffer = large.as_deref_mut().unwrap_or(&mut small);
+            match self.hear(&session, buffer).await? {
+                Heard::Octets(count) => {
+                    let mut input = buffer.get(..count).unwrap_or_default();
+                    while let Some(event) = session.next(&mut input) {
+                        match event {
+                            Event::MessageData(data) => self.push(data),
+                            Event::StartTls => {
+                                self.write(&mut session).await?;
+                                let Tls::Offer(provider) = &self.door.config.tls else {
+                                    return Ok(());
+                                };
+                                let config = provider();
+                                session.tls_started(self.handshake(config).await?);
+                                self.transaction = None;
+                                self.account = None;
+                            }
+                            Event::Close => return self.hang_up(&mut session).await,
+                            event => self.take(&mut session, event).await,
+                        }
+                    }
+                    // A message is read in large pieces; who only waits costs little.
+                    if session.is_in_message() {
+                        large.get_or_insert_with(|| self.door.buffers.take());
+                    } else if let Some(buffer) = large.take() {
+                        self.door.buffers.give(buffer);
+                    }
+                }
+                Heard::End => {
+                    tracing::debug!(session = self.name, "the client hung up");
+                    return Ok(());
+                }
+                Heard::Silence => {
+                    session.close(&Reply::new(421, Status(4, 4, 2), "silent for too long"));
+                    return self.hang_up(&mut session).await;
+                }
+                Heard::TooLong => {
+                    session.close(&Reply::new(421, Status(4, 4, 2), "the session lasts too long"));
+                    return self.hang_up(&mut session).await;
+                }
+                Heard::Stop => self.stopping = true,
+            }
+        }
+    }
+
+    /// What comes before the session: PROXY header, the count of connections, TLS from the first octet. `None`: turned away.
+    async fn enter(&mut self) -> io::Result<Option<Option<smtp::Tls>>> {
+        let door = Arc::clone(&self.door);
+        let options = &door.context.options;
+        if let Some(proxies) = &door.config.proxies
+            && proxies(self.peer.ip())
+        {
+            let proxied = timeout(options.handshake, self.stream.proxied())
+                .await
+                .map_err(|_| timed_out())??;
+            if let Proxied::Client { source, .. } = proxied {
+                self.peer = source;
+            }
+        }
+        let seated = self.seat.name(self.peer.ip(), options.connections_per_address);
+        if !seated {
+            door.metrics.refused(421);
+            tracing::info!(session = self.name, listener = door.config.name, client = %self.peer, "too many connections from there");
+            if !matches!(door.config.tls, Tls::Immediate(_)) {
+                timeout(LINGER, self.stream.write(TOO_MANY))
+                    .await
+                    .map_err(|_| timed_out())??;
+            }
+            return Ok(None);
+        }
+        match &door.config.tls {
+            Tls::Immediate(provider) => Ok(Some(Some(self.handshake(provider()).await?))),
+            _ => Ok(Some(None)),
+        }
+    }
+
+    async fn handshake(&mut self, config: Arc<rustls::ServerConfig>) -> io::Result<smtp::Tls> {
+        let bound = self.door.context.options.handshake;
+        let result = timeout(bound, self.stream.handshake(config))
+            .await
+            .unwrap_or_else(|_| Err(timed_out()));
+        if let Err(error) = &result {
+            self.door.metrics.handshakes.inc();
+            tracing::debug!(session = self.name, client = %self.peer, %error, "TLS handshake failed");
+        }
+        result
+    }
+
+    /// Waits for the client, for the signal to stop, and for time to run out.
+    async fn hear(&mut self, session: &Session, buffer: &mut [u8]) -> io::Result<Heard> {
+        let limits = &self.door.context.options.session;
+        let now = Instant::now();
+        // A message that began in time may end; one that drips in for ever may not.
+        let session_end = self.started
+            + if session.is_in_message() {
+                limits.session * 2
+            } else {
+                limits.session
+            };
+        let idle_end = now + limits.idle;
+        if now >= session_end {
+            return Ok(Heard::TooLong);
+        }
+        let stopping = self.stopping;
+        tokio::select! {
+            biased;
+            read = self.stream.read(buffer) => match read? {
+                0 => Ok(Heard::End),
+                count => Ok(Heard::Octets(count)),
+            },
+            () = stopped(&mut self.shutdown), if !stopping => Ok(Heard::Stop),
+            () = tokio::time::sleep_until(idle_end.min(session_end)) => {
+                Ok(if session_end < idle_end { Heard::TooLong } else { Heard::Silence })
+            }
+        }
+    }
+
+    /// Writes what the session has to say, in one write.
+    async fn write(&mut self, session: &mut Session) -> io::Result<()> {
+        for code in session.refusals() {
+            self.door.metrics.refused(code);
+        }
+        if session.output().is_empty() {
+            return Ok(());
+        }
+        let mut output = std::mem::take(session.output());
+        let bound = Instant::now() + self.door.context.options.session.idle;
+        timeout_at(bound, self.stream.write(&output))
+            .await
+            .map_err(|_| timed_out())??;
+        output.clear();
+        *session.output() = output;
+        Ok(())
+    }
+
+    /// Says the last words and sees to it that they arrive.
+    async fn hang_up(&mut self, session: &mut Session) -> io::Result<()> {
+        self.transaction = None;
+        self.write(session).await?;
+        self.stream.finish().await?;
+        if session.has_quit() {
+            return Ok(());
+        }
+        let mut scratch = [0; 1024];
+        let mut left = LINGER_OCTETS;
+        let drain = async {
+            while let Ok(count @ 1..) = self.stream.read(&mut scratch).await {
+                left = left.saturating_sub(count);
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        let _ = timeout(LINGER, drain).await;
+        Ok(())
+    }
+
+    /// Answers an event.
+    async fn take(&mut self, session: &mut Session, event: Event<'_>) {
+        match event {
+            Event::CheckSender(sender) => {
+                let answer = self.door.check_sender(self.account, &sender);
+                if answer.is_ok() {
+                    self.transaction = Some(Transaction {
+                        sender,
+                        recipients: Vec::new(),
+                        message: None,
+                    });
+                }
+                session.answer_sender(answer);
+            }
+            Event::CheckRecipient(recipient) => {
+                let size = self
+                    .transaction
+                    .as_ref()
+                    .and_then(|transaction| transaction.sender.size);
+                match self.door.check_recipient(self.account, size, &recipient) {
+                    Ok(recipient) => {
+                        self.add(recipient);
+                        session.answer_recipient(Ok(()));
+                    }
+                    Err(refused) => {
+                        let reply = &refused.reply;
+                        tracing::info!(
+                            session = self.name, client = %self.peer, recipient = recipient.address.as_str(),
+                            code = reply.code(), reason = reply.text(), "recipient refused"
+                        );
+                        if refused.unknown {
+                            tokio::time::sleep(self.door.context.options.bad_recipient_delay).await;
+                        }
+                        session.answer_recipient(Err(refused.reply));
+                    }
+                }
+            }
+            Event::MessageStart => {
+                self.begin(session);
+                session.answer_start(Ok(()));
+            }
+            Event::MessageEnd => {
+                let reply = self.custody(session).await;
+                // All recipients of a message are taken into custody or none: over LMTP, each gets the same answer.
+                session.answer_message(&[reply]);
+            }
+            Event::Aborted => self.transaction = None,
+            Event::AuthStart(mechanism) => session.answer_exchange(login::exchange(mechanism, &self.stream)),
+            Event::CheckPassword {
+                authzid,
+                authcid,
+                password,
+            } => {
+                let user = authcid.clone();
+                let outcome = self.door.check_password(authzid, authcid, password).await;
+                self.logged_in(session, &user, &outcome).await;
+            }
+            Event::Credentials { authcid } => {
+                let (credentials, candidate) = self.door.context.directory.scram(&authcid);
+                self.candidate = candidate;
+                session.answer_credentials(credentials);
+            }
+            Event::CheckLogin { authzid, authcid } => {
+                let outcome = match self.candidate.take() {
+                    Some(account) => self.door.check_authzid(account, authzid.as_deref()),
+                    None => Outcome::Wrong,
+                };
+                self.logged_in(session, &authcid, &outcome).await;
+            }
+            Event::LoginFailed(failure) => {
+                self.door.metrics.login("wrong");
+                tracing::warn!(session = self.name, client = %self.peer, reason = %failure, "login failed");
+                tokio::time::sleep(self.door.context.options.login_failure_delay).await;
+            }
+            // These are the loop's.
+            Event::MessageData(_) | Event::StartTls | Event::Close => {}
+        }
+    }
+
+    async fn logged_in(&mut self, session: &mut Session, user: &str, outcome: &Outcome) {
+        self.door.metrics.login(outcome.name());
+        if let Outcome::Account(account) = outcome {
+            self.account = Some(*account);
+            tracing::info!(session = self.name, client = %self.peer, user, "logged in");
+        } else {
+            tracing::warn!(session = self.name, client = %self.peer, user, reason = outcome.name(), "login failed");
+            tokio::time::sleep(self.door.context.options.login_failure_delay).await;
+        }
+        session.answer_login(outcome.answer());
+    }
+
+    /// A recipient named twice gets the message once.
+    fn add(&mut self, recipient: NewRecipient) {
+        if let Some(transaction) = &mut self.transaction {
+            let known = |other: &NewRecipient| other.address.eq_ignore_ascii_case(&recipient.address);
+            if !transaction.recipients.iter().any(known) {
+                transaction.recipients.push(recipient);
+            }
+        }
+    }
+
+    fn begin(&mut self, session: &Session) {
+        let Some(transaction) = &mut self.transaction else {
+            return;
+        };
+        let mut message = Incoming::new(&self.door.context, transaction.sender.size);
+        let id = message.id.to_string();
+        let recipient = match transaction.recipients.as_slice() {
+            [only] => smtp::Address::parse(&only.address).ok(),
+            _ => None,
+        };
+        let received = Received {
+            helo: session.helo(),
+            peer: Some(self.peer.ip()),
+            hostname: &self.door.context.options.hostname,
+            protocol: session.protocol(),
+            id: &id,
+            tls: session.tls(),
+            recipient: recipient.as_ref(),
+            time: message.received_at,
+        };
+        received.write(message.head());
+        transaction.message = Some(message);
+    }
+
+    fn push(&mut self, data: &[u8]) {
+        if let Some(message) = self
+            .transaction
+            .as_mut()
+            .and_then(|transaction| transaction.message.as_mut())
+        {
+            message.push(data);
+        }
+    }
+
+    /// The message is here: onto the disk with it. The reply says what came of it.
+    async fn custody(&mut self, session: &Session) -> Reply {
+        let Some(Transaction {
+            sender,
+            recipients,
+            message: Some(message),
+        }) = self.transaction.take()
+        else {
+            return Reply::new(451, Status(4, 3, 0), "the message was lost on the way in, try again");
+        };
+        let ended = Instant::now();
+        let (id, received_at, count) = (message.id, message.received_at, recipients.len());
+        let whole = match message.finish() {
+            Ok(whole) => whole,
+            Err(error) => return self.not_taken(&ledger::Error::from(error)),
+        };
+        let size = whole.commit.len();
+        let acceptance = Acceptance {
+            id,
+            received_at,
+            sender: sender.path.as_str().to_owned(),
+            protocol: session.protocol().to_owned(),
+            listener: self.door.config.name.clone(),
+            client: self.peer.to_string(),
+            helo: session.helo().to_owned(),
+            tls: session.tls().map(|tls| format!("{} {}", tls.version, tls.cipher)),
+            login: self.account,
+            envid: sender.envid,
+            ret: sender.ret.map(|ret| ret.to_string()),
+            body: sender.body.to_string(),
+            smtputf8: sender.smtputf8,
+            session: self.name.clone(),
+            message_id: whole.message_id,
+            notes: None,
+            recipients,
+        };
+        if let Err(error) = self
+            .door
+            .context
+            .ledger
+            .accept(acceptance, whole.commit, whole.bytes)
+            .await
+        {
+            return self.not_taken(&error);
+        }
+        let metrics = &self.door.metrics;
+        metrics.custody.observe(ended.elapsed().as_secs_f64());
+        metrics.messages.inc();
+        metrics.recipients.inc_by(count as u64);
+        metrics.octets.inc_by(size);
+        tracing::info!(
+            session = self.name, acceptance = %id, client = %self.peer, sender = sender.path.as_str(), recipients = count, size,
+            "accepted"
+        );
+        Reply::new(250, Status(2, 0, 0), format!("accepted as {id}"))
+    }
+
+    fn not_taken(&self, error: &ledger::Error) -> Reply {
+        tracing::error!(session = self.name, client = %self.peer, %error, "a message could not be taken into custody");
+        match error {
+            error if error.is_no_space() => {
+                Reply::new(452, Status(4, 3, 1), "no space for messages now, try again later")
+            }
+            ledger::Error::Closing | ledger::Error::Blobs(blobs::Error::Closed) => {
+                Reply::new(451, Status(4, 3, 2), "going down for maintenance, try again")
+            }
+            _ => Reply::new(451, Status(4, 3, 0), "the message could not be stored, try again later"),
+        }
+    }
+}
+
+fn timed_out() -> io::Error {
+    io::ErrorKind::TimedOut.into()
+}
+
+/// Does something when the task ends, however it ends.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}

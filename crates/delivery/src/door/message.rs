@@ -1,0 +1,168 @@
+//! A message on its way in: small ones gather in memory, larger ones stream to the blob store.
+
+use super::{Context, blocking, now};
+use blobs::{Blobs, Commit, Writer};
+use bytes::Bytes;
+use ledger::AcceptanceId;
+
+/// The longest Message-ID that is kept for people who search.
+const MESSAGE_ID_LENGTH: usize = 998;
+/// Octets gathered before a write that may wait for the disk.
+const PIECE: usize = 64 * 1024;
+
+/// A message on its way in.
+pub(super) struct Incoming {
+    pub(super) id: AcceptanceId,
+    pub(super) received_at: i64,
+    blobs: Blobs,
+    inline_bytes: usize,
+    gathered: Vec<u8>,
+    writer: Option<Writer>,
+    message_id: Option<String>,
+    failed: Option<blobs::Error>,
+}
+
+/// A message that is in.
+pub(super) struct Whole {
+    pub(super) commit: Commit,
+    /// The bytes, where the message is small.
+    pub(super) bytes: Option<Bytes>,
+    pub(super) message_id: Option<String>,
+}
+
+impl Incoming {
+    /// Begins with room for the announced size.
+    pub(super) fn new(context: &Context, announced: Option<u64>) -> Incoming {
+        let inline_bytes = context.options.inline_bytes;
+        let room = announced
+            .and_then(|size| usize::try_from(size).ok())
+            .map_or(16 * 1024, |size| size.saturating_add(1024));
+        Incoming {
+            id: context.ledger.next_id(),
+            received_at: now(),
+            blobs: context.ledger.blobs().clone(),
+            inline_bytes,
+            gathered: Vec::with_capacity(room.min(inline_bytes)),
+            writer: None,
+            message_id: None,
+            failed: None,
+        }
+    }
+
+    /// The trace header, before anything else.
+    pub(super) fn head(&mut self) -> &mut Vec<u8> {
+        &mut self.gathered
+    }
+
+    /// Takes the next bytes. A failure is kept for the end: the client has to be heard out.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.failed.is_some() {
+            return;
+        }
+        let limit = if self.writer.is_some() {
+            PIECE
+        } else {
+            self.inline_bytes
+        };
+        if self.gathered.len() + bytes.len() <= limit {
+            return self.gathered.extend_from_slice(bytes);
+        }
+        if let Err(error) = self.pour(bytes) {
+            self.failed = Some(error);
+            self.writer = None;
+            self.gathered = Vec::new();
+        }
+    }
+
+    fn pour(&mut self, bytes: &[u8]) -> blobs::Result<()> {
+        if self.writer.is_none() {
+            self.message_id = message_id(&self.gathered);
+        }
+        let writer = self.writer.get_or_insert_with(|| self.blobs.writer());
+        blocking(|| writer.write(&self.gathered).and_then(|()| writer.write(bytes)))?;
+        if self.gathered.capacity() > PIECE {
+            self.gathered = Vec::with_capacity(PIECE);
+        }
+        self.gathered.clear();
+        Ok(())
+    }
+
+    /// The message is complete.
+    pub(super) fn finish(self) -> blobs::Result<Whole> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        match self.writer {
+            Some(mut writer) => {
+                let commit = blocking(|| writer.write(&self.gathered).and_then(|()| writer.finish()))?;
+                Ok(Whole {
+                    commit,
+                    bytes: None,
+                    message_id: self.message_id,
+                })
+            }
+            None => {
+                // Waits only when the disk is far behind; a small message is not worth handing this thread's tasks to another.
+                let commit = if self.gathered.len() > PIECE {
+                    blocking(|| self.blobs.put(&self.gathered))?
+                } else {
+                    self.blobs.put(&self.gathered)?
+                };
+                let message_id = message_id(&self.gathered);
+                Ok(Whole {
+                    commit,
+                    bytes: Some(self.gathered.into()),
+                    message_id,
+                })
+            }
+        }
+    }
+}
+
+/// The Message-ID field (RFC 5322 §3.6.4) of a message whose beginning this is.
+fn message_id(message: &[u8]) -> Option<String> {
+    const NAME: &[u8] = b"message-id:";
+    let mut rest = message;
+    loop {
+        let end = memchr::memchr(b'\n', rest)?;
+        let (line, behind) = rest.split_at(end + 1);
+        if line == b"\r\n" || line == b"\n" {
+            return None;
+        }
+        if line
+            .get(..NAME.len())
+            .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
+        {
+            let mut value = line.get(NAME.len()..).unwrap_or_default().trim_ascii();
+            if value.is_empty() && behind.first().is_some_and(|b| matches!(b, b' ' | b'\t')) {
+                // Some programs fold a long one right behind the colon.
+                let end = memchr::memchr(b'\n', behind).unwrap_or(behind.len());
+                value = behind.get(..end).unwrap_or_default().trim_ascii();
+            }
+            let value = value.get(..MESSAGE_ID_LENGTH).unwrap_or(value);
+            return (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned());
+        }
+        rest = behind;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn message_ids() {
+        let cases = [
+            ("Subject: x\r\nMessage-ID: <a@b>\r\n\r\n", Some("<a@b>")),
+            ("MESSAGE-ID:<a@b> \r\n\r\n", Some("<a@b>")),
+            ("Message-Id:\r\n\t<long@b>\r\n\r\n", Some("<long@b>")),
+            ("Subject: x\r\n\r\nMessage-ID: <a@b>\r\n", None),
+            ("Message-ID:\r\nSubject: x\r\n", None),
+            ("Message-ID: <cut", None),
+            ("", None),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(message_id(message.as_bytes()).as_deref(), expected, "{message:?}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Who may send, and to whom.
+
+use super::{Door, OverQuota, blocking};
+use db::AccountId;
+use directory::Resolution;
+use ledger::{Lane, NewRecipient};
+use smtp::{Recipient, Reply, Sender, Status};
+
+/// Why a recipient is refused.
+pub(super) struct Refused {
+    pub(super) reply: Reply,
+    /// Nobody has the address: somebody may be guessing.
+    pub(super) unknown: bool,
+}
+
+impl From<Reply> for Refused {
+    fn from(reply: Reply) -> Refused {
+        Refused { reply, unknown: false }
+    }
+}
+
+impl Door {
+    /// RFC 6409 §6.1: who has logged in sends under a name of his own. The null path is everybody's.
+    pub(super) fn check_sender(&self, account: Option<AccountId>, sender: &Sender) -> Result<(), Reply> {
+        let (Some(account), Some(address)) = (account, sender.path.address()) else {
+            return Ok(());
+        };
+        if !self.context.options.own_senders_only || self.context.directory.may_send_as(account, address.as_str()) {
+            return Ok(());
+        }
+        Err(Reply::new(553, Status(5, 7, 1), "this is not an address of yours"))
+    }
+
+    /// Whether the mail for this recipient can be taken, and where it goes.
+    pub(super) fn check_recipient(
+        &self,
+        account: Option<AccountId>,
+        size: Option<u64>,
+        recipient: &Recipient,
+    ) -> Result<NewRecipient, Refused> {
+        let address = recipient.address.as_str();
+        let lane = match self.context.directory.resolve(address) {
+            Resolution::Account { account, .. } => {
+                self.check_room(account, size)?;
+                Lane::Local
+            }
+            Resolution::Alias { .. } => Lane::Local,
+            Resolution::Remote if account.is_some() => Lane::Remote,
+            Resolution::Remote => {
+                return Err(Reply::new(550, Status(5, 7, 1), "relaying denied: this is not our domain").into());
+            }
+            Resolution::Disabled { .. } => {
+                return Err(Reply::new(550, Status(5, 2, 1), "this mailbox is disabled").into());
+            }
+            Resolution::Unknown => {
+                return Err(Refused {
+                    reply: Reply::new(550, Status(5, 1, 1), "there is no such address here"),
+                    unknown: true,
+                });
+            }
+        };
+        Ok(NewRecipient {
+            address: address.to_owned(),
+            original: recipient.orcpt.clone(),
+            notify: recipient.notify.map(|notify| notify.to_string()),
+            lane,
+        })
+    }
+
+    /// Whether a message of this size fits into the account. What cannot be found out now, delivery will.
+    fn check_room(&self, account: AccountId, size: Option<u64>) -> Result<(), Reply> {
+        let Some(limit) = self
+            .context
+            .directory
+            .account(account)
+            .and_then(|account| account.quota_bytes)
+        else {
+            return Ok(());
+        };
+        let store = &self.context.store;
+        let used = blocking(|| match store.account_exists(account) {
+            true => store.account(account).map(|account| account.bytes_used()),
+            false => Ok(0),
+        });
+        match used {
+            Ok(used) if used < limit && used.saturating_add(size.unwrap_or(0)) <= limit => Ok(()),
+            Ok(_) => Err(match self.context.options.over_quota {
+                OverQuota::Defer => Reply::new(452, Status(4, 2, 2), "this mailbox is full, try again later"),
+                OverQuota::Refuse => Reply::new(552, Status(5, 2, 2), "this mailbox is full"),
+            }),
+            Err(error) => {
+                tracing::warn!(account = account.0, %error, "cannot tell how full the account is");
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! The connection below the session: plain, or TLS by rustls; with a PROXY header in front where the listener says so.
+
+use rustls::ProtocolVersion;
+use std::io;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// A connection.
+pub(super) enum Stream {
+    /// As it came.
+    Plain(TcpStream),
+    /// Encrypted.
+    Tls(Box<TlsStream<TcpStream>>),
+    /// In between, or lost in a failed handshake.
+    Gone,
+}
+
+impl Stream {
+    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Stream::Plain(stream) => stream.read(buffer).await,
+            Stream::Tls(stream) => stream.read(buffer).await,
+            Stream::Gone => Ok(0),
+        }
+    }
+
+    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
+            Stream::Plain(stream) => stream.write_all(bytes).await,
+            Stream::Tls(stream) => {
+                stream.write_all(bytes).await?;
+                stream.flush().await
+            }
+            Stream::Gone => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Says that nothing more will be written.
+    pub(super) async fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Stream::Plain(stream) => stream.shutdown().await,
+            Stream::Tls(stream) => stream.shutdown().await,
+            Stream::Gone => Ok(()),
+        }
+    }
+
+    /// The server's side of a TLS handshake.
+    pub(super) async fn handshake(&mut self, config: Arc<rustls::ServerConfig>) -> io::Result<smtp::Tls> {
+        match std::mem::replace(self, Stream::Gone) {
+            Stream::Plain(stream) => {
+                let stream = TlsAcceptor::from(config).accept(stream).await?;
+                let tls = describe(stream.get_ref().1);
+                *self = Stream::Tls(Box::new(stream));
+                Ok(tls)
+            }
+            other => {
+                *self = other;
+                Err(io::Error::other("TLS is on already"))
+            }
+        }
+    }
+
+    /// The value that ties a login to this TLS connection (RFC 9266). Only TLS 1.3 always has one that is unique.
+    pub(super) fn channel_binding(&self) -> sasl::ChannelBinding {
+        if let Stream::Tls(stream) = self
+            && stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+            && let Ok(value) =
+                stream
+                    .get_ref()
+                    .1
+                    .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]))
+        {
+            return sasl::ChannelBinding::TlsExporter(value.to_vec());
+        }
+        sasl::ChannelBinding::None
+    }
+
+    /// Reads the PROXY header, and not an octet behind it.
+    pub(super) async fn proxied(&mut self) -> io::Result<smtp::proxy::Proxied> {
+        let mut header = Vec::with_capacity(64);
+        loop {
+            let missing = smtp::proxy::missing(&header);
+            if missing == 0 {
+                return match smtp::proxy::parse(&header) {
+                    Ok(Some((proxied, _))) => Ok(proxied),
+                    Ok(None) => Err(io::ErrorKind::UnexpectedEof.into()),
+                    Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+                };
+            }
+            let have = header.len();
+            header.resize(have + missing, 0);
+            let read = self.read(header.get_mut(have..).unwrap_or_default()).await?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            header.truncate(have + read);
+        }
+    }
+}
+
+fn describe(connection: &rustls::ServerConnection) -> smtp::Tls {
+    let version = connection.protocol_version();
+    let name = match version {
+        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3".to_owned(),
+        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
+        other => format!("{other:?}"),
+    };
+    let cipher = connection
+        .negotiated_cipher_suite()
+        .map(|suite| format!("{:?}", suite.suite()))
+        .unwrap_or_default();
+    smtp::Tls {
+        version: name,
+        // rustls marks the suites of TLS 1.3, the registry of IANA does not.
+        cipher: cipher.replacen("TLS13_", "TLS_", 1),
+        binding: version == Some(ProtocolVersion::TLSv1_3),
+    }
+}

@@ -1,0 +1,181 @@
+//! The commands about domains, accounts and aliases.
+
+use super::Rows;
+use super::request::{Done, Request};
+use crate::config::units;
+use crate::engine::Engine;
+use crate::failure::Failure;
+use directory::{Account, Error, NewAccount};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+pub(super) fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Result<Done, Failure> {
+    let directory = &engine.directory;
+    match request {
+        Request::AccountAdd {
+            address,
+            name,
+            password,
+            quota,
+        } => {
+            let new = NewAccount {
+                address: &address,
+                name: name.as_deref().unwrap_or_default(),
+                password: Some(password.0.as_bytes()),
+                admin: false,
+                quota_bytes: quota,
+            };
+            directory.account_add(&new).map_err(advise)?;
+            Ok(Done::say(format!("added {address}")))
+        }
+        Request::AccountList => {
+            directory
+                .account_list()
+                .iter()
+                .try_for_each(|account| rows(account_row(engine, account)))?;
+            Ok(Done::default())
+        }
+        Request::AccountShow { address } => {
+            rows(account_row(engine, &*find(engine, &address)?))?;
+            Ok(Done::default())
+        }
+        Request::AccountPasswd { address, password } => {
+            directory
+                .account_passwd(find(engine, &address)?.id, password.0.as_bytes())
+                .map_err(advise)?;
+            Ok(Done::say(format!("new password for {address}")))
+        }
+        Request::AccountDisable { address } => {
+            directory.account_disable(find(engine, &address)?.id).map_err(advise)?;
+            Ok(Done::say(format!(
+                "disabled {address}: no logins, no new mail; what is stored stays"
+            )))
+        }
+        Request::AccountEnable { address } => {
+            directory.account_enable(find(engine, &address)?.id).map_err(advise)?;
+            Ok(Done::say(format!("enabled {address}")))
+        }
+        Request::AccountDelete { address } => {
+            let account = find(engine, &address)?;
+            // First the way in, then what lies behind it: a crash between the two leaves a file that nobody reaches.
+            directory.account_delete(account.id).map_err(advise)?;
+            engine.store.account_delete(account.id).map_err(Failure::new)?;
+            Ok(Done::say(format!("deleted {address} and its mail")))
+        }
+        Request::AccountQuota { address, quota } => {
+            directory.quota_set(find(engine, &address)?.id, quota).map_err(advise)?;
+            Ok(Done::say(match quota {
+                Some(octets) => format!("{address} may hold {}", units::size_text(octets)),
+                None => format!("{address} may hold as much as there is room for"),
+            }))
+        }
+        Request::AddressAdd { account, address } => {
+            directory
+                .address_add(find(engine, &account)?.id, &address)
+                .map_err(advise)?;
+            Ok(Done::say(format!("{account} is also {address}")))
+        }
+        Request::AddressRemove { address } => {
+            directory
+                .address_remove(find(engine, &address)?.id, &address)
+                .map_err(advise)?;
+            Ok(Done::say(format!("removed {address}")))
+        }
+        Request::DomainAdd { domain } => {
+            directory.domain_add(&domain).map_err(advise)?;
+            Ok(Done::say(format!("responsible for {domain}")))
+        }
+        Request::DomainList => {
+            for domain in directory.domain_list() {
+                rows(json!({ "domain": domain.name, "display": domain.display, "catch_all": domain.catch_all }))?;
+            }
+            Ok(Done::default())
+        }
+        Request::DomainRemove { domain } => {
+            directory.domain_remove(&domain).map_err(advise)?;
+            Ok(Done::say(format!("gave up {domain}")))
+        }
+        Request::DomainCatchAll { domain, address } => {
+            directory.catch_all_set(&domain, address.as_deref()).map_err(advise)?;
+            Ok(Done::say(match address {
+                Some(address) => format!("mail to unknown addresses of {domain} goes to {address}"),
+                None => format!("mail to unknown addresses of {domain} is refused"),
+            }))
+        }
+        Request::AliasAdd { address, targets } => {
+            let wanted: Vec<&str> = targets.iter().map(String::as_str).collect();
+            directory.alias_add(&address, &wanted).map_err(advise)?;
+            Ok(Done::say(format!("{address} stands for {}", targets.join(", "))))
+        }
+        Request::AliasList => {
+            for alias in directory.alias_list() {
+                rows(json!({ "address": alias.address, "targets": alias.targets }))?;
+            }
+            Ok(Done::default())
+        }
+        Request::AliasRemove { address } => {
+            directory.alias_remove(&address).map_err(advise)?;
+            Ok(Done::say(format!("removed {address}")))
+        }
+        other => Err(Failure::usage(format!("not a command about people: {other:?}"))),
+    }
+}
+
+/// The account that has `address`.
+pub fn find(engine: &Engine, address: &str) -> Result<Arc<Account>, Failure> {
+    engine.directory.account_show(address).map_err(advise)
+}
+
+/// Founds a house: the domain, if it is new, and an account in it.
+pub fn found(engine: &Engine, domain: &str, new: &NewAccount<'_>) -> Result<(), Failure> {
+    match engine.directory.domain_add(domain) {
+        Ok(()) | Err(Error::DomainExists(_)) => {}
+        Err(e) => return Err(advise(e)),
+    }
+    engine.directory.account_add(new).map(|_| ()).map_err(advise)
+}
+
+fn account_row(engine: &Engine, account: &Account) -> Value {
+    let mut row = json!({
+        "address": account.address(), "name": account.name, "also": account.addresses.get(1..).unwrap_or_default(),
+        "state": if account.disabled { "disabled" } else { "enabled" }, "admin": account.admin,
+        "quota": account.quota_bytes, "id": account.id.0, "file": engine.store.path_of(account.id),
+        "used": 0, "messages": 0,
+    });
+    // An account that never got mail has no file yet, and looking must not make one.
+    if !engine.store.account_exists(account.id) {
+        return row;
+    }
+    let opened = engine.store.account(account.id);
+    if let Value::Object(fields) = &mut row {
+        match opened {
+            Ok(stored) => {
+                let messages: u64 = stored.mailbox_list().iter().map(|m| u64::from(m.messages)).sum();
+                fields.insert("used".to_owned(), stored.bytes_used().into());
+                fields.insert("messages".to_owned(), messages.into());
+            }
+            Err(e) => {
+                fields.insert("state".to_owned(), "damaged".into());
+                fields.insert("fault".to_owned(), e.to_string().into());
+            }
+        }
+    }
+    row
+}
+
+/// The directory's own words, with what to do where they do not say it.
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+fn advise(e: Error) -> Failure {
+    let failure = Failure::new(&e);
+    match e {
+        Error::NoSuchAccount(_) => failure.advise("`rohrpost account list` shows all of them"),
+        Error::NoSuchAlias(_) => failure.advise("`rohrpost alias list` shows all of them"),
+        Error::AddressTaken(address) => failure.advise(format!(
+            "`rohrpost account show {address}` or `rohrpost alias list` shows by whom"
+        )),
+        Error::Address { .. } | Error::Domain { .. } | Error::Password(_) | Error::Name { .. } => {
+            Failure { exit: 2, ..failure }
+        }
+        _ => failure,
+    }
+}

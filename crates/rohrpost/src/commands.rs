@@ -1,0 +1,392 @@
+//! From the command line to what is done: each administration command becomes a request, and its rows a table.
+
+use crate::admin::{
+    self,
+    request::{Done, Request, Secret, Trace},
+};
+use crate::cli::output::{self, Align, Column, Listing};
+use crate::cli::{
+    AccountCommand, AddressCommand, AliasCommand, Command, DomainCommand, Global, PasswordArgs, QueueCommand,
+    TraceArgs, password,
+};
+use crate::config::{Config, DEFAULT_FILES, units};
+use crate::failure::Failure;
+use serde_json::Value;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+static ACCOUNTS: [Column; 6] = [
+    Column::text("address", "ADDRESS"),
+    Column::text("name", "NAME"),
+    Column::text("state", "STATE"),
+    Column::number("messages", "MESSAGES"),
+    Column::size("used", "USED"),
+    Column::size("quota", "QUOTA"),
+];
+static ACCOUNT: [Column; 8] = [
+    Column::text("address", "address"),
+    Column::text("name", "name"),
+    Column::text("also", "also"),
+    Column::text("state", "state"),
+    Column::number("messages", "messages"),
+    Column::size("used", "used"),
+    Column::size("quota", "quota"),
+    Column::text("file", "file"),
+];
+static DOMAINS: [Column; 2] = [Column::text("domain", "DOMAIN"), Column::text("catch_all", "CATCH-ALL")];
+static ALIASES: [Column; 2] = [
+    Column::text("address", "ADDRESS"),
+    Column::text("targets", "STANDS FOR"),
+];
+static QUEUE: [Column; 9] = [
+    Column::text("id", "ID"),
+    Column::time("received_at", "ACCEPTED"),
+    Column::size("size", "SIZE"),
+    Column::text("from", "FROM"),
+    Column::text("to", "TO"),
+    Column::text("state", "STATE"),
+    Column::number("attempts", "TRIES"),
+    Column::time("due_at", "DUE"),
+    Column::text("reason", "REASON"),
+];
+static TRACE: [Column; 7] = [
+    Column::text("id", "ID"),
+    Column::time("received_at", "ACCEPTED"),
+    Column::size("size", "SIZE"),
+    Column::text("from", "FROM"),
+    Column::text("to", "TO"),
+    Column::text("state", "STATE"),
+    Column::text("reason", "REASON"),
+];
+static MESSAGE: [Column; 18] = [
+    Column::text("id", "id"),
+    Column::time("received_at", "accepted"),
+    Column::text("from", "from"),
+    Column::size("size", "size"),
+    Column::text("message_id", "message-id"),
+    Column::text("protocol", "protocol"),
+    Column::text("listener", "listener"),
+    Column::text("client", "client"),
+    Column::text("helo", "helo"),
+    Column::text("tls", "tls"),
+    Column::text("login", "login"),
+    Column::text("session", "session"),
+    Column::text("body", "body"),
+    Column::text("smtputf8", "smtputf8"),
+    Column::text("envid", "envid"),
+    Column::text("ret", "ret"),
+    Column::text("notes", "notes"),
+    Column::text("blob", "blob"),
+];
+static RECIPIENTS: [Column; 8] = [
+    Column::number("number", "#"),
+    Column::number("parent", "OF"),
+    Column::text("to", "TO"),
+    Column::text("state", "STATE"),
+    Column::number("attempts", "TRIES"),
+    Column::time("due_at", "DUE"),
+    Column::time("settled_at", "SETTLED"),
+    Column::text("reason", "REASON"),
+];
+static FAULTS: [Column; 2] = [
+    Column {
+        field: "where",
+        heading: "WHERE",
+        align: Align::Left,
+        write: output::text,
+    },
+    Column::text("what", "WHAT"),
+];
+
+/// How the rows of an answer are shown.
+enum Shown {
+    /// A table; the sentence is for when there is nothing to list.
+    List(&'static [Column], &'static str),
+    /// Each row by itself.
+    Record(&'static [Column]),
+    /// A message with its recipients.
+    Message,
+    /// Only the last sentence counts.
+    Said,
+}
+
+/// The settings file: the one that was named, else the first of the usual ones.
+pub fn config_file(named: Option<&Path>) -> Result<PathBuf, Failure> {
+    if let Some(path) = named {
+        return Ok(path.to_path_buf());
+    }
+    DEFAULT_FILES
+        .iter()
+        .map(PathBuf::from)
+        .find(|p| p.exists())
+        .ok_or_else(|| {
+            Failure::usage(format!(
+                "there are no settings: neither {} nor {} is there",
+                DEFAULT_FILES[0], DEFAULT_FILES[1]
+            ))
+            .advise("name them with `-c FILE`, or write them with `rohrpost init --domain YOUR.DOMAIN`")
+        })
+}
+
+/// The settings.
+pub fn config(global: &Global) -> Result<Config, Failure> {
+    Ok(Config::load(&config_file(global.config.as_deref())?)?)
+}
+
+/// Carries an administration command out and prints what came of it.
+pub fn administer(global: &Global, command: Command) -> Result<ExitCode, Failure> {
+    let config = config(global)?;
+    let mut generated = None;
+    let (request, shown) = request(command, &mut generated)?;
+    let out = std::io::stdout();
+    let mut out = std::io::BufWriter::new(out.lock());
+    let colour = output::colour();
+    let done = match shown {
+        Shown::List(columns, empty) => {
+            let mut listing = Listing::new(columns, global.json, &mut out, colour);
+            let done = admin::ask(&config, &request, &mut |row| listing.row(&row).map_err(printing))?;
+            listing.end(empty).map_err(printing)?;
+            done
+        }
+        Shown::Record(columns) => admin::ask(&config, &request, &mut |mut row| {
+            if let (Some(password), Value::Object(fields)) = (&generated, &mut row) {
+                fields.insert("password".to_owned(), password.as_str().into());
+            }
+            output::record(columns, &row, global.json, &mut out, colour).map_err(printing)
+        })?,
+        Shown::Message => admin::ask(&config, &request, &mut |row| {
+            output::record(&MESSAGE, &row, global.json, &mut out, colour).map_err(printing)?;
+            if global.json {
+                return Ok(());
+            }
+            writeln!(out).map_err(printing)?;
+            let mut listing = Listing::new(&RECIPIENTS, false, &mut out, colour);
+            for recipient in row.get("recipients").and_then(Value::as_array).into_iter().flatten() {
+                listing.row(recipient).map_err(printing)?;
+            }
+            listing.end("").map_err(printing)
+        })?,
+        Shown::Said => {
+            let mut rows = Vec::new();
+            let done = admin::ask(&config, &request, &mut |row| {
+                rows.push(row);
+                Ok(())
+            })?;
+            if global.json {
+                let mut object = serde_json::json!({ "done": done.message });
+                if let (Some(password), Value::Object(fields)) = (&generated, &mut object) {
+                    fields.insert("password".to_owned(), password.as_str().into());
+                }
+                writeln!(out, "{object}").map_err(printing)?;
+            }
+            done
+        }
+    };
+    finish(&mut out, global.json, &done, generated.as_deref())?;
+    Ok(ExitCode::from(u8::from(done.faults)))
+}
+
+fn finish(out: &mut impl std::io::Write, json: bool, done: &Done, generated: Option<&str>) -> Result<(), Failure> {
+    if !json {
+        if !done.message.is_empty() {
+            writeln!(out, "{}", done.message).map_err(printing)?;
+        }
+        if let Some(password) = generated {
+            writeln!(out, "password: {password}").map_err(printing)?;
+        }
+    }
+    out.flush().map_err(printing)
+}
+
+/// A reader that has seen enough (`| head`) is no fault.
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
+pub fn printing(e: std::io::Error) -> Failure {
+    match e.kind() {
+        std::io::ErrorKind::BrokenPipe => Failure {
+            exit: 0,
+            ..Failure::new("")
+        },
+        _ => Failure::new(format!("cannot print: {e}")),
+    }
+}
+
+fn request(command: Command, generated: &mut Option<String>) -> Result<(Request, Shown), Failure> {
+    Ok(match command {
+        Command::Account(command) => account(command, generated)?,
+        Command::Domain(DomainCommand::Add { domain }) => (Request::DomainAdd { domain }, Shown::Said),
+        Command::Domain(DomainCommand::List) => (
+            Request::DomainList,
+            Shown::List(&DOMAINS, "no domains; `rohrpost domain add NAME`"),
+        ),
+        Command::Domain(DomainCommand::Remove { domain }) => (Request::DomainRemove { domain }, Shown::Said),
+        Command::Domain(DomainCommand::CatchAll { domain, address }) => (
+            Request::DomainCatchAll {
+                domain,
+                address: unless_none(address),
+            },
+            Shown::Said,
+        ),
+        Command::Alias(AliasCommand::Add { address, targets }) => (Request::AliasAdd { address, targets }, Shown::Said),
+        Command::Alias(AliasCommand::List) => (
+            Request::AliasList,
+            Shown::List(&ALIASES, "no aliases; `rohrpost alias add ADDRESS TARGET`"),
+        ),
+        Command::Alias(AliasCommand::Remove { address }) => (Request::AliasRemove { address }, Shown::Said),
+        Command::Queue(QueueCommand::List { limit }) => (
+            Request::QueueList { limit },
+            Shown::List(&QUEUE, "nothing waits: every accepted message is settled"),
+        ),
+        Command::Queue(QueueCommand::Show { id }) => (Request::QueueShow { id }, Shown::Message),
+        Command::Queue(QueueCommand::Retry { which }) => (
+            Request::QueueRetry {
+                id: which.id,
+                recipient: which.recipient,
+            },
+            Shown::Said,
+        ),
+        Command::Queue(QueueCommand::Hold { which }) => (
+            Request::QueueHold {
+                id: which.id,
+                recipient: which.recipient,
+            },
+            Shown::Said,
+        ),
+        Command::Queue(QueueCommand::Release { which }) => (
+            Request::QueueRelease {
+                id: which.id,
+                recipient: which.recipient,
+            },
+            Shown::Said,
+        ),
+        Command::Trace(arguments) => (
+            Request::Trace(trace(arguments, jiff::Zoned::now())?),
+            Shown::List(&TRACE, "no message matches"),
+        ),
+        Command::Audit => (Request::Audit, Shown::List(&FAULTS, "")),
+        Command::Reclaim => (Request::Reclaim, Shown::Said),
+        Command::Verify => (Request::Verify, Shown::List(&FAULTS, "")),
+        other => return Err(Failure::usage(format!("not an administration command: {other:?}"))),
+    })
+}
+
+fn account(command: AccountCommand, generated: &mut Option<String>) -> Result<(Request, Shown), Failure> {
+    let quota = |text: &str| units::size(text).map_err(|e| Failure::usage(format!("quota: {e}")));
+    Ok(match command {
+        AccountCommand::Add {
+            address,
+            name,
+            password,
+            quota: size,
+        } => {
+            let quota = size.map(|s| quota(&s)).transpose()?;
+            (
+                Request::AccountAdd {
+                    address,
+                    name,
+                    password: secret(&password, generated)?,
+                    quota,
+                },
+                Shown::Said,
+            )
+        }
+        AccountCommand::List => (
+            Request::AccountList,
+            Shown::List(&ACCOUNTS, "no accounts; `rohrpost account add ADDRESS`"),
+        ),
+        AccountCommand::Show { address } => (Request::AccountShow { address }, Shown::Record(&ACCOUNT)),
+        AccountCommand::Passwd { address, password } => (
+            Request::AccountPasswd {
+                address,
+                password: secret(&password, generated)?,
+            },
+            Shown::Said,
+        ),
+        AccountCommand::Disable { address } => (Request::AccountDisable { address }, Shown::Said),
+        AccountCommand::Enable { address } => (Request::AccountEnable { address }, Shown::Said),
+        AccountCommand::Delete { address, yes: true } => (Request::AccountDelete { address }, Shown::Said),
+        AccountCommand::Delete { address, yes: false } => {
+            return Err(
+                Failure::usage(format!("this deletes {address} with all its mail, for good"))
+                    .advise("say --yes if it is meant; `rohrpost account disable` only shuts it"),
+            );
+        }
+        AccountCommand::Quota { address, size } => {
+            let quota = unless_none(size).map(|s| quota(&s)).transpose()?;
+            (Request::AccountQuota { address, quota }, Shown::Said)
+        }
+        AccountCommand::Address(AddressCommand::Add { account, address }) => {
+            (Request::AddressAdd { account, address }, Shown::Said)
+        }
+        AccountCommand::Address(AddressCommand::Remove { address }) => {
+            (Request::AddressRemove { address }, Shown::Said)
+        }
+    })
+}
+
+fn unless_none(text: String) -> Option<String> {
+    Some(text).filter(|t| !t.eq_ignore_ascii_case("none"))
+}
+
+fn secret(arguments: &PasswordArgs, generated: &mut Option<String>) -> Result<Secret, Failure> {
+    if arguments.password_stdin {
+        return password::from_stdin().map(Secret);
+    }
+    Ok(Secret(generated.insert(password::generate()).clone()))
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "now is asked for once")]
+fn trace(arguments: TraceArgs, now: jiff::Zoned) -> Result<Trace, Failure> {
+    let time = |text: Option<String>| text.map(|t| moment(&t, &now)).transpose();
+    let size = |text: String| units::size(&text).map_err(|e| Failure::usage(format!("--min-size: {e}")));
+    Ok(Trace {
+        to: arguments.to,
+        from: arguments.from,
+        since: time(arguments.since)?,
+        until: time(arguments.until)?,
+        min_size: arguments.min_size.map(size).transpose()?,
+        fate: arguments.fate,
+        limit: arguments.limit,
+    })
+}
+
+/// Seconds since 1970 of a date, a date with a time (local unless it says otherwise), or how long ago.
+fn moment(text: &str, now: &jiff::Zoned) -> Result<i64, Failure> {
+    let zone = now.time_zone().clone();
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(time.as_second());
+    }
+    if let Ok(local) = text.parse::<jiff::civil::DateTime>() {
+        return local
+            .to_zoned(zone)
+            .map(|z| z.timestamp().as_second())
+            .map_err(Failure::usage);
+    }
+    let ago = text.trim_end_matches("ago").trim();
+    match units::duration(ago) {
+        Ok(span) => Ok(now.timestamp().as_second() - i64::try_from(span.as_secs()).unwrap_or(i64::MAX)),
+        Err(_) => Err(Failure::usage(format!("\"{text}\" is not a time"))
+            .advise("write 2026-11-24, 2026-11-24T08:30, or how long ago: 30min, 3h, \"2 days\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments() {
+        let now: jiff::Zoned = "2026-11-24T12:00:00+01:00[Europe/Berlin]".parse().unwrap();
+        for (text, wanted) in [
+            ("2026-11-24", "2026-11-23T23:00:00Z"),
+            ("2026-11-24T08:30", "2026-11-24T07:30:00Z"),
+            ("2026-11-24T08:30:00Z", "2026-11-24T08:30:00Z"),
+            ("3h", "2026-11-24T08:00:00Z"),
+            ("2 days ago", "2026-11-22T11:00:00Z"),
+        ] {
+            let wanted: jiff::Timestamp = wanted.parse().unwrap();
+            assert_eq!(moment(text, &now).unwrap(), wanted.as_second(), "{text}");
+        }
+        assert_eq!(moment("yesterday-ish", &now).unwrap_err().exit, 2);
+    }
+}

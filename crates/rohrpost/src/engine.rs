@@ -1,0 +1,121 @@
+//! A data directory, opened: rows, bytes, accounts, custody.
+
+use crate::failure::Failure;
+use crate::files::{self, DataLock};
+use blobs::Blobs;
+use db::{Database, Durability};
+use directory::Directory;
+use ledger::Ledger;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use store::Store;
+
+/// The one row that health checks write and read back.
+const HEARTBEAT: db::Schema = db::Schema {
+    component: "heartbeat",
+    steps: &[db::Migration {
+        name: "the row that health checks write",
+        sql: "CREATE TABLE heartbeat (name TEXT NOT NULL PRIMARY KEY, at BIGINT NOT NULL)",
+    }],
+};
+
+/// Everything that lies in a data directory. Whoever holds one is alone in it.
+pub struct Engine {
+    /// Domains, accounts, addresses.
+    pub directory: Directory,
+    /// What is in custody, and its history.
+    pub ledger: Ledger,
+    /// Mailboxes.
+    pub store: Arc<Store>,
+    /// Message bytes.
+    pub blobs: Blobs,
+    /// The rows of `server.db`.
+    pub database: Arc<Database>,
+    data: PathBuf,
+    _lock: DataLock,
+}
+
+impl Engine {
+    /// Opens `data`, making what is not there yet.
+    pub fn open(data: &Path, lock: DataLock) -> Result<Engine, Failure> {
+        let file = data.join("server.db");
+        let schemas = [directory::SCHEMA, ledger::SCHEMA, HEARTBEAT];
+        let database = Arc::new(Database::open(&file, &schemas, db::Options::default()).map_err(Failure::new)?);
+        let blobs = Blobs::open(&data.join("blobs"), blobs::Options::default()).map_err(Failure::new)?;
+        let store =
+            Store::open(&data.join("accounts"), blobs.clone(), store::Options::default()).map_err(Failure::new)?;
+        let ledger =
+            Ledger::open(Arc::clone(&database), blobs.clone(), &ledger::Options::default()).map_err(Failure::new)?;
+        let directory = Directory::open(Arc::clone(&database)).map_err(Failure::new)?;
+        Ok(Engine {
+            directory,
+            ledger,
+            store: Arc::new(store),
+            blobs,
+            database,
+            data: data.to_path_buf(),
+            _lock: lock,
+        })
+    }
+
+    /// Makes the folder if need be, takes its lock and opens it; a failure when somebody else has it.
+    pub fn open_alone(data: &Path) -> Result<Engine, Failure> {
+        files::folder(data)?;
+        match DataLock::take(data)? {
+            Some(lock) => Engine::open(data, lock),
+            None => Err(Failure::new(format!("another rohrpost has {} open", data.display()))
+                .advise("stop it first, or name another data directory")),
+        }
+    }
+
+    /// Tries every part for real: writes a row and reads it back, asks the ledger and the bytes, looks how much room is left.
+    pub fn health(&self) -> web::Health {
+        vec![
+            ("database", self.heartbeat()),
+            ("ledger", self.ledger.totals().map(|_| ()).map_err(|e| e.to_string())),
+            ("room", self.room()),
+        ]
+    }
+
+    fn heartbeat(&self) -> Result<(), String> {
+        let now = i64::try_from(
+            SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| d.as_micros()),
+        )
+        .unwrap_or(0);
+        let written = self.database.write(Durability::Deferred, |tx| {
+            tx.execute(
+                "INSERT INTO heartbeat (name, at) VALUES ('health', ?1) ON CONFLICT (name) DO UPDATE SET at = ?1",
+                &[now.into()],
+            )
+        });
+        written.map_err(|e| e.to_string())?;
+        let read = self
+            .database
+            .read(|tx| tx.query_row("SELECT at FROM heartbeat WHERE name = 'health'", &[], |row| row.i64(0)))
+            .map_err(|e| e.to_string())?;
+        // Another check may have written a later one in between.
+        if read.is_some_and(|at| at >= now) {
+            Ok(())
+        } else {
+            Err("a row was written and not found again".to_owned())
+        }
+    }
+
+    fn room(&self) -> Result<(), String> {
+        const LEAST: u64 = 64 << 20;
+        let s = rustix::fs::statvfs(&self.data).map_err(|e| e.to_string())?;
+        match s.f_bavail.saturating_mul(s.f_frsize) {
+            room if room < LEAST => Err(format!("{} left on the disk", crate::config::units::size_rounded(room))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes down what is still in memory and closes.
+    pub fn close(&self) -> Result<(), Failure> {
+        self.ledger.close();
+        self.blobs.close().map_err(Failure::new)
+    }
+}

@@ -1,0 +1,162 @@
+//! `rohrpost init`: everything a server needs to start, and the DNS records the world needs to find it.
+
+use crate::cli::{Global, InitArgs, password};
+use crate::config::{Listener, Protocol, Template, TlsFiles, template};
+use crate::engine::Engine;
+use crate::failure::{At as _, Failure};
+use crate::{files, privileges, tls};
+use directory::NewAccount;
+use std::fmt::Write as _;
+use std::net::{Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// Whom the server becomes when nobody says otherwise; contrib/rohrpost.service runs it as the same.
+const USUAL_USER: &str = "rohrpost";
+
+/// Sets a server up; gives the text to print.
+pub fn run(global: &Global, arguments: &InitArgs) -> Result<String, Failure> {
+    let domain = arguments.domain.trim_end_matches('.').to_lowercase();
+    let hostname = arguments
+        .hostname
+        .clone()
+        .unwrap_or_else(|| format!("mail.{domain}"))
+        .to_lowercase();
+    let admin = arguments
+        .admin
+        .clone()
+        .unwrap_or_else(|| format!("postmaster@{domain}"));
+    let file = global.config.clone().unwrap_or_else(|| PathBuf::from("rohrpost.toml"));
+    if file.exists() {
+        return Err(Failure::new(format!("{} is there already", file.display()))
+            .advise("edit it, or name another with `-c FILE`; nothing was changed"));
+    }
+    // Root sets a server up for the user of that name, where there is one.
+    let usual = || privileges::is_root() && privileges::identity(USUAL_USER, None).is_ok();
+    let user = arguments.user.as_deref().or_else(|| usual().then_some(USUAL_USER));
+    let identity = match user {
+        Some(user) if privileges::is_root() => Some(privileges::identity(user, None)?),
+        _ => None,
+    };
+    let data = std::path::absolute(&arguments.data).at("find", &arguments.data)?;
+    files::folder(&data)?;
+    let keys = data.join("tls");
+    files::folder(&keys)?;
+    let pair = TlsFiles {
+        certificate: keys.join("cert.pem"),
+        key: keys.join("key.pem"),
+    };
+    if !pair.certificate.exists() {
+        tls::self_sign(&[&hostname], i32::from(jiff::Zoned::now().year()), &pair)?;
+    }
+
+    let password = password::generate();
+    let engine = Engine::open_alone(&data)?;
+    let new = NewAccount {
+        address: &admin,
+        name: "",
+        password: Some(password.as_bytes()),
+        admin: true,
+        quota_bytes: None,
+    };
+    crate::admin::found(&engine, &domain, &new)?;
+    engine.close()?;
+
+    let listeners = listeners();
+    let settings = Template {
+        hostname: &hostname,
+        data: &data,
+        user,
+        listeners: &listeners,
+        tls: Some(&pair),
+    };
+    files::write_new(&file, template(&settings).as_bytes(), 0o644)?;
+    if let Some(identity) = identity {
+        give(&data, identity)?;
+    }
+    Ok(report(&file, &data, &domain, &hostname, &admin, &password))
+}
+
+/// The usual ports of a mail server, and health and metrics on the loopback address.
+fn listeners() -> Vec<Listener> {
+    let open = |protocol, port| Listener {
+        protocol,
+        bind: SocketAddr::from((Ipv6Addr::UNSPECIFIED, port)),
+        plaintext: false,
+        tls: None,
+        proxy_protocol: Vec::new(),
+    };
+    vec![
+        open(Protocol::Smtp, 25),
+        open(Protocol::Submission, 587),
+        open(Protocol::Submissions, 465),
+        open(Protocol::Imap, 143),
+        open(Protocol::Imaps, 993),
+        Listener {
+            bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            ..open(Protocol::Http, 8080)
+        },
+    ]
+}
+
+/// Makes everything below `data` the user's.
+fn give(data: &Path, identity: privileges::Identity) -> Result<(), Failure> {
+    let mut folders = vec![data.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        std::os::unix::fs::chown(&folder, Some(identity.uid), Some(identity.gid)).at("give away", &folder)?;
+        for entry in std::fs::read_dir(&folder).at("read", &folder)? {
+            let path = entry.at("read", &folder)?.path();
+            if path.is_dir() && !path.is_symlink() {
+                folders.push(path);
+            } else {
+                std::os::unix::fs::lchown(&path, Some(identity.uid), Some(identity.gid)).at("give away", &path)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn report(file: &Path, data: &Path, domain: &str, hostname: &str, admin: &str, password: &str) -> String {
+    let mut text = format!(
+        "Settings   {}\nData       {}\nAccount    {admin}\nPassword   {password}\n\n\
+         DNS records to set (put your own addresses in):\n\n",
+        file.display(),
+        data.display(),
+    );
+    let records: [(String, &str, String); 10] = [
+        (format!("{hostname}."), "A", "192.0.2.1".to_owned()),
+        (format!("{hostname}."), "AAAA", "2001:db8::1".to_owned()),
+        (format!("{domain}."), "MX", format!("10 {hostname}.")),
+        (format!("{domain}."), "TXT", "\"v=spf1 mx -all\"".to_owned()),
+        (format!("{hostname}."), "TXT", "\"v=spf1 a -all\"".to_owned()),
+        (
+            format!("_dmarc.{domain}."),
+            "TXT",
+            format!("\"v=DMARC1; p=quarantine; rua=mailto:postmaster@{domain}\""),
+        ),
+        (
+            format!("_submissions._tcp.{domain}."),
+            "SRV",
+            format!("0 1 465 {hostname}."),
+        ),
+        (
+            format!("_submission._tcp.{domain}."),
+            "SRV",
+            format!("0 1 587 {hostname}."),
+        ),
+        (format!("_imaps._tcp.{domain}."), "SRV", format!("0 1 993 {hostname}.")),
+        (format!("_imap._tcp.{domain}."), "SRV", format!("0 1 143 {hostname}.")),
+    ];
+    let wide = records.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
+    for (name, kind, value) in records {
+        let _ = writeln!(text, "  {name:wide$}  {kind:4}  {value}");
+    }
+    let _ = write!(
+        text,
+        "\nThe addresses must also point back to {hostname} (PTR): whoever runs the network sets that.\n\
+         The certificate in {}/tls is self-signed; put a real one there or name it under [tls].\n\n\
+         Next:  rohrpost check -c {file}\n       rohrpost serve -c {file}\n",
+        data.display(),
+        file = file.display(),
+    );
+    text
+}
