@@ -1,4 +1,4 @@
-use crate::Rng;
+use crate::{Rng, Signature};
 
 mod imap;
 mod mime;
@@ -19,7 +19,7 @@ pub struct Target {
     /// Inputs to start from, beside those on disk.
     pub seeds: fn() -> Vec<Vec<u8>>,
     /// Drives the reader; panics where it breaks a promise; sums up what it did.
-    pub check: fn(&[u8]) -> u64,
+    pub check: fn(&[u8]) -> Signature,
 }
 
 /// All targets.

@@ -36,7 +36,7 @@ impl Incoming {
         let inline_bytes = context.options.inline_bytes;
         let room = announced
             .and_then(|size| usize::try_from(size).ok())
-            .map_or(8 * 1024, |size| size.saturating_add(1024));
+            .map_or(16 * 1024, |size| size.saturating_add(1024));
         Incoming {
             id: context.ledger.next_id(),
             received_at: now(),

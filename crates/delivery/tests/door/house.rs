@@ -221,6 +221,9 @@ impl FileLayer for Moody {
     fn list(&self, dir: &Path) -> io::Result<Vec<String>> {
         blobs::Disk.list(dir)
     }
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        blobs::Disk.size(path)
+    }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         blobs::Disk.rename(from, to)
     }
