@@ -29,6 +29,8 @@ pub struct World {
     accepted: BTreeSet<i64>,
     /// Every message that was appended, by its bytes; and whether that was confirmed.
     appended: BTreeMap<Vec<u8>, (AccountId, bool)>,
+    /// Housekeeping reclaims without making removals durable before.
+    forgetful: bool,
     /// What a user took away, as bytes with the lines before them: may be back after a cut.
     expunged: HashSet<(AccountId, Vec<u8>)>,
 }
@@ -57,6 +59,7 @@ impl World {
             tried: BTreeMap::new(),
             accepted: BTreeSet::new(),
             appended: BTreeMap::new(),
+            forgetful: false,
             expunged: HashSet::new(),
         };
         std::fs::create_dir_all(world.folder()).expect("folder");
@@ -67,6 +70,14 @@ impl World {
         drop(house);
         world.track();
         world
+    }
+
+    /// A house with a fault, to see that these tests see it: its housekeeping reclaims bytes whose references' removal is not durable.
+    pub fn forgetful(seed: u64) -> World {
+        World {
+            forgetful: true,
+            ..World::new(seed)
+        }
     }
 
     /// Works until the power goes, comes back, and asserts what must be; then the same again, `lives` times.
@@ -289,7 +300,7 @@ impl World {
             account.blob_references(&mut found).expect("references");
         }
         // A row whose removal could be undone by a power cut still needs its bytes.
-        if !FORGET_TO_SYNC {
+        if !self.forgetful {
             house.database.sync().expect("sync");
             self.step(Part::Server, true)?;
             for id in 1..=ACCOUNTS {
@@ -387,9 +398,6 @@ impl World {
             .expect("verify");
     }
 }
-
-/// Set, it shows that these tests notice when housekeeping forgets to make removals durable before it reclaims.
-const FORGET_TO_SYNC: bool = false;
 
 fn acceptance(id: ledger::AcceptanceId, recipients: &[AccountId]) -> Acceptance {
     Acceptance {
