@@ -3,7 +3,7 @@
 use crate::decode::Decoder;
 use imap::command::{Partial, Section, SectionText};
 use mime::{Encoding, Structure};
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 use std::ops::Range;
 use store::{Account, Content, Error, Result};
 
@@ -34,7 +34,7 @@ pub(super) struct Reading<'a> {
     pub(super) account: &'a Account,
     pub(super) content: &'a Content,
     header_limit: u64,
-    structure: OnceCell<Structure>,
+    structure: OnceLock<Structure>,
 }
 
 impl<'a> Reading<'a> {
@@ -43,7 +43,7 @@ impl<'a> Reading<'a> {
             account,
             content,
             header_limit,
-            structure: OnceCell::new(),
+            structure: OnceLock::new(),
         }
     }
 
