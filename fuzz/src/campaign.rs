@@ -1,4 +1,4 @@
-use crate::{Rng, Target, mutation, seeds};
+use crate::{Rng, Signature, Target, mutation, seeds};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ pub struct Campaign {
     target: Target,
     rng: Rng,
     pool: Vec<Vec<u8>>,
-    seen: HashSet<u64>,
+    seen: HashSet<u16>,
     tally: Tally,
 }
 
@@ -92,14 +92,16 @@ impl Campaign {
             input: shorten(&self.target, input.to_vec(), &message),
             message,
         })?;
-        let new = self.seen.insert(sum);
+        let known = self.seen.len();
+        self.seen.extend(sum.things());
+        let new = self.seen.len() > known;
         self.tally.behaviours = self.seen.len();
         Ok(new)
     }
 }
 
 /// What the target makes of the input, or what it said when it broke.
-fn outcome(target: &Target, input: &[u8]) -> Result<u64, String> {
+fn outcome(target: &Target, input: &[u8]) -> Result<Signature, String> {
     let begun = Instant::now();
     let sum = catch_unwind(AssertUnwindSafe(|| (target.check)(input))).map_err(|cause| {
         let text = cause.downcast_ref::<String>().map(String::as_str);
@@ -155,7 +157,7 @@ mod tests {
             seeds: || vec![b"hay hay hay".to_vec()],
             check: |input| {
                 assert!(!input.windows(6).any(|w| w == b"needle"), "ouch");
-                input.len() as u64
+                Signature::default()
             },
         };
         let finding = Campaign::new(target, 1).run(|tally| tally.inputs < 10_000).unwrap_err();

@@ -17,4 +17,5 @@ mod targets;
 pub use campaign::{Campaign, Finding, Tally};
 pub use corpus::seeds;
 pub use rng::Rng;
+pub use signature::Signature;
 pub use targets::{Target, targets};

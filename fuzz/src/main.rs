@@ -104,12 +104,7 @@ fn again(chosen: &[Target], file: &PathBuf) -> ExitCode {
         }
     };
     for target in chosen {
-        println!(
-            "{}: {} octets: {:016x}",
-            target.name,
-            input.len(),
-            (target.check)(&input)
-        );
+        println!("{}: {} octets: {:?}", target.name, input.len(), (target.check)(&input));
     }
     ExitCode::SUCCESS
 }

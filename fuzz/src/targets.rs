@@ -1,7 +1,9 @@
-use crate::Rng;
+use crate::{Rng, Signature};
 
 mod imap;
+mod index;
 mod mime;
+mod scratch;
 mod segment;
 mod smtp;
 
@@ -19,12 +21,12 @@ pub struct Target {
     /// Inputs to start from, beside those on disk.
     pub seeds: fn() -> Vec<Vec<u8>>,
     /// Drives the reader; panics where it breaks a promise; sums up what it did.
-    pub check: fn(&[u8]) -> u64,
+    pub check: fn(&[u8]) -> Signature,
 }
 
 /// All targets.
-pub fn targets() -> [Target; 4] {
-    [smtp::TARGET, imap::TARGET, mime::TARGET, segment::TARGET]
+pub fn targets() -> [Target; 5] {
+    [smtp::TARGET, imap::TARGET, mime::TARGET, segment::TARGET, index::TARGET]
 }
 
 /// Ways to cut an input: whole, in pieces that follow from the input, and (if it is short) octet by octet. Each must give the same.

@@ -65,7 +65,7 @@ impl Chance {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -77,7 +77,7 @@ impl Chance {
         if end == 0 {
             return 0;
         }
-        (self.next() >> 11) as usize % end
+        (self.bits() >> 11) as usize % end
     }
 
     /// True `percent` times of a hundred.
@@ -274,7 +274,7 @@ impl World {
                     }
                 } else if range.start >= old && chance.percent(20) {
                     // What the disk held there before.
-                    room.iter_mut().for_each(|byte| *byte = chance.next() as u8);
+                    room.iter_mut().for_each(|byte| *byte = chance.bits() as u8);
                 }
             }
             inode.seen.clone_from(&after);

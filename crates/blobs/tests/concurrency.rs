@@ -1,5 +1,7 @@
 //! Writers, readers, reclaiming, rebuilding and verifying at the same time.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use blobs::{BlobId, Blobs, Error, Options, Policy};
 use std::collections::HashSet;
 use std::sync::Mutex;

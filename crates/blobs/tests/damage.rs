@@ -1,5 +1,7 @@
 //! Bits that rot, files that vanish: what is damaged is named, the rest goes on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use blobs::{BlobId, Blobs, Defect, Error, Finding, Options};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! A thousand disks lose power at a random step, some also fill up or fail to sync. Each time: what was said to be durable is there and
 //! equal, nothing torn is served, `verify` finds nothing, and the store goes on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use blobs::simulation::{Chance, SimulatedDisk};
 use blobs::{BlobId, Blobs, Commit, Error, Options, Policy};
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,7 +76,7 @@ impl Run {
         };
         let mut bytes = self.serial.to_le_bytes().to_vec();
         let mask = if self.chance.percent(50) { 0x0f } else { 0xff };
-        bytes.extend((0..len).map(|_| self.chance.next() as u8 & mask));
+        bytes.extend((0..len).map(|_| self.chance.bits() as u8 & mask));
         bytes
     }
 

@@ -1,5 +1,7 @@
 //! The store on the real file system.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use blobs::{BlobId, Blobs, Error, Options};
 use std::io::Read;
 

@@ -37,7 +37,7 @@ pub use header::{Field, Fields, fields, header_end, header_field, header_fields,
 pub use limits::Limits;
 pub use quoting::{write_nstring, write_string};
 pub use scanner::Scanner;
-pub use search::{Needle, contains_folded, fold, search_text};
+pub use search::{Needle, body_text, contains_folded, fold, header_text, search_text};
 pub use section::SectionText;
 pub use structure::{Kind, Part, Structure};
 pub use transfer::{Encoding, decode_part};

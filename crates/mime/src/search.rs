@@ -26,7 +26,8 @@ pub fn search_text(message: &[u8], structure: &Structure, header: bool) -> Strin
     text
 }
 
-fn header_text(header: &[u8], text: &mut String) {
+/// Adds the text of a header: names and decoded values, a line each.
+pub fn header_text(header: &[u8], text: &mut String) {
     for field in fields(header) {
         text.push_str(&String::from_utf8_lossy(field.name));
         text.push_str(": ");
@@ -35,7 +36,8 @@ fn header_text(header: &[u8], text: &mut String) {
     }
 }
 
-fn body_text(body: &[u8], part: &Part, text: &mut String) {
+/// Adds the text of a part's body: transfer encoding and charset undone, HTML without its tags. Only for parts that are text.
+pub fn body_text(body: &[u8], part: &Part, text: &mut String) {
     let decoded = decode_part(body, part.transfer_encoding());
     let charset = part.parameter("charset");
     let decoded = decode_charset(&decoded, charset.as_deref());

@@ -26,6 +26,7 @@ pub struct Services {
     engine: Arc<Engine>,
     tls: Option<Arc<Tls>>,
     doors: Arc<door::Context>,
+    imap: Arc<access::Context>,
     dispatch: Arc<Mutex<Option<Dispatch>>>,
     registry: Arc<Registry>,
     stop: watch::Sender<bool>,
@@ -47,10 +48,12 @@ impl Services {
         );
         let dispatch = Dispatch::start(ledger.clone(), Arc::clone(&store), directory.clone(), &options)?;
         let dispatch = Arc::new(Mutex::new(Some(dispatch)));
-        let doors = Arc::new(door::Context::new(directory, store, ledger, door_options(config)));
+        let imap = access::Context::new(directory.clone(), Arc::clone(&store), imap_options(config));
+        let doors = door::Context::new(directory, store, ledger, door_options(config));
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
+        imap.metrics().register(&mut registry);
         registry.register_collector(Box::new(Figures {
             engine: Arc::clone(&engine),
             dispatch: Arc::clone(&dispatch),
@@ -60,7 +63,8 @@ impl Services {
         Ok(Services {
             engine,
             tls,
-            doors,
+            doors: Arc::new(doors),
+            imap: Arc::new(imap),
             dispatch,
             registry: Arc::new(registry),
             stop,
@@ -88,20 +92,39 @@ impl Services {
                 };
                 tokio::spawn(door::serve(socket, Arc::clone(&self.doors), config, stopping))
             }
-            Protocol::Imap | Protocol::Imaps => return,
+            Protocol::Imap | Protocol::Imaps => {
+                let config = access::ListenerConfig {
+                    name: listener.protocol.name().to_owned(),
+                    tls: self.imap_tls(listener),
+                    plaintext: listener.plaintext,
+                    proxies: proxies(listener),
+                };
+                tokio::spawn(access::serve(socket, Arc::clone(&self.imap), config, stopping))
+            }
             Protocol::Http => tokio::spawn(self.web(socket, stopping)),
         };
         self.listeners.push(task);
     }
 
+    /// Where the listeners get their TLS settings, and how TLS comes about on this one.
+    fn tls_for(&self, listener: &Listener) -> Option<(door::TlsProvider, TlsMode)> {
+        let tls = Arc::clone(self.tls.as_ref()?);
+        Some((Arc::new(move || tls.server_config()), listener.tls_mode(true)))
+    }
+
     fn door_tls(&self, listener: &Listener) -> door::Tls {
-        let Some(tls) = &self.tls else { return door::Tls::Off };
-        let tls = Arc::clone(tls);
-        let provider: door::TlsProvider = Arc::new(move || tls.server_config());
-        match listener.tls_mode(true) {
-            TlsMode::Off => door::Tls::Off,
-            TlsMode::Offer => door::Tls::Offer(provider),
-            TlsMode::Immediate => door::Tls::Immediate(provider),
+        match self.tls_for(listener) {
+            None | Some((_, TlsMode::Off)) => door::Tls::Off,
+            Some((provider, TlsMode::Offer)) => door::Tls::Offer(provider),
+            Some((provider, TlsMode::Immediate)) => door::Tls::Immediate(provider),
+        }
+    }
+
+    fn imap_tls(&self, listener: &Listener) -> access::Tls {
+        match self.tls_for(listener) {
+            None | Some((_, TlsMode::Off)) => access::Tls::Off,
+            Some((provider, TlsMode::Offer)) => access::Tls::Offer(provider),
+            Some((provider, TlsMode::Immediate)) => access::Tls::Immediate(provider),
         }
     }
 
@@ -175,6 +198,22 @@ fn door_options(config: &Config) -> door::Options {
         OverQuota::Defer => door::OverQuota::Defer,
         OverQuota::Refuse => door::OverQuota::Refuse,
     };
+    options
+}
+
+fn imap_options(config: &Config) -> access::Options {
+    let limits = &config.limits;
+    let mut options = access::Options::new(config.hostname.as_str());
+    options.protocol.line = whole(limits.imap_line);
+    options.message_size = limits.message_size;
+    options.connections = whole(limits.connections);
+    options.connections_per_address = whole(limits.connections_per_address);
+    options.errors = short(limits.imap_errors);
+    options.login_failures = short(limits.login_failures);
+    options.login_failure_delay = limits.login_failure_delay;
+    options.login_idle = limits.imap_login_idle;
+    options.idle = limits.imap_idle;
+    options.shutdown = limits.shutdown;
     options
 }
 

@@ -105,7 +105,7 @@ fn limits(mode: u8) -> Limits {
     }
 }
 
-fn check(input: &[u8]) -> u64 {
+fn check(input: &[u8]) -> Signature {
     let mut signature = Signature::default();
     let (mode, bytes) = input.split_first().map_or((0, input), |(mode, bytes)| (*mode, bytes));
     let mut first: Option<Vec<String>> = None;
@@ -117,7 +117,7 @@ fn check(input: &[u8]) -> u64 {
         }
     }
     names_hold(bytes, &mut signature);
-    signature.sum()
+    signature
 }
 
 /// What a server hears, one entry an event; pieces of a message run together.

@@ -131,7 +131,7 @@ struct Transcript {
     told: Vec<String>,
 }
 
-fn check(input: &[u8]) -> u64 {
+fn check(input: &[u8]) -> Signature {
     let mut signature = Signature::default();
     let (mode, bytes) = input.split_first().map_or((0, input), |(mode, bytes)| (*mode, bytes));
     let config = config(mode);
@@ -147,7 +147,7 @@ fn check(input: &[u8]) -> u64 {
         holds(bytes, &config, &transcript, &mut signature);
     }
     proxy_holds(bytes, &mut signature);
-    signature.sum()
+    signature
 }
 
 /// Two conversations are the same, except that a message with several faults is refused for the one that was seen first.

@@ -47,3 +47,37 @@ fn processor_seconds() -> f64 {
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
     (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) / 100.0
 }
+
+/// Twenty messages of 50 MB at once; they stream through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures"]
+async fn memory() {
+    let mut house = House::new();
+    let mx = house.open(Role::Mx).await.to_string();
+    let since = Instant::now();
+    let arguments = [
+        "-s",
+        "20",
+        "-l",
+        "52428800",
+        "-m",
+        "20",
+        "-f",
+        "ann@far.test",
+        "-t",
+        "ada@our.test",
+        &mx,
+    ];
+    assert!(
+        Command::new("smtp-source")
+            .args(arguments)
+            .status()
+            .await
+            .unwrap()
+            .success()
+    );
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    println!("20 messages of 50 MB in {:.1} s, {peak}", since.elapsed().as_secs_f64());
+    assert_eq!(house.records().len(), 20);
+}

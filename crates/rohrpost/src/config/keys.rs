@@ -620,7 +620,7 @@ pub static KEYS: &[Key] = &[
     limit(
         "imap_errors",
         Kind::Number,
-        "20",
+        "50",
         "Commands that cannot be read (BAD) after which an IMAP session is ended.",
         |c, g| {
             let n = at_least_one(g)?;

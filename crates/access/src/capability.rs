@@ -1,0 +1,68 @@
+//! What is announced: exactly what works in the state the session is in. RFC 9051 §6.1.1 and its registry.
+
+use sasl::{ChannelBinding, Mechanism};
+
+/// Before and after login.
+const ALWAYS: [&str; 5] = ["IMAP4rev1", "IMAP4rev2", "LITERAL+", "ID", "ENABLE"];
+
+/// What needs a login. What rev2 has built in is named for clients of rev1.
+const AUTHENTICATED: [&str; 17] = [
+    "IDLE",
+    "NAMESPACE",
+    "CHILDREN",
+    "UNSELECT",
+    "UIDPLUS",
+    "MOVE",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "STATUS=SIZE",
+    "SPECIAL-USE",
+    "CREATE-SPECIAL-USE",
+    "ESEARCH",
+    "SEARCHRES",
+    "WITHIN",
+    "CONDSTORE",
+    "BINARY",
+    "APPENDLIMIT=",
+];
+
+/// What a connection has to offer before login.
+pub(crate) struct Entry {
+    /// STARTTLS can be done.
+    pub(crate) starttls: bool,
+    /// Passwords may be sent.
+    pub(crate) passwords: bool,
+    /// What TLS gives to bind to.
+    pub(crate) binding: ChannelBinding,
+}
+
+/// The capabilities after login.
+pub(crate) fn authenticated(message_size: u64) -> Vec<String> {
+    let names = ALWAYS.iter().chain(&AUTHENTICATED);
+    names
+        .map(|name| match *name {
+            // RFC 7889: the largest message for all mailboxes.
+            "APPENDLIMIT=" => format!("APPENDLIMIT={message_size}"),
+            name => name.to_owned(),
+        })
+        .collect()
+}
+
+/// The capabilities before login.
+pub(crate) fn entry(entry: &Entry) -> Vec<String> {
+    let mut names: Vec<String> = ALWAYS.iter().map(|name| (*name).to_owned()).collect();
+    names.push("SASL-IR".to_owned());
+    if entry.starttls {
+        names.push("STARTTLS".to_owned());
+    }
+    if !entry.passwords {
+        names.push("LOGINDISABLED".to_owned());
+    }
+    names.extend(mechanisms(entry).map(|mechanism| format!("AUTH={}", mechanism.name())));
+    names
+}
+
+/// The mechanisms that are offered.
+pub(crate) fn mechanisms(entry: &Entry) -> impl Iterator<Item = Mechanism> + use<> {
+    Mechanism::offered(entry.passwords, &entry.binding)
+}

@@ -1,0 +1,139 @@
+//! What the commands do, one file for each group.
+
+mod append;
+mod copy;
+mod fetch;
+mod flags;
+mod list;
+mod mailboxes;
+mod query;
+mod search;
+mod section;
+mod select;
+
+pub(crate) use append::Incoming;
+
+use crate::connection::{Answer, Connection, Owner};
+use crate::selected::Selected;
+use imap::Command;
+use imap::response::Code;
+use std::io;
+use std::sync::Arc;
+use store::Account;
+
+impl Connection {
+    /// Does what a command says, up to its tagged answer. What belongs to the session itself is done by the connection.
+    pub(crate) async fn execute(&mut self, tag: &str, command: Command) -> io::Result<Answer> {
+        Ok(match command {
+            Command::Capability => {
+                let names = self.capabilities();
+                let names: Vec<&str> = names.iter().map(String::as_str).collect();
+                self.encoder().capability(&names);
+                Answer::ok("that is all")
+            }
+            Command::Noop | Command::Check => Answer::ok("done"),
+            Command::Id(fields) => self.id(&fields),
+            Command::Login(login) => self.login(login).await,
+            Command::Enable(names) => self.enable(&names),
+            Command::Select(select) => self.select(&select),
+            Command::Close => self.close(),
+            Command::Unselect => self.unselect(),
+            Command::Create(create) => self.create(&create),
+            Command::Delete(mailbox) => self.delete(&mailbox),
+            Command::Rename { from, to } => self.rename(&from, &to),
+            Command::Subscribe(mailbox) => self.subscribe(&mailbox, true),
+            Command::Unsubscribe(mailbox) => self.subscribe(&mailbox, false),
+            Command::Namespace => {
+                self.encoder().namespace('/');
+                Answer::ok("that is all")
+            }
+            Command::Status { mailbox, items } => self.status(&mailbox, &items),
+            Command::List(list) => self.list(&list),
+            Command::Lsub(lsub) => self.lsub(&lsub),
+            Command::Expunge(set) => self.expunge(set.as_ref()),
+            Command::Store(store) => self.store(&store),
+            Command::Copy(copy) => self.copy(&copy),
+            Command::Move(copy) => self.move_messages(&copy),
+            Command::Search(search) => self.search(tag, &search).await?,
+            Command::Fetch(fetch) => self.fetch(&fetch).await?,
+            _ => Answer::bad("that command cannot be used here"),
+        })
+    }
+
+    /// The account that has logged in.
+    pub(crate) fn account(&self) -> Result<Arc<Account>, Answer> {
+        match &self.owner {
+            Some(Owner { account, .. }) => Ok(Arc::clone(account)),
+            None => Err(Answer::bad("log in first")),
+        }
+    }
+
+    /// The most octets that the account may hold.
+    pub(crate) fn quota(&self) -> Option<u64> {
+        let owner = self.owner.as_ref()?;
+        self.listener.context.directory.account(owner.id)?.quota_bytes
+    }
+
+    /// The account and the selected mailbox.
+    pub(crate) fn working(&mut self) -> Result<(Arc<Account>, &mut Selected), Answer> {
+        let account = self.account()?;
+        match self.selected.as_deref_mut() {
+            Some(selected) => Ok((account, selected)),
+            None => Err(Answer::bad("select a mailbox first")),
+        }
+    }
+
+    /// ID. RFC 2971: for the log; who says what it is gets to know what we are.
+    fn id(&mut self, fields: &[(String, Option<String>)]) -> Answer {
+        let value = |name: &str| {
+            let found = fields.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
+            found.and_then(|(_, value)| value.as_deref()).unwrap_or("")
+        };
+        tracing::debug!(
+            session = self.name,
+            program = value("name"),
+            version = value("version"),
+            "the client says what it is"
+        );
+        let ours = [("name", Some("Rohrpost")), ("version", Some(env!("CARGO_PKG_VERSION")))];
+        self.encoder().id(&ours);
+        Answer::ok("pleased to meet you")
+    }
+
+    /// ENABLE. RFC 9051 §6.3.1.
+    fn enable(&mut self, names: &[String]) -> Answer {
+        let mut enabled = Vec::new();
+        for name in names {
+            match name.as_str() {
+                "IMAP4REV2" => {
+                    self.rev2 = true;
+                    enabled.push("IMAP4rev2");
+                }
+                "CONDSTORE" => {
+                    self.condstore_enable();
+                    enabled.push("CONDSTORE");
+                }
+                _ => {}
+            }
+        }
+        self.encoder().enabled(&enabled);
+        Answer::ok("done")
+    }
+
+    /// The client has shown that it knows of mod-sequences: from here on it is told of them. RFC 7162 §3.1: if a mailbox is
+    /// selected, its highest one at once.
+    pub(crate) fn condstore_enable(&mut self) {
+        if self.condstore {
+            return;
+        }
+        self.condstore = true;
+        if let Some(selected) = &self.selected {
+            let highest = selected.told.highest_modseq.0;
+            self.encoder().untagged(
+                imap::response::Status::Ok,
+                Some(&Code::HighestModSeq(highest)),
+                "changes are counted from here",
+            );
+        }
+    }
+}

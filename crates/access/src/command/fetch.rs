@@ -1,0 +1,390 @@
+//! FETCH. RFC 9051 §6.4.5. Flags, dates and sizes come from the view in memory, envelopes and structures from the rows, and octets in
+//! pieces from the blob store: none of it is held longer than it takes to send it.
+
+use super::section::{Octets, PIECE, Reading};
+use crate::blocking;
+use crate::connection::{Answer, Connection, OUT_BUFFER};
+use crate::decode::Decoder;
+use crate::selected::{flag_names, sequence};
+use imap::DateTime;
+use imap::command::{Fetch, FetchItem, Section, SectionText};
+use imap::response::{Code, FetchResponse};
+use std::io;
+use std::sync::Arc;
+use store::{Account, Content, FlagChange, Flags, Message, ModSeq, Result, Snapshot, Uid};
+
+/// Messages whose rows are read at once.
+const BATCH: usize = 32;
+
+/// What a FETCH works on.
+struct Work {
+    account: Arc<Account>,
+    newest: Arc<Snapshot>,
+    items: Vec<FetchItem>,
+    /// Messages that were not seen until this command.
+    seen: Vec<Uid>,
+    recent_from: Uid,
+    condstore: bool,
+    rev2: bool,
+    header_limit: u64,
+}
+
+/// What could not be answered, for the last line.
+#[derive(Default)]
+struct Failures {
+    gone: bool,
+    unknown_encoding: bool,
+    damaged: Option<(u32, store::Error)>,
+}
+
+/// The session cannot go on: octets were announced that cannot be read.
+fn torn(error: &store::Error) -> io::Error {
+    io::Error::other(format!("a message broke off while it was sent: {error}"))
+}
+
+impl Connection {
+    pub(crate) async fn fetch(&mut self, fetch: &Fetch) -> io::Result<Answer> {
+        if fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq) {
+            self.condstore_enable();
+        }
+        let (rev2, condstore) = (self.rev2, self.condstore);
+        let header_limit = self.options().header;
+        let (account, selected) = match self.working() {
+            Ok(working) => working,
+            Err(answer) => return Ok(answer),
+        };
+        let mut positions = match selected.positions(&fetch.set, fetch.uid) {
+            Ok(positions) => positions,
+            Err(text) => return Ok(Answer::bad(text)),
+        };
+        let told = Arc::clone(&selected.told);
+        let recent_from = selected.open.recent_from;
+        let mut newest = selected.open.snapshot();
+        if let Some(since) = fetch.changed_since {
+            positions.retain(|position| {
+                let uid = told.at(*position as usize).map(|message| message.uid);
+                let message = uid.and_then(|uid| newest.at(newest.position(uid)?));
+                message.is_some_and(|message| message.modseq > ModSeq(since))
+            });
+        }
+        let mut own = None;
+        let mut seen = Vec::new();
+        if !selected.read_only && fetch.items.iter().any(FetchItem::sets_seen) {
+            let unseen = |uid: &Uid| {
+                let message = newest.position(*uid).and_then(|p| newest.at(p));
+                message.is_some_and(|message| !message.flags.contains(Flags::SEEN))
+            };
+            let mut uids = selected.uids(&positions);
+            uids.retain(unseen);
+            if !uids.is_empty() {
+                let mailbox = selected.mailbox;
+                match blocking(|| account.message_flag(mailbox, &uids, FlagChange::Add(Flags::SEEN), None)) {
+                    Ok(flagged) => {
+                        own = Some(flagged.modseq);
+                        seen = flagged.changed;
+                        newest = selected.open.snapshot();
+                    }
+                    // Reading goes on where writing can't.
+                    Err(error) => {
+                        tracing::warn!(session = self.name, %error, "messages that were read could not be marked as seen");
+                    }
+                }
+            }
+        }
+        let work = Work {
+            account,
+            newest,
+            items: fetch.items.clone(),
+            seen,
+            recent_from,
+            condstore,
+            rev2,
+            header_limit,
+        };
+        let mut failures = Failures::default();
+        let rows = work.items.iter().any(needs_row);
+        let batch = if rows { BATCH } else { 1024 };
+        let mut messages: Vec<(u32, Message)> = Vec::with_capacity(batch);
+        for positions in positions.chunks(batch) {
+            messages.clear();
+            for position in positions {
+                let Some(known) = told.at(*position as usize) else { continue };
+                // A message that is gone, and of which the client has not been told yet, still has its flags.
+                let message = work.newest.position(known.uid).and_then(|p| work.newest.at(p));
+                messages.push((sequence(*position as usize), *message.unwrap_or(known)));
+            }
+            if rows {
+                let ids: Vec<_> = messages.iter().map(|(_, message)| message.content).collect();
+                let contents = blocking(|| work.account.contents(&ids));
+                for ((number, message), content) in messages.iter().zip(contents) {
+                    self.fetch_message(&work, *number, message, Some(content), &mut failures)
+                        .await?;
+                }
+            } else {
+                for (number, message) in &messages {
+                    self.fetch_message(&work, *number, message, None, &mut failures).await?;
+                }
+            }
+        }
+        let mut answer = self.outcome(failures);
+        answer.own = own;
+        Ok(answer)
+    }
+
+    fn outcome(&self, failures: Failures) -> Answer {
+        if let Some((uid, error)) = failures.damaged {
+            let answer = self.trouble(&error);
+            let text = format!("UID {uid}: {}", answer.text);
+            return Answer { text, ..answer };
+        }
+        if failures.unknown_encoding {
+            return Answer::no(Some(Code::UnknownCte), "a part has a transfer encoding that is not known here");
+        }
+        if failures.gone {
+            return Answer::no(Some(Code::ExpungeIssued), "some of the messages are gone");
+        }
+        Answer::ok("that is all")
+    }
+
+    async fn fetch_message(
+        &mut self,
+        work: &Work,
+        number: u32,
+        message: &Message,
+        content: Option<Result<Content>>,
+        failures: &mut Failures,
+    ) -> io::Result<()> {
+        let content = match content {
+            None => None,
+            Some(Ok(content)) => Some(content),
+            Some(Err(error)) => {
+                failures.note(message.uid, error);
+                None
+            }
+        };
+        let start = self.out.len();
+        let mut response = FetchResponse::begin(&mut self.out, number);
+        let reading = content
+            .as_ref()
+            .map(|content| Reading::new(&work.account, content, work.header_limit));
+        let flags = work.items.contains(&FetchItem::Flags);
+        let newly_seen = work.seen.binary_search(&message.uid).is_ok();
+        for item in &work.items {
+            let simple = self.simple_item(work, &mut response, message, item);
+            if simple {
+                continue;
+            }
+            let Some(reading) = &reading else { continue };
+            if let Err(error) = self.octet_item(&mut response, reading, item, failures).await? {
+                failures.note(message.uid, error);
+            }
+        }
+        if newly_seen && !flags {
+            self.simple_item(work, &mut response, message, &FetchItem::Flags);
+        }
+        if response.is_empty() && self.out.len() >= start {
+            // Nothing could be said of this message.
+            self.out.truncate(start);
+            return Ok(());
+        }
+        response.end(&mut self.out);
+        if self.out.len() >= OUT_BUFFER {
+            self.flush().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes an item that the view in memory knows. False: it is another one.
+    fn simple_item(
+        &mut self,
+        work: &Work,
+        response: &mut FetchResponse,
+        message: &Message,
+        item: &FetchItem,
+    ) -> bool {
+        let out = &mut self.out;
+        match item {
+            FetchItem::Uid => response.uid(out, message.uid.0),
+            FetchItem::Flags => {
+                let recent = !work.rev2 && message.uid >= work.recent_from;
+                response.flags(out, flag_names(message.flags, &work.newest.keywords, recent));
+                if work.condstore && !work.items.contains(&FetchItem::ModSeq) {
+                    response.modseq(out, message.modseq.0);
+                }
+            }
+            FetchItem::ModSeq => response.modseq(out, message.modseq.0),
+            FetchItem::Size => response.size(out, u64::from(message.size)),
+            FetchItem::InternalDate => response.internal_date(out, DateTime::utc(i64::from(message.received))),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Writes an item that needs the message's row or its octets. What cannot be read is left out.
+    async fn octet_item(
+        &mut self,
+        response: &mut FetchResponse,
+        reading: &Reading<'_>,
+        item: &FetchItem,
+        failures: &mut Failures,
+    ) -> io::Result<Result<()>> {
+        match item {
+            FetchItem::Envelope => {
+                response.item(&mut self.out, "ENVELOPE");
+                match reading.content.digest.envelope.as_slice() {
+                    [] => mime::Envelope::default().write_imap(&mut self.out),
+                    envelope => self.out.extend_from_slice(envelope),
+                }
+                Ok(Ok(()))
+            }
+            FetchItem::Body | FetchItem::BodyStructure => {
+                let structure = match blocking_if_needed(reading) {
+                    Ok(structure) => structure,
+                    Err(error) => return Ok(Err(error)),
+                };
+                if *item == FetchItem::Body {
+                    response.item(&mut self.out, "BODY");
+                    structure.write_body(&mut self.out);
+                } else {
+                    response.item(&mut self.out, "BODYSTRUCTURE");
+                    structure.write_bodystructure(&mut self.out);
+                }
+                Ok(Ok(()))
+            }
+            FetchItem::Section { section, partial, .. } => {
+                let octets = blocking(|| reading.section(section, *partial));
+                self.write_octets(response, reading, octets, |response, out, len, _| {
+                    response.section(out, section, *partial, len);
+                })
+                .await
+            }
+            FetchItem::Rfc822 | FetchItem::Rfc822Header | FetchItem::Rfc822Text => {
+                let (name, text) = match item {
+                    FetchItem::Rfc822 => ("RFC822", SectionText::All),
+                    FetchItem::Rfc822Header => ("RFC822.HEADER", SectionText::Header),
+                    _ => ("RFC822.TEXT", SectionText::Text),
+                };
+                let section = Section { part: Vec::new(), text };
+                let octets = blocking(|| reading.section(&section, None));
+                self.write_octets(response, reading, octets, |response, out, len, _| {
+                    response.rfc822(out, name, len.unwrap_or(0));
+                })
+                .await
+            }
+            FetchItem::Binary { part, partial, .. } => {
+                let octets = blocking(|| reading.binary(part, *partial));
+                if matches!(octets, Ok(Octets::Unknown)) {
+                    failures.unknown_encoding = true;
+                    return Ok(Ok(()));
+                }
+                self.write_octets(response, reading, octets, |response, out, len, nul| {
+                    response.binary(out, part, *partial, len, nul);
+                })
+                .await
+            }
+            FetchItem::BinarySize(part) => match blocking(|| reading.binary_size(part)) {
+                Ok(Some(size)) => {
+                    response.binary_size(&mut self.out, part, size);
+                    Ok(Ok(()))
+                }
+                Ok(None) => {
+                    failures.unknown_encoding = true;
+                    Ok(Ok(()))
+                }
+                Err(error) => Ok(Err(error)),
+            },
+            _ => Ok(Ok(())),
+        }
+    }
+
+    /// Writes a literal: `head` gets its length (`None`: there is no such section) and whether it holds a NUL.
+    async fn write_octets(
+        &mut self,
+        response: &mut FetchResponse,
+        reading: &Reading<'_>,
+        octets: Result<Octets>,
+        head: impl Fn(&mut FetchResponse, &mut Vec<u8>, Option<u64>, bool),
+    ) -> io::Result<Result<()>> {
+        match octets {
+            Err(error) => return Ok(Err(error)),
+            Ok(Octets::Nil | Octets::Unknown) => head(response, &mut self.out, None, false),
+            Ok(Octets::Here(octets)) => {
+                head(response, &mut self.out, Some(octets.len() as u64), false);
+                self.send(&octets).await?;
+            }
+            Ok(Octets::There(range)) => {
+                // Only when the first piece could be read are octets announced.
+                let first = blocking(|| reading.octets(range.start..range.end.min(range.start + PIECE)));
+                let mut piece = match first {
+                    Ok(piece) => piece,
+                    Err(error) => return Ok(Err(error)),
+                };
+                head(response, &mut self.out, Some(range.end - range.start), false);
+                let mut at = range.start + piece.len() as u64;
+                self.send(&piece).await?;
+                while at < range.end {
+                    piece = blocking(|| reading.octets(at..range.end.min(at + PIECE))).map_err(|e| torn(&e))?;
+                    at += piece.len() as u64;
+                    self.send(&piece).await?;
+                }
+            }
+            Ok(Octets::Encoded {
+                part,
+                encoding,
+                decoded,
+                nul,
+            }) => {
+                head(response, &mut self.out, Some(decoded.end - decoded.start), nul);
+                let mut decoder = Decoder::new(encoding);
+                // Where the octets that come out next stand among the decoded ones.
+                let mut position = 0u64;
+                let mut at = part.start;
+                while position < decoded.end {
+                    let piece = if at < part.end {
+                        let piece = blocking(|| reading.octets(at..part.end.min(at + PIECE))).map_err(|e| torn(&e))?;
+                        at += piece.len() as u64;
+                        decoder.push(&piece)
+                    } else {
+                        at = at.saturating_add(1);
+                        decoder.finish()
+                    };
+                    let from = decoded.start.saturating_sub(position).min(piece.len() as u64);
+                    let upto = (decoded.end - position).min(piece.len() as u64);
+                    position += piece.len() as u64;
+                    self.send(piece.get(from as usize..upto as usize).unwrap_or_default())
+                        .await?;
+                    if at > part.end && position < decoded.end {
+                        return Err(io::Error::other("a part decodes to less than it did a moment ago"));
+                    }
+                }
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl Failures {
+    fn note(&mut self, uid: Uid, error: store::Error) {
+        if matches!(error, store::Error::NoContent(_)) {
+            self.gone = true;
+        } else if self.damaged.is_none() {
+            self.damaged = Some((uid.0, error));
+        }
+    }
+}
+
+/// Decoding a structure takes no disk, but one that must be made anew does.
+fn blocking_if_needed<'r>(reading: &'r Reading<'_>) -> Result<&'r mime::Structure> {
+    if reading.content.digest.structure.is_empty() {
+        blocking(|| reading.structure())
+    } else {
+        reading.structure()
+    }
+}
+
+fn needs_row(item: &FetchItem) -> bool {
+    !matches!(
+        item,
+        FetchItem::Uid | FetchItem::Flags | FetchItem::ModSeq | FetchItem::Size | FetchItem::InternalDate
+    )
+}

@@ -1,0 +1,118 @@
+//! STORE and EXPUNGE. RFC 9051 §6.4.6 and §6.4.3; RFC 4315 §2.1 (`UID EXPUNGE`); RFC 7162 §3.1.3 (`UNCHANGEDSINCE`).
+
+use crate::blocking;
+use crate::connection::{Answer, Connection, OwnCode};
+use crate::selected::{flag_names, sequence};
+use imap::command::{Store, StoreAction};
+use imap::response::{Code, FetchResponse};
+use imap::{Flag, NumberSet, SequenceSet};
+use store::{FlagChange, ModSeq, Uid};
+
+impl Connection {
+    pub(crate) fn store(&mut self, store: &Store) -> Answer {
+        if store.unchanged_since.is_some() {
+            self.condstore_enable();
+        }
+        let (rev2, condstore) = (self.rev2, self.condstore);
+        let (account, selected) = match self.working() {
+            Ok(working) => working,
+            Err(answer) => return answer,
+        };
+        let positions = match selected.positions(&store.set, store.uid) {
+            Ok(positions) => positions,
+            Err(text) => return Answer::bad(text),
+        };
+        let uids = selected.uids(&positions);
+        let mailbox = selected.mailbox;
+        // A flag that is taken away need not be known.
+        let create = store.action != StoreAction::Remove;
+        let since = store.unchanged_since.map(ModSeq);
+        let flagged = blocking(|| {
+            let flags = account.flags_resolve(store.flags.iter().map(Flag::name), create)?;
+            let change = match store.action {
+                StoreAction::Add => FlagChange::Add(flags),
+                StoreAction::Remove => FlagChange::Remove(flags),
+                StoreAction::Replace => FlagChange::Replace(flags),
+            };
+            account.message_flag(mailbox, &uids, change, since)
+        });
+        let flagged = match flagged {
+            Ok(flagged) => flagged,
+            Err(error) => return self.trouble(&error),
+        };
+        let (_, selected) = match self.working() {
+            Ok(working) => working,
+            Err(answer) => return answer,
+        };
+        let newest = selected.open.snapshot();
+        let mut out = Vec::new();
+        if newest.keywords != selected.told.keywords {
+            crate::selected::flags_line(&mut out, &newest.keywords, rev2);
+        }
+        let mut gone = false;
+        for (position, uid) in positions.iter().zip(&uids) {
+            let Some(message) = newest.position(*uid).and_then(|p| newest.at(p)) else {
+                gone = true;
+                continue;
+            };
+            let changed = flagged.changed.binary_search(uid).is_ok();
+            // RFC 7162 §3.1.3: a change is answered with its mod-sequence, silent or not.
+            if store.silent && !(condstore && changed) {
+                continue;
+            }
+            let mut fetch = FetchResponse::begin(&mut out, sequence(*position as usize));
+            if store.uid || rev2 {
+                fetch.uid(&mut out, uid.0);
+            }
+            if condstore {
+                fetch.modseq(&mut out, message.modseq.0);
+            }
+            if !store.silent {
+                let recent = !rev2 && selected.is_recent(message);
+                fetch.flags(&mut out, flag_names(message.flags, &newest.keywords, recent));
+            }
+            fetch.end(&mut out);
+        }
+        let modified: NumberSet = if store.uid {
+            flagged.modified.iter().map(|uid| uid.0).collect()
+        } else {
+            let at = |uid: &Uid| selected.told.position(*uid).map(sequence);
+            flagged.modified.iter().filter_map(at).collect()
+        };
+        self.out.append(&mut out);
+        let mut answer = if modified.is_empty() {
+            if gone && !store.uid {
+                Answer::no(Some(Code::ExpungeIssued), "some of the messages are gone")
+            } else {
+                Answer::ok("stored")
+            }
+        } else {
+            Answer::ok("stored, but for those that had changed").with(OwnCode::Modified(modified))
+        };
+        if !flagged.changed.is_empty() {
+            answer.own = Some(flagged.modseq);
+        }
+        answer
+    }
+
+    pub(crate) fn expunge(&mut self, set: Option<&SequenceSet>) -> Answer {
+        let condstore = self.condstore;
+        let (account, selected) = match self.working() {
+            Ok(working) => working,
+            Err(answer) => return answer,
+        };
+        let mailbox = selected.mailbox;
+        let among = match set.map(|set| selected.positions(set, true)) {
+            None => None,
+            Some(Ok(positions)) => Some(selected.uids(&positions)),
+            Some(Err(text)) => return Answer::bad(text),
+        };
+        match blocking(|| account.message_expunge(mailbox, among.as_deref())) {
+            Ok(expunged) if condstore && !expunged.uids.is_empty() => {
+                Answer::ok("expunged").with(OwnCode::Plain(Code::HighestModSeq(expunged.modseq.0)))
+            }
+            Ok(_) => Answer::ok("expunged"),
+            Err(error) => self.trouble(&error),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! SELECT, EXAMINE, CLOSE, UNSELECT. RFC 9051 §6.3.2, §6.3.3, §6.4.1, §6.4.2.
+
+use crate::blocking;
+use crate::connection::{Answer, Connection, OwnCode};
+use crate::selected::{Selected, all_flags, flags_line, sequence};
+use imap::State;
+use imap::command::Select;
+use imap::response::{Attribute, Code, ListResponse, Status};
+use store::Flags;
+
+impl Connection {
+    pub(crate) fn select(&mut self, select: &Select) -> Answer {
+        let account = match self.account() {
+            Ok(account) => account,
+            Err(answer) => return answer,
+        };
+        // Also when it fails, nothing is selected any more.
+        if self.selected.take().is_some() {
+            self.state = State::Authenticated;
+            self.encoder()
+                .untagged(Status::Ok, Some(&Code::Closed), "the mailbox before is closed");
+        }
+        if select.condstore {
+            self.condstore = true;
+        }
+        let Some(mailbox) = account.mailbox_find(select.mailbox.as_str()) else {
+            return Answer::no(Some(Code::NonExistent), "there is no such mailbox");
+        };
+        let open = match blocking(|| account.mailbox_open(mailbox.id, !select.read_only)) {
+            Ok(open) => open,
+            Err(error) => return self.trouble(&error),
+        };
+        let selected = Selected::new(mailbox.id, open, select.read_only);
+        let told = &selected.told;
+        let flags = all_flags(&told.keywords);
+        flags_line(&mut self.out, &told.keywords, self.rev2);
+        let rev2 = self.rev2;
+        let mut encoder = self.encoder();
+        encoder.exists(sequence(told.len()) - 1);
+        if !rev2 {
+            encoder.recent(selected.recent());
+            let unseen = told.iter().position(|message| !message.flags.contains(Flags::SEEN));
+            if let Some(position) = unseen {
+                let code = Code::Unseen(sequence(position));
+                encoder.untagged(Status::Ok, Some(&code), "the first that was not seen");
+            }
+        }
+        let permanent = if select.read_only {
+            Code::PermanentFlags {
+                flags: &[],
+                any: false,
+            }
+        } else {
+            Code::PermanentFlags {
+                flags: &flags,
+                any: true,
+            }
+        };
+        encoder.untagged(Status::Ok, Some(&permanent), "these are kept");
+        encoder.untagged(Status::Ok, Some(&Code::UidValidity(told.uid_validity)), "UIDs are valid");
+        encoder.untagged(Status::Ok, Some(&Code::UidNext(told.uid_next.0)), "the next UID");
+        encoder.untagged(
+            Status::Ok,
+            Some(&Code::HighestModSeq(told.highest_modseq.0)),
+            "changes are counted",
+        );
+        if rev2 {
+            let name = imap::MailboxName::new(&mailbox.name);
+            let special_use = mailbox.special_use.and_then(|u| imap::SpecialUse::parse(u.attribute()));
+            let attributes: Vec<Attribute> = special_use.map(Attribute::Use).into_iter().collect();
+            encoder.list(&ListResponse {
+                attributes: &attributes,
+                separator: Some('/'),
+                mailbox: &name,
+                child_subscribed: false,
+                old_name: (name != select.mailbox).then_some(&select.mailbox),
+            });
+        }
+        self.state = State::Selected {
+            read_only: select.read_only,
+        };
+        self.selected = Some(Box::new(selected));
+        let code = if select.read_only { Code::ReadOnly } else { Code::ReadWrite };
+        Answer::ok("selected").with(OwnCode::Plain(code))
+    }
+
+    pub(crate) fn close(&mut self) -> Answer {
+        let (account, selected) = match self.working() {
+            Ok(working) => working,
+            Err(answer) => return answer,
+        };
+        let (mailbox, read_only) = (selected.mailbox, selected.read_only);
+        let expunged = if read_only {
+            Ok(())
+        } else {
+            blocking(|| account.message_expunge(mailbox, None)).map(drop)
+        };
+        match expunged {
+            // A mailbox that somebody has deleted meanwhile needs no expunging.
+            Ok(()) | Err(store::Error::NoMailbox) => self.unselect(),
+            Err(error) => self.trouble(&error),
+        }
+    }
+
+    pub(crate) fn unselect(&mut self) -> Answer {
+        self.selected = None;
+        self.state = State::Authenticated;
+        Answer::ok("closed")
+    }
+}

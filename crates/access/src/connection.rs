@@ -1,0 +1,641 @@
+//! One connection: reads, has the framer cut commands, answers them, writes; waits while the client idles.
+
+use crate::capability;
+use crate::command::Incoming;
+use crate::login::Exchanging;
+use crate::seats::Seat;
+use crate::selected::{Selected, Telling};
+use crate::stream::Stream;
+use crate::{Listener, Options, Tls, stopped, trouble};
+use imap::response::{Code, Encoder, Status};
+use imap::{Command, Error, Event, Framer, NumberSet, Refused, Request, State};
+use smtp::proxy::Proxied;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Account, AccountId, ModSeq};
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout};
+
+/// What is said where there is no seat.
+pub(crate) const TOO_MANY: &[u8] = b"* BYE [UNAVAILABLE] too many connections, try again later\r\n";
+/// The buffer of a connection that waits for commands, and of one that takes a message.
+const SMALL_BUFFER: usize = 4 * 1024;
+const LARGE_BUFFER: usize = 64 * 1024;
+/// Answers are sent when this much has come together.
+pub(crate) const OUT_BUFFER: usize = 64 * 1024;
+/// Capacity of the answers that is kept from one command to the next.
+const OUT_KEPT: usize = 4 * 1024;
+/// How long, and for how many octets, we listen after hanging up, so that our last words are not lost in a reset.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_OCTETS: usize = 1024 * 1024;
+
+/// A connection.
+pub(crate) struct Connection {
+    pub(crate) listener: Arc<Listener>,
+    pub(crate) stream: Stream,
+    pub(crate) peer: SocketAddr,
+    seat: Seat,
+    shutdown: watch::Receiver<bool>,
+    pub(crate) name: String,
+    pub(crate) state: State,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) selected: Option<Box<Selected>>,
+    /// IMAP4rev2 was enabled.
+    pub(crate) rev2: bool,
+    /// The client knows of mod-sequences (RFC 7162 §3.1).
+    pub(crate) condstore: bool,
+    pub(crate) out: Vec<u8>,
+    waiting: Waiting,
+    pub(crate) append: Option<Incoming>,
+    errors: u32,
+    pub(crate) failures: u32,
+}
+
+/// Who has logged in.
+pub(crate) struct Owner {
+    pub(crate) id: AccountId,
+    pub(crate) account: Arc<Account>,
+}
+
+/// What the next line is.
+enum Waiting {
+    Command,
+    Sasl { tag: String, exchanging: Box<Exchanging> },
+    Idle { tag: String },
+}
+
+/// What is to be done after an event.
+pub(crate) enum Next {
+    /// Read on.
+    Command,
+    /// The next line is no command.
+    Line,
+    /// TLS begins.
+    StartTls,
+    /// The session is over.
+    Close,
+}
+
+/// What came of waiting for the client.
+enum Heard {
+    Octets(usize),
+    End,
+    Silence,
+    Stop,
+    Changed,
+}
+
+/// How a command is answered.
+pub(crate) struct Answer {
+    pub(crate) status: Status,
+    pub(crate) code: Option<OwnCode>,
+    pub(crate) text: String,
+    /// A change of flags that the client was told of already.
+    pub(crate) own: Option<ModSeq>,
+}
+
+/// A response code with what belongs to it.
+pub(crate) enum OwnCode {
+    Plain(Code<'static>),
+    Capability(Vec<String>),
+    CopyUid {
+        validity: u32,
+        from: NumberSet,
+        to: NumberSet,
+    },
+    Modified(NumberSet),
+}
+
+impl Answer {
+    pub(crate) fn ok(text: impl Into<String>) -> Answer {
+        Answer {
+            status: Status::Ok,
+            code: None,
+            text: text.into(),
+            own: None,
+        }
+    }
+
+    pub(crate) fn no(code: Option<Code<'static>>, text: impl Into<String>) -> Answer {
+        Answer {
+            status: Status::No,
+            code: code.map(OwnCode::Plain),
+            ..Answer::ok(text)
+        }
+    }
+
+    pub(crate) fn bad(text: impl Into<String>) -> Answer {
+        Answer {
+            status: Status::Bad,
+            ..Answer::ok(text)
+        }
+    }
+
+    pub(crate) fn with(self, code: OwnCode) -> Answer {
+        Answer {
+            code: Some(code),
+            ..self
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(
+        listener: Arc<Listener>,
+        stream: Stream,
+        peer: SocketAddr,
+        seat: Seat,
+        shutdown: watch::Receiver<bool>,
+    ) -> Connection {
+        Connection {
+            name: listener.context.session_name(),
+            listener,
+            stream,
+            peer,
+            seat,
+            shutdown,
+            state: State::NotAuthenticated,
+            owner: None,
+            selected: None,
+            rev2: false,
+            condstore: false,
+            out: Vec::new(),
+            waiting: Waiting::Command,
+            append: None,
+            errors: 0,
+            failures: 0,
+        }
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.listener.context.options
+    }
+
+    pub(crate) fn encoder(&mut self) -> Encoder<'_> {
+        Encoder::new(&mut self.out, self.rev2)
+    }
+
+    /// Serves the connection to its end.
+    pub(crate) async fn run(mut self) {
+        let listener = Arc::clone(&self.listener);
+        listener.metrics.open.inc();
+        let _open = OnDrop(|| {
+            listener.metrics.open.dec();
+        });
+        if let Err(error) = self.serve().await {
+            tracing::debug!(session = self.name, client = %self.peer, %error, "connection lost");
+        }
+    }
+
+    async fn serve(&mut self) -> io::Result<()> {
+        if !self.enter().await? {
+            return Ok(());
+        }
+        tracing::debug!(session = self.name, listener = self.listener.config.name, client = %self.peer, "connected");
+        self.greet();
+        let mut framer = Framer::new(self.options().protocol.clone());
+        let mut buffer = vec![0; SMALL_BUFFER];
+        loop {
+            self.flush().await?;
+            let count = match self.hear(&mut buffer).await? {
+                Heard::Octets(count) => count,
+                Heard::Changed => {
+                    if self.tell(true, None) {
+                        continue;
+                    }
+                    return self.hang_up().await;
+                }
+                Heard::End => {
+                    tracing::debug!(session = self.name, "the client hung up");
+                    return Ok(());
+                }
+                Heard::Silence => {
+                    self.encoder().bye(None, "silent for too long");
+                    return self.hang_up().await;
+                }
+                Heard::Stop => {
+                    self.encoder()
+                        .bye(Some(&Code::Unavailable), "the server is going down, come back in a moment");
+                    return self.hang_up().await;
+                }
+            };
+            let mut input = buffer.get(..count).unwrap_or_default();
+            while !input.is_empty() {
+                let step = framer.input(input);
+                input = input.get(step.used..).unwrap_or_default();
+                let next = match step.event {
+                    Event::More => Next::Command,
+                    Event::Continue => {
+                        self.encoder().continuation("go on");
+                        Next::Command
+                    }
+                    Event::Command(line) => {
+                        let limits = &self.listener.context.options.protocol;
+                        let request = Request::parse(line, self.rev2, limits);
+                        self.request(request).await?
+                    }
+                    Event::Line(line) => self.line(line).await?,
+                    Event::Append(append) => {
+                        let sync = append.sync;
+                        if self.append_begin(*append) {
+                            if sync {
+                                self.encoder().continuation("send the message");
+                            }
+                            Next::Command
+                        } else if sync {
+                            framer.append_refuse();
+                            self.append_end().await?
+                        } else if self.append_is_endless() {
+                            self.encoder()
+                                .bye(Some(&Code::TooBig), "that message is too big to be read and thrown away");
+                            Next::Close
+                        } else {
+                            Next::Command
+                        }
+                    }
+                    Event::Literal(octets) => {
+                        self.append_push(octets);
+                        Next::Command
+                    }
+                    Event::AppendEnd => self.append_end().await?,
+                    Event::Rejected { tag, error } => {
+                        self.append = None;
+                        self.refuse(&Refused { tag, error })
+                    }
+                    Event::Fatal(error) => {
+                        self.encoder().bye(Some(&Code::TooBig), &error.to_string());
+                        Next::Close
+                    }
+                    _ => Next::Command,
+                };
+                if self.rev2 {
+                    framer.utf8_enable();
+                }
+                match next {
+                    Next::Command => {}
+                    Next::Line => framer.expect_line(),
+                    Next::StartTls => {
+                        self.flush().await?;
+                        self.start_tls().await?;
+                        // Nothing that came before TLS counts after it: it may be somebody else's.
+                        framer = Framer::new(self.options().protocol.clone());
+                        input = &[];
+                    }
+                    Next::Close => return self.hang_up().await,
+                }
+                if self.out.len() >= OUT_BUFFER {
+                    self.flush().await?;
+                }
+            }
+            // A message is read in large pieces; who only waits costs little.
+            if self.append.is_some() && count == buffer.len() && count < LARGE_BUFFER {
+                buffer = vec![0; LARGE_BUFFER];
+            } else if self.append.is_none() && buffer.len() > SMALL_BUFFER {
+                buffer = vec![0; SMALL_BUFFER];
+            }
+            framer.shrink();
+        }
+    }
+
+    /// What comes before the session: PROXY header, the count of connections, TLS from the first octet. False: turned away.
+    async fn enter(&mut self) -> io::Result<bool> {
+        let listener = Arc::clone(&self.listener);
+        let options = &listener.context.options;
+        if let Some(proxies) = &listener.config.proxies
+            && proxies(self.peer.ip())
+        {
+            let proxied = timeout(options.handshake, self.stream.proxied())
+                .await
+                .map_err(|_| timed_out())??;
+            if let Proxied::Client { source, .. } = proxied {
+                self.peer = source;
+            }
+        }
+        if !self.seat.name(self.peer.ip(), options.connections_per_address) {
+            tracing::info!(session = self.name, listener = listener.config.name, client = %self.peer, "too many connections from there");
+            if !matches!(listener.config.tls, Tls::Immediate(_)) {
+                timeout(LINGER, self.stream.write(TOO_MANY))
+                    .await
+                    .map_err(|_| timed_out())??;
+            }
+            return Ok(false);
+        }
+        if let Tls::Immediate(provider) = &listener.config.tls {
+            self.handshake(provider()).await?;
+        }
+        Ok(true)
+    }
+
+    async fn handshake(&mut self, config: Arc<rustls::ServerConfig>) -> io::Result<()> {
+        let bound = self.options().handshake;
+        let result = timeout(bound, self.stream.handshake(config))
+            .await
+            .unwrap_or_else(|_| Err(timed_out()));
+        if let Err(error) = &result {
+            self.listener.metrics.handshakes.inc();
+            tracing::debug!(session = self.name, client = %self.peer, %error, "TLS handshake failed");
+        }
+        result
+    }
+
+    async fn start_tls(&mut self) -> io::Result<()> {
+        match &self.listener.config.tls {
+            Tls::Offer(provider) => {
+                let config = provider();
+                self.handshake(config).await
+            }
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    fn greet(&mut self) {
+        let names = self.capabilities();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let text = format!("{} is ready", self.options().hostname);
+        self.encoder()
+            .untagged(Status::Ok, Some(&Code::Capability(&names)), &text);
+    }
+
+    /// What is announced now.
+    pub(crate) fn capabilities(&self) -> Vec<String> {
+        if self.state.is_authenticated() {
+            capability::authenticated(self.options().message_size)
+        } else {
+            capability::entry(&self.door())
+        }
+    }
+
+    /// Waits for the client, for the signal to stop, for time to run out and, while it idles, for news.
+    async fn hear(&mut self, buffer: &mut [u8]) -> io::Result<Heard> {
+        let options = self.options();
+        let patience = match (&self.append, self.state) {
+            (Some(_), _) => options.stall,
+            (None, State::NotAuthenticated) => options.login_idle,
+            _ => options.idle,
+        };
+        let idling = matches!(self.waiting, Waiting::Idle { .. });
+        let selected = self.selected.as_mut().filter(|_| idling);
+        let news = async {
+            match selected {
+                Some(selected) => selected.open.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            read = self.stream.read(buffer) => match read? {
+                0 => Ok(Heard::End),
+                count => Ok(Heard::Octets(count)),
+            },
+            () = news => Ok(Heard::Changed),
+            () = stopped(&mut self.shutdown) => Ok(Heard::Stop),
+            () = tokio::time::sleep_until(Instant::now() + patience) => Ok(Heard::Silence),
+        }
+    }
+
+    /// Sends what has come together.
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        if !self.out.is_empty() {
+            let bound = self.options().stall;
+            timeout(bound, self.stream.write(&self.out))
+                .await
+                .map_err(|_| timed_out())??;
+            self.out.clear();
+        }
+        self.out.shrink_to(OUT_KEPT);
+        Ok(())
+    }
+
+    /// Sends octets behind what has come together, without taking them into the buffer if they are many.
+    pub(crate) async fn send(&mut self, octets: &[u8]) -> io::Result<()> {
+        if self.out.len() + octets.len() <= OUT_BUFFER {
+            self.out.extend_from_slice(octets);
+            return Ok(());
+        }
+        let bound = self.options().stall;
+        let write = async {
+            self.stream.write(&self.out).await?;
+            self.stream.write(octets).await
+        };
+        timeout(bound, write).await.map_err(|_| timed_out())??;
+        self.out.clear();
+        Ok(())
+    }
+
+    /// Says the last words and sees to it that they arrive.
+    async fn hang_up(&mut self) -> io::Result<()> {
+        self.state = State::Logout;
+        self.append = None;
+        self.selected = None;
+        self.flush().await?;
+        self.stream.finish().await?;
+        let mut scratch = [0; 1024];
+        let mut left = LINGER_OCTETS;
+        let drain = async {
+            while let Ok(count @ 1..) = self.stream.read(&mut scratch).await {
+                left = left.saturating_sub(count);
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        let _ = timeout(LINGER, drain).await;
+        Ok(())
+    }
+
+    /// A line that is no command: a SASL response, or the end of IDLE.
+    async fn line(&mut self, line: &[u8]) -> io::Result<Next> {
+        match std::mem::replace(&mut self.waiting, Waiting::Command) {
+            Waiting::Sasl { tag, exchanging } => match imap::sasl_response(line) {
+                Ok(Some(response)) => self.sasl(tag, exchanging, Some(response)).await,
+                Ok(None) => Ok(self.answer(&tag, "AUTHENTICATE", Answer::bad("cancelled"), true)),
+                Err(error) => Ok(self.answer(&tag, "AUTHENTICATE", Answer::bad(error.to_string()), true)),
+            },
+            Waiting::Idle { tag } => {
+                self.listener.metrics.idling().dec();
+                let answer = if line.eq_ignore_ascii_case(b"DONE") {
+                    Answer::ok("done idling")
+                } else {
+                    Answer::bad("expected DONE")
+                };
+                Ok(self.answer(&tag, "IDLE", answer, true))
+            }
+            Waiting::Command => Ok(Next::Command),
+        }
+    }
+
+    /// Hands a response to the mechanism and says what comes of it.
+    async fn sasl(
+        &mut self,
+        tag: String,
+        mut exchanging: Box<Exchanging>,
+        response: Option<Vec<u8>>,
+    ) -> io::Result<Next> {
+        match self.exchange(&mut exchanging, response).await {
+            Ok(challenge) => {
+                self.encoder().challenge(&challenge);
+                self.waiting = Waiting::Sasl { tag, exchanging };
+                Ok(Next::Line)
+            }
+            Err(answer) => Ok(self.answer(&tag, "AUTHENTICATE", answer, true)),
+        }
+    }
+
+    async fn request(&mut self, request: Result<Request, Refused>) -> io::Result<Next> {
+        let Request { tag, command } = match request {
+            Ok(request) => request,
+            Err(refused) => return Ok(self.refuse(&refused)),
+        };
+        let name = command.name();
+        tracing::trace!(session = self.name, command = name);
+        if let Err(text) = self.state.check(&command) {
+            return Ok(self.answer(&tag, name, Answer::bad(text), false));
+        }
+        if self.selected.as_ref().is_some_and(|selected| selected.read_only) && imap::changes_mailbox(&command) {
+            let answer = Answer::no(Some(Code::ReadOnly), "the mailbox was opened read-only");
+            return Ok(self.answer(&tag, name, answer, true));
+        }
+        let expunge = imap::allows_expunge(&command);
+        let answer = match command {
+            Command::Logout => {
+                self.encoder().bye(None, "good bye");
+                self.answer(&tag, name, Answer::ok("logged out"), false);
+                return Ok(Next::Close);
+            }
+            Command::StartTls => {
+                if !matches!(self.listener.config.tls, Tls::Offer(_)) || self.stream.is_tls() {
+                    return Ok(self.answer(&tag, name, Answer::bad("TLS cannot be started here"), false));
+                }
+                self.answer(&tag, name, Answer::ok("begin TLS now"), false);
+                return Ok(Next::StartTls);
+            }
+            Command::Authenticate(authenticate) => match self.authenticate(&authenticate.mechanism) {
+                Ok(exchanging) => return self.sasl(tag, Box::new(exchanging), authenticate.initial).await,
+                Err(answer) => answer,
+            },
+            Command::Idle => {
+                if !self.tell(true, None) {
+                    return Ok(Next::Close);
+                }
+                self.encoder().continuation("idling");
+                self.listener.metrics.idling().inc();
+                self.waiting = Waiting::Idle { tag };
+                return Ok(Next::Line);
+            }
+            command => self.execute(&tag, command).await?,
+        };
+        Ok(self.answer(&tag, name, answer, expunge))
+    }
+
+    /// Tells what is new and how the command went.
+    pub(crate) fn answer(&mut self, tag: &str, command: &'static str, answer: Answer, expunge: bool) -> Next {
+        let alive = answer.status == Status::Bad || self.tell(expunge, answer.own);
+        self.listener.metrics.command(command, answer.status.name());
+        let names: Vec<&str>;
+        let code = match &answer.code {
+            None => None,
+            Some(OwnCode::Plain(code)) => Some(code.clone()),
+            Some(OwnCode::Capability(all)) => {
+                names = all.iter().map(String::as_str).collect();
+                Some(Code::Capability(&names))
+            }
+            Some(OwnCode::CopyUid { validity, from, to }) => Some(Code::CopyUid {
+                validity: *validity,
+                from,
+                to,
+            }),
+            Some(OwnCode::Modified(set)) => Some(Code::Modified(set)),
+        };
+        Encoder::new(&mut self.out, self.rev2).tagged(tag, answer.status, code.as_ref(), &answer.text);
+        if !alive {
+            return Next::Close;
+        }
+        if self.failures >= self.options().login_failures {
+            self.encoder().bye(None, "too many failed logins");
+            return Next::Close;
+        }
+        if answer.status == Status::Bad {
+            self.count_error()
+        } else {
+            Next::Command
+        }
+    }
+
+    fn refuse(&mut self, refused: &Refused) -> Next {
+        let text = refused.error.to_string();
+        self.listener.metrics.command("", "BAD");
+        match (&refused.error, &refused.tag) {
+            (Error::Charset, Some(tag)) => {
+                self.encoder().tagged(tag, Status::No, Some(&Code::BadCharset), &text);
+                Next::Command
+            }
+            (Error::LiteralTooBig, Some(tag)) => {
+                self.encoder().tagged(tag, Status::Bad, Some(&Code::TooBig), &text);
+                self.count_error()
+            }
+            (_, tag) => {
+                let tag = tag.clone();
+                self.encoder().bad(tag.as_deref(), &text);
+                self.count_error()
+            }
+        }
+    }
+
+    fn count_error(&mut self) -> Next {
+        self.errors += 1;
+        if self.errors < self.options().errors {
+            return Next::Command;
+        }
+        self.encoder().bye(None, "too many commands that cannot be understood");
+        Next::Close
+    }
+
+    /// Tells what is new in the selected mailbox. False: the session has to end.
+    fn tell(&mut self, expunge: bool, own: Option<ModSeq>) -> bool {
+        let Some(selected) = &mut self.selected else { return true };
+        let how = Telling {
+            expunge,
+            own,
+            condstore: self.condstore,
+            rev2: self.rev2,
+        };
+        if selected.tell(&mut self.out, how) {
+            return true;
+        }
+        self.encoder().bye(None, "the selected mailbox was deleted");
+        false
+    }
+
+    /// The answer to an error of the store.
+    pub(crate) fn trouble(&self, error: &store::Error) -> Answer {
+        if trouble::is_ours(error) {
+            let account = self.owner.as_ref().map_or(0, |owner| owner.id.0);
+            tracing::error!(session = self.name, account, %error, "a command failed");
+        }
+        let (code, text) = trouble::explain(error);
+        Answer::no(code, text)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if matches!(self.waiting, Waiting::Idle { .. }) {
+            self.listener.metrics.idling().dec();
+        }
+    }
+}
+
+fn timed_out() -> io::Error {
+    io::ErrorKind::TimedOut.into()
+}
+
+/// Runs a closure when dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}

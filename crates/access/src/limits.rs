@@ -1,0 +1,59 @@
+use std::time::Duration;
+
+/// How IMAP listeners behave. Every bound on what a client may cost is here, or in [`imap::Limits`].
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Our name, in the greeting.
+    pub hostname: String,
+    /// The limits of the protocol: lines, literals, nesting.
+    pub protocol: imap::Limits,
+    /// Octets of one message in APPEND. Default 104,857,600.
+    pub message_size: u64,
+    /// Connections at once on one listener. Default 10,000.
+    pub connections: usize,
+    /// Connections at once from one address (IPv6: one /64 network) on one listener. Default 200.
+    pub connections_per_address: usize,
+    /// Commands that are refused with BAD, after which a session is ended. Default 50.
+    pub errors: u32,
+    /// Failed logins, after which a session is ended. Default 5.
+    pub login_failures: u32,
+    /// Pause before a failed login is answered. Default 2 s.
+    pub login_failure_delay: Duration,
+    /// Silence after which a session that has not logged in is ended. Default 1 minute.
+    pub login_idle: Duration,
+    /// Silence after which any other session is ended. Default 30 minutes (RFC 9051 §5.4).
+    pub idle: Duration,
+    /// How long the client may take to read a piece of an answer, or to send a piece of a message. Default 5 minutes.
+    pub stall: Duration,
+    /// How long a TLS handshake or a PROXY header may take. Default 30 s.
+    pub handshake: Duration,
+    /// How long sessions may go on after the stop signal. Default 10 s.
+    pub shutdown: Duration,
+    /// Octets of a header that are looked at for `HEADER.FIELDS` and SEARCH. Default 1,048,576.
+    pub header: u64,
+    /// Octets of one text part that SEARCH looks through. Default 16,777,216.
+    pub search_part: u64,
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new(hostname: impl Into<String>) -> Options {
+        Options {
+            hostname: hostname.into(),
+            protocol: imap::Limits::default(),
+            message_size: 100 << 20,
+            connections: 10_000,
+            connections_per_address: 200,
+            errors: 50,
+            login_failures: 5,
+            login_failure_delay: Duration::from_secs(2),
+            login_idle: Duration::from_secs(60),
+            idle: Duration::from_secs(30 * 60),
+            stall: Duration::from_secs(5 * 60),
+            handshake: Duration::from_secs(30),
+            shutdown: Duration::from_secs(10),
+            header: 1 << 20,
+            search_part: 16 << 20,
+        }
+    }
+}

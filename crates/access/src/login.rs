@@ -1,0 +1,190 @@
+//! Who is there: LOGIN and AUTHENTICATE against the directory. RFC 9051 §6.2.
+
+use crate::capability::{self, Entry};
+use crate::connection::{Answer, Connection, OwnCode, Owner};
+use crate::{Tls, blocking};
+use directory::Resolution;
+use imap::State;
+use imap::command::Login;
+use imap::response::Code;
+use rand::Rng;
+use sasl::{ChannelBinding, Exchange, Mechanism, Password, Step};
+use std::fmt::Write;
+use store::AccountId;
+
+/// An exchange under way, and whom the SCRAM credentials that we handed out let in.
+pub(crate) struct Exchanging {
+    exchange: Exchange,
+    candidate: Option<AccountId>,
+}
+
+/// What came of a login.
+enum Outcome {
+    Account(AccountId),
+    /// Wrong password, unknown user or disabled account: they all read the same.
+    Wrong,
+    /// It could not be found out.
+    Unavailable,
+}
+
+impl Connection {
+    /// What this connection has to offer before login.
+    pub(crate) fn door(&self) -> Entry {
+        let tls = self.stream.is_tls();
+        Entry {
+            starttls: matches!(self.listener.config.tls, Tls::Offer(_)) && !tls,
+            passwords: tls || self.listener.config.plaintext,
+            binding: self.stream.channel_binding(),
+        }
+    }
+
+    /// LOGIN.
+    pub(crate) async fn login(&mut self, login: Login) -> Answer {
+        if !self.door().passwords {
+            return Answer::no(Some(Code::PrivacyRequired), "start TLS first");
+        }
+        let Login { user, password } = login;
+        let outcome = self.check_password(None, user.clone(), Password::new(password)).await;
+        self.logged_in(&user, outcome).await
+    }
+
+    /// AUTHENTICATE, up to its first response.
+    pub(crate) fn authenticate(&self, mechanism: &str) -> Result<Exchanging, Answer> {
+        let door = self.door();
+        let Some(mechanism) = Mechanism::parse(mechanism) else {
+            return Err(Answer::no(Some(Code::Cannot), "no such mechanism here"));
+        };
+        if !capability::mechanisms(&door).any(|offered| offered == mechanism) {
+            return Err(if mechanism.reveals_password() {
+                Answer::no(Some(Code::PrivacyRequired), "start TLS first")
+            } else {
+                Answer::no(Some(Code::Cannot), "that mechanism needs TLS 1.3")
+            });
+        }
+        let mut nonce = String::with_capacity(48);
+        for byte in rand::rng().random::<[u8; 24]>() {
+            // Writing to a String cannot fail.
+            let _ = write!(nonce, "{byte:02x}");
+        }
+        let binding: ChannelBinding = door.binding;
+        Ok(Exchanging {
+            exchange: Exchange::new(mechanism, nonce, binding),
+            candidate: None,
+        })
+    }
+
+    /// One step: the next challenge, or the answer to the command.
+    pub(crate) async fn exchange(
+        &mut self,
+        exchanging: &mut Exchanging,
+        response: Option<Vec<u8>>,
+    ) -> Result<Vec<u8>, Answer> {
+        let mut step = exchanging.exchange.respond(response.as_deref());
+        loop {
+            match step {
+                Step::Challenge(challenge) => return Ok(challenge),
+                Step::Credentials { authcid } => {
+                    let (credentials, candidate) = self.listener.context.directory.scram(&authcid);
+                    exchanging.candidate = candidate;
+                    step = exchanging.exchange.credentials(credentials);
+                }
+                Step::Password {
+                    authzid,
+                    authcid,
+                    password,
+                } => {
+                    let outcome = self.check_password(authzid, authcid.clone(), password).await;
+                    return Err(self.logged_in(&authcid, outcome).await);
+                }
+                Step::Done { authzid, authcid } => {
+                    let outcome = match exchanging.candidate.take() {
+                        Some(account) => self.check_authzid(account, authzid.as_deref()),
+                        None => Outcome::Wrong,
+                    };
+                    return Err(self.logged_in(&authcid, outcome).await);
+                }
+                Step::Failed(failure) => {
+                    tracing::debug!(session = self.name, client = %self.peer, reason = %failure, "authentication failed");
+                    if failure.is_credentials() {
+                        return Err(self.logged_in("", Outcome::Wrong).await);
+                    }
+                    self.listener.metrics.login("wrong");
+                    tokio::time::sleep(self.options().login_failure_delay).await;
+                    return Err(Answer::bad("the authentication exchange is malformed"));
+                }
+            }
+        }
+    }
+
+    async fn check_password(&self, authzid: Option<String>, authcid: String, password: Password) -> Outcome {
+        let directory = &self.listener.context.directory;
+        if let Some(account) = directory.password_cached(&authcid, password.as_bytes()) {
+            return self.check_authzid(account, authzid.as_deref());
+        }
+        let directory = directory.clone();
+        let verified =
+            tokio::task::spawn_blocking(move || directory.password_verify(&authcid, password.as_bytes())).await;
+        match verified {
+            Ok(Ok(Some(account))) => self.check_authzid(account, authzid.as_deref()),
+            Ok(Ok(None)) => Outcome::Wrong,
+            Ok(Err(error)) => {
+                tracing::warn!(session = self.name, %error, "a login could not be checked");
+                Outcome::Unavailable
+            }
+            Err(error) => {
+                tracing::error!(session = self.name, %error, "checking a login failed in our own code; please report this");
+                Outcome::Unavailable
+            }
+        }
+    }
+
+    /// Nobody acts as somebody else here; an authorization identity may only name the account itself (RFC 4616 §2).
+    fn check_authzid(&self, account: AccountId, authzid: Option<&str>) -> Outcome {
+        match authzid {
+            None | Some("") => Outcome::Account(account),
+            Some(name) => match self.listener.context.directory.resolve(name) {
+                Resolution::Account {
+                    account: named,
+                    subaddress: None,
+                    ..
+                } if named == account => Outcome::Account(account),
+                _ => Outcome::Wrong,
+            },
+        }
+    }
+
+    async fn logged_in(&mut self, user: &str, outcome: Outcome) -> Answer {
+        let id = match outcome {
+            Outcome::Account(id) => id,
+            Outcome::Wrong => {
+                self.listener.metrics.login("wrong");
+                tracing::warn!(session = self.name, client = %self.peer, user, "login failed");
+                self.failures += 1;
+                tokio::time::sleep(self.options().login_failure_delay).await;
+                return Answer::no(Some(Code::AuthenticationFailed), "user or password wrong");
+            }
+            Outcome::Unavailable => {
+                self.listener.metrics.login("unavailable");
+                return Answer::no(Some(Code::Unavailable), "cannot check the login now, try again");
+            }
+        };
+        let store = &self.listener.context.store;
+        match blocking(|| store.account(id)) {
+            Ok(account) => {
+                self.listener.metrics.login("ok");
+                tracing::info!(session = self.name, client = %self.peer, user, account = id.0, tls = self.stream.is_tls(), "logged in");
+                self.owner = Some(Owner { id, account });
+                self.state = State::Authenticated;
+                Answer::ok("logged in").with(OwnCode::Capability(self.capabilities()))
+            }
+            Err(error) => {
+                self.listener.metrics.login("unavailable");
+                tracing::error!(session = self.name, account = id.0, %error, "the account cannot be opened");
+                Answer::no(
+                    Some(Code::Unavailable),
+                    "the mailboxes cannot be opened; the administrator will find the reason in the log",
+                )
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! The mailbox a session has selected: what its client knows, and telling it what is new. RFC 9051 §7.4, §7.5.
+
+use imap::response::{Encoder, FetchResponse};
+use imap::{Flag, NumberSet, SequenceSet};
+use std::sync::Arc;
+use store::{Flags, Keywords, MailboxId, Message, ModSeq, OpenMailbox, Snapshot, Uid};
+
+/// A selected mailbox.
+pub(crate) struct Selected {
+    pub(crate) mailbox: MailboxId,
+    pub(crate) open: OpenMailbox,
+    /// What the client knows. Its sequence numbers are positions here, counted from 1.
+    pub(crate) told: Arc<Snapshot>,
+    pub(crate) read_only: bool,
+    /// UIDs of the result that `$` stands for (RFC 5182).
+    pub(crate) saved: NumberSet,
+}
+
+/// How changes are told.
+#[derive(Clone, Copy)]
+pub(crate) struct Telling {
+    /// EXPUNGE may be said now. Where it may not, and there is one to say, everything waits.
+    pub(crate) expunge: bool,
+    /// A change that the client made and was told of already.
+    pub(crate) own: Option<ModSeq>,
+    pub(crate) condstore: bool,
+    pub(crate) rev2: bool,
+}
+
+impl Selected {
+    pub(crate) fn new(mailbox: MailboxId, open: OpenMailbox, read_only: bool) -> Selected {
+        Selected {
+            mailbox,
+            told: open.snapshot(),
+            open,
+            read_only,
+            saved: NumberSet::new(),
+        }
+    }
+
+    /// The positions that a set means, ascending. `Err`: a sequence number that is not in the mailbox.
+    pub(crate) fn positions(&self, set: &SequenceSet, uid: bool) -> Result<Vec<u32>, &'static str> {
+        let told = &self.told;
+        let count = u32::try_from(told.len()).unwrap_or(u32::MAX);
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        if !uid && *set != SequenceSet::Saved {
+            if set.exceeds(count) {
+                return Err("there is no message of that number");
+            }
+            let numbers = set.resolve(count).unwrap_or_default();
+            return Ok(numbers.iter().map(|number| number - 1).collect());
+        }
+        let last = told.last().map_or(0, |message| message.uid.0);
+        let resolved;
+        let uids = match set.resolve(last) {
+            Some(uids) => {
+                resolved = uids;
+                &resolved
+            }
+            None => &self.saved,
+        };
+        let mut positions = Vec::new();
+        for range in uids.ranges() {
+            let from = told.lower_bound(Uid(*range.start()));
+            let upto = match range.end().checked_add(1) {
+                Some(end) => told.lower_bound(Uid(end)),
+                None => told.len(),
+            };
+            positions.extend((from..upto).filter_map(|position| u32::try_from(position).ok()));
+        }
+        Ok(positions)
+    }
+
+    /// The UIDs at positions.
+    pub(crate) fn uids(&self, positions: &[u32]) -> Vec<Uid> {
+        let at = |position: &u32| self.told.at(*position as usize).map(|message| message.uid);
+        positions.iter().filter_map(at).collect()
+    }
+
+    /// Whether a message is recent to this session (RFC 3501 §2.3.2).
+    pub(crate) fn is_recent(&self, message: &Message) -> bool {
+        message.uid >= self.open.recent_from
+    }
+
+    /// How many messages are recent.
+    pub(crate) fn recent(&self) -> u32 {
+        let from = self.told.lower_bound(self.open.recent_from);
+        u32::try_from(self.told.len() - from).unwrap_or(u32::MAX)
+    }
+
+    /// Tells what is new. False: the mailbox is no more.
+    pub(crate) fn tell(&mut self, out: &mut Vec<u8>, how: Telling) -> bool {
+        let newest = self.open.snapshot();
+        if Arc::ptr_eq(&newest, &self.told) {
+            return true;
+        }
+        if newest.deleted {
+            return false;
+        }
+        let diff = self.told.diff(&newest);
+        if !diff.expunged.is_empty() && !how.expunge {
+            return true;
+        }
+        if newest.keywords != self.told.keywords {
+            flags_line(out, &newest.keywords, how.rev2);
+        }
+        let mut encoder = Encoder::new(out, how.rev2);
+        for (gone, position) in diff.expunged.iter().enumerate() {
+            encoder.expunge(sequence(position - gone));
+        }
+        let recent = self.recent();
+        self.told = newest;
+        if diff.appended > 0 {
+            encoder.exists(sequence(self.told.len()) - 1);
+            if !how.rev2 && self.recent() != recent {
+                encoder.recent(self.recent());
+            }
+        }
+        for position in diff.changed {
+            if let Some(message) = self.told.at(position).filter(|message| Some(message.modseq) != how.own) {
+                let mut fetch = FetchResponse::begin(out, sequence(position));
+                fetch.uid(out, message.uid.0);
+                if how.condstore {
+                    fetch.modseq(out, message.modseq.0);
+                }
+                let recent = !how.rev2 && self.is_recent(message);
+                fetch.flags(out, flag_names(message.flags, &self.told.keywords, recent));
+                fetch.end(out);
+            }
+        }
+        true
+    }
+}
+
+/// The sequence number of a position.
+pub(crate) fn sequence(position: usize) -> u32 {
+    u32::try_from(position).map_or(u32::MAX, |position| position.saturating_add(1))
+}
+
+/// The names of a message's flags.
+pub(crate) fn flag_names(flags: Flags, keywords: &Keywords, recent: bool) -> impl Iterator<Item = &str> {
+    let system = Flags::SYSTEM.iter().filter(move |(flag, _)| flags.contains(*flag));
+    system
+        .map(|(_, name)| *name)
+        .chain(recent.then_some("\\Recent"))
+        .chain(flags.keywords(keywords))
+}
+
+/// `* FLAGS (…)`: the system flags and all keywords of the account.
+pub(crate) fn flags_line(out: &mut Vec<u8>, keywords: &Keywords, rev2: bool) {
+    Encoder::new(out, rev2).flags(&all_flags(keywords));
+}
+
+/// The system flags and all keywords.
+pub(crate) fn all_flags(keywords: &Keywords) -> Vec<Flag> {
+    let keywords = keywords.iter().map(|(_, name)| Flag::Keyword(name.to_owned()));
+    Flag::SYSTEM.into_iter().chain(keywords).collect()
+}
