@@ -1,7 +1,9 @@
 use crate::{Rng, Signature};
 
 mod imap;
+mod index;
 mod mime;
+mod scratch;
 mod segment;
 mod smtp;
 
@@ -23,8 +25,8 @@ pub struct Target {
 }
 
 /// All targets.
-pub fn targets() -> [Target; 4] {
-    [smtp::TARGET, imap::TARGET, mime::TARGET, segment::TARGET]
+pub fn targets() -> [Target; 5] {
+    [smtp::TARGET, imap::TARGET, mime::TARGET, segment::TARGET, index::TARGET]
 }
 
 /// Ways to cut an input: whole, in pieces that follow from the input, and (if it is short) octet by octet. Each must give the same.

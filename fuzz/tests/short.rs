@@ -31,3 +31,8 @@ fn mime() {
 fn segment() {
     run("segment", 1_000);
 }
+
+#[test]
+fn index() {
+    run("index", 500);
+}

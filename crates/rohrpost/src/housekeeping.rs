@@ -100,12 +100,14 @@ pub fn reclaim(engine: &Engine) -> Result<Reclaimed, Failure> {
         .ledger
         .blob_references(|id| live.push(start(&id)))
         .map_err(Failure::new)?;
+    // A reference is gone only when its removal is durable: a power cut would bring the message back, and its bytes must be there.
+    engine.database.sync().map_err(Failure::new)?;
     for account in engine.directory.account_list() {
         if engine.store.account_exists(account.id) {
-            let read = engine
-                .store
-                .account(account.id)
-                .and_then(|a| a.blob_references(|id| live.push(start(&id))));
+            let read = engine.store.account(account.id).and_then(|a| {
+                a.blob_references(|id| live.push(start(&id)))?;
+                a.sync()
+            });
             read.map_err(|e| Failure::new(format!("account {}: {e}", account.address())))?;
         }
     }

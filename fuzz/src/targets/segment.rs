@@ -3,10 +3,9 @@
 //! The first octet of the input says what is put right again after mutation, since a mutant with a wrong checksum shows only that
 //! checksums are checked: bit 0: the file's first bytes; bit 1: checksums of record headers; bit 2: checksums of payloads.
 
-use super::Target;
+use super::{Target, scratch::scratch};
 use crate::signature::Signature;
 use blobs::{BlobId, Blobs, Error, Options};
-use std::cell::RefCell;
 use std::io::Read;
 use std::path::Path;
 
@@ -236,31 +235,6 @@ fn kind(e: &Error) -> String {
             .unwrap_or_default()
             .to_owned(),
     }
-}
-
-/// Runs `work` in an empty folder, in memory where the system has such a place.
-fn scratch<T>(work: impl FnOnce(&Path) -> T) -> T {
-    thread_local! {
-        static ROOT: RefCell<Option<tempfile::TempDir>> = const { RefCell::new(None) };
-        static COUNT: RefCell<u64> = const { RefCell::new(0) };
-    }
-    let dir = ROOT.with_borrow_mut(|root| {
-        let made = root.get_or_insert_with(|| {
-            let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
-            made.unwrap_or_else(|e| fail("no folder for scratch files", &e))
-        });
-        let count = COUNT.with_borrow_mut(|c| {
-            *c += 1;
-            *c
-        });
-        made.path().join(count.to_string())
-    });
-    if let Err(e) = std::fs::create_dir(&dir) {
-        fail("no folder for scratch files", &e);
-    }
-    let result = work(&dir);
-    let _ = std::fs::remove_dir_all(&dir);
-    result
 }
 
 #[allow(clippy::panic)]

@@ -28,6 +28,8 @@ pub struct Setup {
     pub data: Option<PathBuf>,
     /// Settings to add at the end of the file.
     pub settings: String,
+    /// Its name, also in its certificate; else `mail.e2e.test`.
+    pub hostname: Option<String>,
     /// Accounts beside Ada and Bob.
     pub accounts: Vec<String>,
 }
@@ -59,24 +61,25 @@ impl Server {
             child: None,
             listening: Vec::new(),
         };
-        server.set_up(&setup.settings, &setup.accounts);
+        let hostname = setup.hostname.as_deref().unwrap_or("mail.e2e.test");
+        server.set_up(hostname, &setup.settings, &setup.accounts);
         server.launch();
         server
     }
 
     /// Makes the data folder and accounts as an administrator does, then writes settings with ports the system chooses.
-    fn set_up(&self, settings: &str, accounts: &[String]) {
+    fn set_up(&self, hostname: &str, settings: &str, accounts: &[String]) {
         let first = self.folder.path().join("init.toml");
         let ran = self
             .plain_command()
-            .args(["init", "--domain", DOMAIN, "--hostname", "mail.e2e.test", "--data"])
+            .args(["init", "--domain", DOMAIN, "--hostname", hostname, "--data"])
             .arg(&self.data)
             .arg("-c")
             .arg(&first)
             .output()
             .expect("rohrpost init");
         assert!(ran.status.success(), "init: {}", String::from_utf8_lossy(&ran.stderr));
-        let mut text = format!("hostname = \"mail.e2e.test\"\ndata = \"{}\"\n", self.data.display());
+        let mut text = format!("hostname = \"{hostname}\"\ndata = \"{}\"\n", self.data.display());
         for protocol in ["smtp", "submission", "submissions", "lmtp", "imap", "imaps", "http"] {
             let plaintext = if matches!(protocol, "submission" | "imap") {
                 "plaintext = true\n"

@@ -10,7 +10,8 @@
 use std::path::Path;
 
 use e2e::{
-    ADA, PASSWORD, Server, corpus, installed, lf, maildir_files, maildir_make, maildir_messages, maildir_put, run,
+    ADA, PASSWORD, Server, Setup, corpus, installed, lf, maildir_files, maildir_make, maildir_messages, maildir_put,
+    run,
 };
 
 /// A place: a Maildir and mbsync's settings and state for it.
@@ -24,7 +25,7 @@ impl Place<'_> {
         let folder = server.folder().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let settings = format!(
-            "IMAPAccount us\nHost 127.0.0.1\nPort {}\nUser {ADA}\nPass \"{PASSWORD}\"\nAuthMechs {}\nSSLType {}\n\
+            "IMAPAccount us\nHost localhost\nPort {}\nUser {ADA}\nPass \"{PASSWORD}\"\nAuthMechs {}\nSSLType {}\n\
              CertificateFile {}\n\nIMAPStore far\nAccount us\n\nMaildirStore near\nPath {path}/\nInbox {path}/INBOX\n\
              SubFolders Verbatim\n\nChannel all\nFar :far:\nNear :near:\nPatterns INBOX Work\nCreate Both\nRemove Both\n\
              Expunge Both\nSyncState *\nCopyArrivalDate yes\n",
@@ -128,7 +129,11 @@ fn two_ways() {
         return;
     }
     let Some(mail) = corpus(600) else { return };
-    let server = Server::start();
+    // mbsync compares the name it was given with the certificate's.
+    let server = Server::start_with(Setup {
+        hostname: Some("localhost".to_owned()),
+        ..Setup::default()
+    });
     let here = Place::new(&server, "here", false);
     let there = Place::new(&server, "there", true);
     for name in ["INBOX", "Work"] {
