@@ -132,7 +132,9 @@ pub fn manifests(tree: &Tree) -> Result<Vec<String>> {
         for table in ["dependencies", "dev-dependencies"] {
             let uses = package.manifest.get(table).and_then(toml::Value::as_table);
             for (name, value) in uses.into_iter().flatten() {
-                if !inherits(Some(value)) {
+                // Crates beside the program may name each other by their folder.
+                let by_folder = !package.part && value.get("path").is_some();
+                if !inherits(Some(value)) && !by_folder {
                     faults.push(format!(
                         "{path}: {name} has a version of its own; put it into the workspace"
                     ));
