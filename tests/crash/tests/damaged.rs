@@ -98,10 +98,17 @@ fn a_damaged_account_file_costs_its_account_only() {
     }
     let file = account_file(&server, BOB);
     server.stop();
-    let sound = std::fs::read(&file).expect("account file");
-    let mut rotten = sound.clone();
-    rotten.iter_mut().for_each(|byte| *byte ^= 0x3c);
-    std::fs::write(&file, &rotten).expect("rot");
+    // The file and, where the server left one, its log.
+    let mut log = file.clone().into_os_string();
+    log.push("-wal");
+    let sound: Vec<(PathBuf, Vec<u8>)> = [file, log.into()]
+        .into_iter()
+        .filter_map(|path| Some((path.clone(), std::fs::read(path).ok()?)))
+        .collect();
+    for (path, bytes) in &sound {
+        let rotten: Vec<u8> = bytes.iter().map(|byte| byte ^ 0x3c).collect();
+        std::fs::write(path, rotten).expect("rot");
+    }
     server.launch();
     // Ada does not notice.
     send(&server, ADA, &message(3));
@@ -120,7 +127,9 @@ fn a_damaged_account_file_costs_its_account_only() {
     assert!(!told.contains(ADA), "{told}");
     // The file is restored from a backup: the mail arrives, nothing is missing.
     server.stop();
-    std::fs::write(&file, &sound).expect("restore");
+    for (path, bytes) in &sound {
+        std::fs::write(path, bytes).expect("restore");
+    }
     server.launch();
     let waiting = server.admin(&["queue", "list", "--json"]).text();
     let id = waiting
