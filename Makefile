@@ -28,7 +28,7 @@ test: ## Run every test, real mail programs included
 	$(CARGO) test --doc --quiet $(TEST)
 
 bench: ## Measure, beside the peers where they are installed
-	@if [ -x bench/run ]; then bench/run $(ARGS); else echo "bench/run is not here yet" >&2; exit 1; fi
+	bench/run.sh $(ARGS)
 
 lint: ## Formatting, clippy, the project's own checks, cargo-deny where it is installed
 	$(CARGO) fmt --check

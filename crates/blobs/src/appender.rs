@@ -37,6 +37,8 @@ pub(crate) struct Active {
     pub file: Arc<dyn File>,
     /// Everything before is durable; the next batch begins here.
     pub end: u64,
+    /// The file has bytes up to here: zeros behind the end.
+    pub zeroed: u64,
 }
 
 /// The appender's thread.
@@ -49,7 +51,8 @@ pub(crate) fn append_all(core: &Core, mut active: Option<Active>) {
                 core.work.wait(&mut state);
             }
             if state.queue.is_empty() {
-                return;
+                drop(state);
+                return seal(core, &mut active);
             }
             state.queue_bytes = 0;
             (std::mem::take(&mut state.queue), std::mem::take(&mut state.flight))
@@ -63,7 +66,7 @@ pub(crate) fn append_all(core: &Core, mut active: Option<Active>) {
                     state.settled(record.id, Some(location));
                 }
                 if let Some(active) = &active {
-                    state.know(active.number, Kind::Shared, active.end);
+                    state.know(active.number, active.end);
                     state.counters.batches += 1;
                     state.position = (active.number, active.end);
                 }
@@ -86,7 +89,7 @@ pub(crate) fn append_all(core: &Core, mut active: Option<Active>) {
             }
         }
         if active.as_ref().is_some_and(|a| a.end >= core.options.segment_bytes) {
-            active = None;
+            seal(core, &mut active);
         }
         // A burst's buffer is not kept.
         if buffer.capacity() > BUFFER_KEPT {
@@ -117,9 +120,14 @@ fn append(core: &Core, active: &mut Option<Active>, batch: &[Queued], buffer: &m
         buffer.resize((offset + header.record_bytes() - current.end) as usize, 0);
         locations.push(Location::new(current.number, offset, &header));
     }
-    if let Err(e) = current.file.write_at(buffer, current.end) {
+    let bytes = buffer.len();
+    if current.end + bytes as u64 > current.zeroed && bytes * 4 <= core.options.ahead_bytes {
+        buffer.resize(bytes + core.options.ahead_bytes, 0);
+    }
+    if let Err(e) = current.write(buffer, bytes) {
         let error = Error::io("append to", &current.path, e);
         // What was written of the batch is cut; where even that fails the place is left behind.
+        current.zeroed = current.end;
         if current.file.set_size(current.end).is_err() {
             abandon(core, active);
         }
@@ -127,7 +135,7 @@ fn append(core: &Core, active: &mut Option<Active>, batch: &[Queued], buffer: &m
     }
     match current.file.fdatasync() {
         Ok(()) => {
-            current.end += buffer.len() as u64;
+            current.end += bytes as u64;
             Ok(locations)
         }
         Err(e) => {
@@ -136,6 +144,41 @@ fn append(core: &Core, active: &mut Option<Active>, batch: &[Queued], buffer: &m
             let _ = current.file.set_size(current.end);
             abandon(core, active);
             Err(error)
+        }
+    }
+}
+
+impl Active {
+    /// Writes a batch, and behind it zeros: bytes that are there already are synced without a commit of the file system's journal,
+    /// which takes half the time. On a full disk only the batch.
+    fn write(&mut self, buffer: &[u8], bytes: usize) -> std::io::Result<()> {
+        let written = match self.file.write_at(buffer, self.end) {
+            Ok(()) => buffer.len(),
+            Err(e) if bytes == buffer.len() => return Err(e),
+            Err(_) => {
+                self.file.set_size(self.end)?;
+                self.zeroed = self.end;
+                self.file.write_at(buffer.get(..bytes).unwrap_or_default(), self.end)?;
+                bytes
+            }
+        };
+        self.zeroed = self.zeroed.max(self.end + written as u64);
+        Ok(())
+    }
+}
+
+/// Ends a segment: the zeros behind its end go.
+fn seal(core: &Core, active: &mut Option<Active>) {
+    if let Some(full) = active.take() {
+        core.state.lock().active = None;
+        if full.zeroed > full.end
+            && full
+                .file
+                .set_size(full.end)
+                .and_then(|()| full.file.fdatasync())
+                .is_err()
+        {
+            core.state.lock().ends.insert(full.number, full.end);
         }
     }
 }
@@ -160,11 +203,13 @@ fn begin_segment(core: &Core) -> Result<Active> {
         path,
         file,
         end: SEGMENT_HEADER,
+        zeroed: SEGMENT_HEADER,
     })
 }
 
 fn abandon(core: &Core, active: &mut Option<Active>) {
     if let Some(left) = active.take() {
+        core.state.lock().ends.insert(left.number, left.end);
         tracing::error!(segment = %left.path.display(), "a segment is left behind after an error of the disk");
         if left.end == SEGMENT_HEADER {
             core.files.forget(left.number);
@@ -201,7 +246,7 @@ pub(crate) fn move_all(core: &Core) {
             Ok(()) => {
                 for (job, location) in moved {
                     let mut state = core.state.lock();
-                    state.know(location.segment, Kind::Own, SEGMENT_HEADER + location.record_bytes());
+                    state.know(location.segment, SEGMENT_HEADER + location.record_bytes());
                     state.settled(job.id, Some(location));
                     state.own_segment_done(location.segment);
                     drop(state);

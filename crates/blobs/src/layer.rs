@@ -16,6 +16,8 @@ pub trait FileLayer: Send + Sync + Debug {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
     /// The names in a folder, in no particular order.
     fn list(&self, dir: &Path) -> io::Result<Vec<String>>;
+    /// Length of a file in bytes.
+    fn size(&self, path: &Path) -> io::Result<u64>;
     /// Renames, replacing what had the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes the name; open files stay readable.
@@ -83,6 +85,10 @@ impl FileLayer for Disk {
             }
         }
         Ok(names)
+    }
+
+    fn size(&self, path: &Path) -> io::Result<u64> {
+        Ok(std::fs::metadata(path)?.len())
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -11,6 +11,8 @@ pub struct Options {
     pub chunk_bytes: u32,
     /// Bytes that may wait for the appender before `put` and `finish` wait for it. Default 64 MiB.
     pub queue_bytes: usize,
+    /// Zeros written ahead of the records, so that most syncs need no commit of the file system's journal; 0 for none. Default 1 MiB.
+    pub ahead_bytes: usize,
     /// Segment files kept open. Default 128.
     pub open_segments: usize,
 }
@@ -23,6 +25,7 @@ impl Default for Options {
             compression_level: 1,
             chunk_bytes: 128 << 10,
             queue_bytes: 64 << 20,
+            ahead_bytes: 1 << 20,
             open_segments: 128,
         }
     }
@@ -34,6 +37,7 @@ impl Options {
         self.segment_bytes = self.segment_bytes.clamp(4 << 10, 1 << 31);
         self.own_segment_bytes = self.own_segment_bytes.clamp(1 << 10, 64 << 20);
         self.chunk_bytes = self.chunk_bytes.clamp(512, crate::record::CHUNK_MAX);
+        self.ahead_bytes = self.ahead_bytes.min(64 << 20);
         self.queue_bytes = self.queue_bytes.clamp(64 << 10, 1 << 30);
         self
     }

@@ -58,7 +58,9 @@ pub(crate) fn header(segment: u32, kind: Kind) -> [u8; SEGMENT_HEADER as usize] 
 /// What the first bytes of a segment file say; `None` where they are not those of this segment.
 pub(crate) fn kind_of(file: &dyn File, segment: u32) -> std::io::Result<Option<Kind>> {
     let mut found = [0; SEGMENT_HEADER as usize];
-    file.read_at(&mut found, 0)?;
+    if file.read_at(&mut found, 0)? < found.len() {
+        return Ok(None);
+    }
     Ok([Kind::Shared, Kind::Own]
         .into_iter()
         .find(|&kind| header(segment, kind) == found))

@@ -3,8 +3,9 @@
 use crate::BlobId;
 use crate::appender::{Move, Pending, Queued};
 use crate::commit::Flight;
-use crate::segment::{Kind, Location};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use crate::index::Scanned;
+use crate::segment::Location;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// Locations by id, before they are written to the index.
@@ -23,8 +24,8 @@ pub(crate) struct State {
     /// Durable, not yet in the index: `frozen` is being written to it.
     pub recent: Table,
     pub frozen: Arc<Table>,
-    /// Every segment file there is. A location in another segment counts for nothing.
-    pub segments: HashMap<u32, Known>,
+    /// Every segment file there is, with the bytes of it that count. A location in another segment counts for nothing.
+    pub segments: HashMap<u32, u64>,
     /// Segments being emptied: new content is not taken for a duplicate of what is in them.
     pub condemned: HashSet<u32>,
     /// Blobs that someone holds, and how often.
@@ -33,6 +34,8 @@ pub(crate) struct State {
     pub marks: u32,
     pub touched: HashSet<BlobId>,
     pub last_segment: u32,
+    /// Segments left behind after an error of the disk, and where they end.
+    pub ends: BTreeMap<u32, u64>,
     /// The segment that grows.
     pub active: Option<u32>,
     /// Everything before this place in shared segments is in `recent`, `frozen` or the index.
@@ -41,16 +44,10 @@ pub(crate) struct State {
     unflushed: u64,
     /// Large blobs that have a number but are not in `recent` yet.
     moving: BTreeSet<u32>,
+    /// A look-up found the index damaged.
+    pub index_damaged: bool,
     pub closed: bool,
     pub counters: Counters,
-}
-
-/// A segment file.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Known {
-    pub kind: Kind,
-    /// Bytes of it that count.
-    pub bytes: u64,
 }
 
 /// Counted since the store was opened.
@@ -126,23 +123,39 @@ impl State {
         self.moving.remove(&number);
     }
 
-    pub(crate) fn know(&mut self, number: u32, kind: Kind, bytes: u64) {
-        self.segments.insert(number, Known { kind, bytes });
+    pub(crate) fn know(&mut self, number: u32, bytes: u64) {
+        self.segments.insert(number, bytes);
         self.last_segment = self.last_segment.max(number);
     }
 
     pub(crate) fn flush_is_due(&self) -> bool {
-        self.frozen.is_empty() && (self.recent.len() >= FLUSH_ENTRIES || self.unflushed >= FLUSH_BYTES)
+        self.recent.len() >= FLUSH_ENTRIES || self.unflushed >= FLUSH_BYTES
     }
 
-    /// Takes the entries to write to the index, and the place up to which a scan is not needed once they are there.
-    pub(crate) fn freeze(&mut self) -> (Arc<Table>, (u32, u64)) {
+    /// Whether the index does not know everything yet.
+    pub(crate) fn has_news(&self) -> bool {
+        !self.recent.is_empty() || !self.frozen.is_empty()
+    }
+
+    /// Takes the entries to write to the index, and up to where a scan is not needed once they are there.
+    pub(crate) fn freeze(&mut self) -> (Arc<Table>, Scanned) {
+        let mut table = std::mem::take(&mut self.recent);
+        for (id, location) in self.frozen.iter() {
+            // Left from an attempt that failed; what came since is newer.
+            table.entry(*id).or_insert(*location);
+        }
+        self.frozen = Arc::new(table);
         self.unflushed = 0;
-        self.frozen = Arc::new(std::mem::take(&mut self.recent));
-        let position = match self.moving.first() {
-            Some(&number) if number <= self.position.0 => (number, 0),
-            _ => self.position,
-        };
-        (Arc::clone(&self.frozen), position)
+        (Arc::clone(&self.frozen), self.scanned())
+    }
+
+    /// Up to where everything is in `recent`, `frozen` or the index.
+    pub(crate) fn scanned(&self) -> Scanned {
+        Scanned {
+            position: self.position,
+            own: self.moving.first().map_or(self.last_segment, |first| first - 1),
+            last: self.last_segment,
+            ends: self.ends.clone(),
+        }
     }
 }

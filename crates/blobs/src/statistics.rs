@@ -1,14 +1,11 @@
-use crate::segment::Kind;
 use crate::store::Core;
 
 /// Counts and sizes of a store. The counts since opening begin at zero with each start.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Statistics {
-    /// Segments that hold many blobs.
-    pub shared_segments: u64,
-    /// Segments that hold one large blob each.
-    pub own_segments: u64,
+    /// Segment files, those of large blobs too.
+    pub segments: u64,
     /// Bytes of all segments.
     pub segment_bytes: u64,
     /// Records that wait for the disk.
@@ -30,11 +27,9 @@ pub struct Statistics {
 impl Statistics {
     pub(crate) fn of(core: &Core) -> Statistics {
         let state = core.state.lock();
-        let own = state.segments.values().filter(|s| s.kind == Kind::Own).count() as u64;
         Statistics {
-            shared_segments: state.segments.len() as u64 - own,
-            own_segments: own,
-            segment_bytes: state.segments.values().map(|s| s.bytes).sum(),
+            segments: state.segments.len() as u64,
+            segment_bytes: state.segments.values().sum(),
             pending: state.pending.len() as u64,
             puts: state.counters.puts,
             duplicates: state.counters.duplicates,

@@ -3,13 +3,14 @@
 use crate::appender::{self, Pending, Queued};
 use crate::commit::{Commit, Flight, Pin};
 use crate::files::OpenSegments;
+use crate::index::{self, Index};
 use crate::layer::{Disk, FileLayer};
 use crate::reader::Reader;
 use crate::record::{Codecs, HEADER, Header, Payload, Shape, Stored};
 use crate::segment::{Location, Segment, file_name};
 use crate::state::State;
 use crate::writer::Writer;
-use crate::{BlobId, Error, Options, Result, Statistics, recover};
+use crate::{BlobId, Error, Options, Result, Statistics, recover, tidy};
 use parking_lot::{Condvar, Mutex};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -41,6 +42,13 @@ pub(crate) struct Core {
     pub moving: Condvar,
     /// The index is to be brought forward, or the store closes.
     pub tidy: Condvar,
+    /// The store closes.
+    pub pause: Condvar,
+    pub index: Index,
+    /// Held by whoever rewrites the index or the segments.
+    pub maintenance: Mutex<()>,
+    /// Held by a reclaim from begin to end.
+    pub reclaiming: Mutex<()>,
 }
 
 /// Where a blob is.
@@ -48,6 +56,13 @@ pub(crate) struct Core {
 pub(crate) enum Place {
     Pending(Pending),
     At(Location),
+}
+
+/// Content that must be stored: its id, held, and the place where it lies damaged.
+#[derive(Debug)]
+pub(crate) struct Missed {
+    pub pin: Pin,
+    pub damaged: Option<Location>,
 }
 
 impl Blobs {
@@ -60,7 +75,12 @@ impl Blobs {
     /// The same on another file system.
     pub fn open_on(layer: Arc<dyn FileLayer>, dir: &Path, options: Options) -> Result<Blobs> {
         let options = options.within_bounds();
+        layer.create_dir(dir).map_err(|e| Error::io("create", dir, e))?;
         let core = Arc::new(Core {
+            index: Index::open(&layer, index::folder(dir))?,
+            maintenance: Mutex::default(),
+            reclaiming: Mutex::default(),
+            pause: Condvar::new(),
             dir: dir.to_path_buf(),
             layer,
             codecs: Arc::new(Codecs::new(options.compression_level)),
@@ -79,6 +99,7 @@ impl Blobs {
         });
         threads.start("blobs-append", move |core| appender::append_all(core, active))?;
         threads.start("blobs-move", appender::move_all)?;
+        threads.start("blobs-tidy", tidy::tidy_all)?;
         Ok(Blobs { core, threads })
     }
 
@@ -123,6 +144,11 @@ impl Blobs {
     /// Keeps a blob from being reclaimed while the pin is held: for whoever makes a new reference to a blob that is already there.
     pub fn pin(&self, id: BlobId) -> Result<Option<Pin>> {
         let pin = Pin::new(&self.core, id);
+        if self.core.find_lasting(&id)?.is_some() {
+            return Ok(Some(pin));
+        }
+        // Perhaps its segment is just being emptied: then it has been moved or dropped when that is done.
+        drop(self.core.maintenance.lock());
         Ok(self.core.find_lasting(&id)?.map(|_| pin))
     }
 
@@ -134,8 +160,7 @@ impl Blobs {
     /// Writes what was put, brings the index forward and stops. Other handles answer [`Error::Closed`] to puts afterwards; reading
     /// goes on.
     pub fn close(&self) -> Result<()> {
-        self.threads.stop();
-        Ok(())
+        self.threads.stop()
     }
 }
 
@@ -157,9 +182,10 @@ impl Threads {
         Ok(())
     }
 
-    fn stop(&self) {
+    fn stop(&self) -> Result<()> {
         self.core.state.lock().closed = true;
-        for waiting in [&self.core.work, &self.core.room, &self.core.moving, &self.core.tidy] {
+        let core = &self.core;
+        for waiting in [&core.work, &core.room, &core.moving, &core.tidy, &core.pause] {
             waiting.notify_all();
         }
         for thread in std::mem::take(&mut *self.running.lock()) {
@@ -167,12 +193,18 @@ impl Threads {
                 tracing::error!("a thread of the blob store panicked");
             }
         }
+        if self.core.state.lock().has_news() {
+            self.core.flush_index()?;
+        }
+        Ok(())
     }
 }
 
 impl Drop for Threads {
     fn drop(&mut self) {
-        self.stop();
+        if let Err(e) = self.stop() {
+            tracing::warn!(error = %e, "the blob index could not be brought forward; the next start looks through the segments");
+        }
     }
 }
 
@@ -196,11 +228,23 @@ impl Core {
 
     /// Looks a blob up, pending or durable.
     pub(crate) fn find(&self, id: &BlobId) -> Result<Option<Place>> {
-        let state = self.state.lock();
-        if let Some(pending) = state.pending.get(id) {
-            return Ok(Some(Place::Pending(pending.clone())));
+        {
+            let state = self.state.lock();
+            if let Some(pending) = state.pending.get(id) {
+                return Ok(Some(Place::Pending(pending.clone())));
+            }
+            if let Some(location) = state.location(id) {
+                return Ok(Some(Place::At(location)));
+            }
         }
-        Ok(state.location(id).map(Place::At))
+        let counts = |location: &Location| self.state.lock().segments.contains_key(&location.segment);
+        let found = self.index.find(id, counts).inspect_err(|e| {
+            if matches!(e, Error::IndexDamaged { .. }) {
+                self.state.lock().index_damaged = true;
+                self.tidy.notify_one();
+            }
+        });
+        Ok(found?.map(Place::At))
     }
 
     /// The same, but what lies in a segment that is being emptied does not count.
@@ -214,7 +258,6 @@ impl Core {
 
     /// A blob's record, opened. One that was moved between the look-up and the opening is looked up again.
     pub(crate) fn stored(&self, id: BlobId) -> Result<Stored> {
-        let mut last = Error::NotFound(id);
         for _ in 0..LOOK_UPS {
             match self.find(&id)? {
                 None => return Err(Error::NotFound(id)),
@@ -229,12 +272,12 @@ impl Core {
                     });
                 }
                 Some(Place::At(location)) => match self.stored_at(id, location) {
-                    Err(e) if e.is_missing_file() => last = e,
+                    Err(e) if e.is_missing_file() => {}
                     other => return other,
                 },
             }
         }
-        Err(last)
+        Err(Error::NotFound(id))
     }
 
     fn stored_at(&self, id: BlobId, location: Location) -> Result<Stored> {
@@ -273,15 +316,15 @@ impl Core {
         let pin = Pin::new(self, BlobId::of(content));
         match self.duplicate(pin, content.len() as u64)? {
             Ok(commit) => Ok(commit),
-            Err(pin) => {
+            Err(missed) => {
                 let (shape, payload) = self.codecs.pack(content);
-                self.enqueue(pin, shape, payload)
+                self.enqueue(missed, shape, payload)
             }
         }
     }
 
-    /// The commit of content that is already there, or the pin back.
-    pub(crate) fn duplicate(&self, pin: Pin, len: u64) -> Result<std::result::Result<Commit, Pin>> {
+    /// The commit of content that is already there and whole, or that it must be stored.
+    pub(crate) fn duplicate(&self, pin: Pin, len: u64) -> Result<std::result::Result<Commit, Missed>> {
         // The pin was set before the look-up: either reclaiming sees it, or the look-up sees that the segment is condemned.
         let place = match self.find_lasting(&pin.id()) {
             Ok(place) => place,
@@ -289,11 +332,18 @@ impl Core {
             Err(Error::IndexDamaged { .. }) => None,
             Err(e) => return Err(e),
         };
+        // A record that has rotted since must not swallow the content that could replace it.
+        let (place, damaged) = match place {
+            Some(Place::At(at)) if self.stored_at(pin.id(), at).and_then(|s| s.check_stored()).is_err() => {
+                (None, Some(at))
+            }
+            place => (place, None),
+        };
         let mut state = self.state.lock();
         state.counters.puts += 1;
         state.counters.content_bytes += len;
         let flight = match place {
-            None => return Ok(Err(pin)),
+            None => return Ok(Err(Missed { pin, damaged })),
             Some(Place::Pending(pending)) => Some(pending.flight),
             Some(Place::At(_)) => None,
         };
@@ -302,34 +352,18 @@ impl Core {
     }
 
     /// Hands a record to the appender, unless another writer was faster with the same content.
-    pub(crate) fn enqueue(&self, pin: Pin, shape: Shape, payload: Vec<u8>) -> Result<Commit> {
+    pub(crate) fn enqueue(&self, missed: Missed, shape: Shape, payload: Vec<u8>) -> Result<Commit> {
+        let Missed { pin, damaged } = missed;
         let id = pin.id();
         let len = u64::from(shape.raw);
         let mut state = self.state.lock();
         while state.queue_bytes >= self.options.queue_bytes && !state.closed {
             self.room.wait(&mut state);
         }
-        if let Some(flight) = state.overtaken(&id) {
+        if let Some(flight) = state.overtaken(&id, damaged) {
             return Ok(Commit { len, flight, pin });
         }
-        if state.closed {
-            return Err(Error::Closed);
-        }
-        let payload = Arc::new(payload);
-        let flight = Arc::clone(&state.flight);
-        state.queue_bytes += payload.len() + HEADER;
-        state.pending.insert(
-            id,
-            Pending {
-                shape,
-                payload: Payload::Memory {
-                    bytes: Arc::clone(&payload),
-                    start: 0,
-                },
-                flight: Arc::clone(&flight),
-            },
-        );
-        state.queue.push(Queued { id, shape, payload });
+        let flight = state.enqueue(id, shape, payload)?;
         drop(state);
         self.work.notify_one();
         Ok(Commit {
@@ -341,13 +375,36 @@ impl Core {
 }
 
 impl State {
+    /// Puts a record into the appender's next batch.
+    pub(crate) fn enqueue(&mut self, id: BlobId, shape: Shape, payload: Vec<u8>) -> Result<Arc<Flight>> {
+        if self.closed {
+            return Err(Error::Closed);
+        }
+        let payload = Arc::new(payload);
+        let flight = Arc::clone(&self.flight);
+        self.queue_bytes += payload.len() + HEADER;
+        self.pending.insert(
+            id,
+            Pending {
+                shape,
+                payload: Payload::Memory {
+                    bytes: Arc::clone(&payload),
+                    start: 0,
+                },
+                flight: Arc::clone(&flight),
+            },
+        );
+        self.queue.push(Queued { id, shape, payload });
+        Ok(flight)
+    }
+
     /// The flight of the same content that another writer handed in meanwhile; `Some(None)` where it is durable already.
-    pub(crate) fn overtaken(&self, id: &BlobId) -> Option<Option<Arc<Flight>>> {
+    pub(crate) fn overtaken(&self, id: &BlobId, damaged: Option<Location>) -> Option<Option<Arc<Flight>>> {
         if let Some(pending) = self.pending.get(id) {
             return Some(Some(Arc::clone(&pending.flight)));
         }
         let location = self.location(id)?;
-        (!self.condemned.contains(&location.segment)).then_some(None)
+        (!self.condemned.contains(&location.segment) && damaged != Some(location)).then_some(None)
     }
 }
 

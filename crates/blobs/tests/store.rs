@@ -1,5 +1,7 @@
 //! The store on the real file system.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use blobs::{BlobId, Blobs, Error, Options};
 use std::io::Read;
 
@@ -66,8 +68,7 @@ fn every_size_comes_out_as_it_went_in_before_and_after_the_disk_and_a_restart() 
             check(&blobs, commit.id(), &bytes);
             all.push(bytes);
         }
-        assert!(blobs.statistics().own_segments > 0);
-        assert!(blobs.statistics().shared_segments > 1);
+        assert!(blobs.statistics().segments > 3);
     }
     for _ in 0..2 {
         let blobs = Blobs::open(dir.path(), small()).unwrap();

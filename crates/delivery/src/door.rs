@@ -7,6 +7,7 @@
 //! [`smtp::Session`]. A message goes into the blob store while it arrives, and its final `250` is written when [`ledger::Ledger::accept`]
 //! says that bytes and rows are on the disk. What decides over recipients and logins is in memory; nothing on the way asks the DNS.
 
+mod buffers;
 mod connection;
 mod login;
 mod message;
@@ -17,6 +18,7 @@ mod stream;
 
 pub use metrics::Metrics;
 
+use buffers::Buffers;
 use connection::Connection;
 use directory::Directory;
 use ledger::Ledger;
@@ -211,6 +213,7 @@ struct Door {
     config: ListenerConfig,
     session: Arc<Config>,
     seats: Arc<Seats>,
+    buffers: Buffers,
     metrics: DoorMetrics,
 }
 
@@ -234,6 +237,7 @@ impl Door {
         Door {
             session: Arc::new(session),
             seats: Arc::new(Seats::default()),
+            buffers: Buffers::default(),
             metrics,
             config,
             context,

@@ -281,12 +281,17 @@ impl Framer {
                     self.buffer.extend_from_slice(part);
                     return None;
                 }
+                // What of the line came before counts like the rest of it, and may hold the beginning of its literal mark.
+                let came = self.buffer.get(self.line_start..).unwrap_or_default();
+                self.discarded += came.len() as u64;
+                let tail = came.get(came.len().saturating_sub(TAIL)..).unwrap_or_default().to_vec();
                 if self.tag.is_none() {
                     let missing = (TAG + 1).saturating_sub(self.buffer.len()).min(part.len());
                     self.buffer.extend_from_slice(part.get(..missing).unwrap_or_default());
                     self.tag = tag_of(&self.buffer);
                 }
                 self.reset_buffer();
+                self.buffer.extend_from_slice(&tail);
                 self.state = State::Discard {
                     error: Error::LineTooLong,
                 };

@@ -291,3 +291,18 @@ proptest! {
         run(&mut Framer::new(limits()), &[&input]);
     }
 }
+
+#[test]
+fn literal_mark_of_a_long_line_in_two_pieces() {
+    let l = limits();
+    let line = format!("a X {} {{6+}}\r\n", "y".repeat(72));
+    let (first, second) = line.split_at(79);
+    let literal = "b X\r\n\n\r\n";
+    let expected = ["bad a the line is too long", "command c NOOP"];
+    for pieces in [
+        vec![line.as_bytes(), literal.as_bytes(), b"c NOOP\r\n"],
+        vec![first.as_bytes(), second.as_bytes(), literal.as_bytes(), b"c NOOP\r\n"],
+    ] {
+        assert_eq!(run(&mut Framer::new(l.clone()), &pieces), expected);
+    }
+}

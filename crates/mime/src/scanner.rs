@@ -321,18 +321,16 @@ impl Scanner {
 
     /// A boundary line begins at `start`: ends what is open within its multipart and begins the next part.
     fn cross(&mut self, delimiter: &Delimiter, start: u64) {
+        // A header that ends here may open a part too: the message within a digest.
+        while self.in_header {
+            self.end_header(start, self.newlines);
+        }
         if !delimiter.closing && (self.parts.len() >= self.limits.parts || self.kept >= self.limits.kept_bytes) {
-            while self.in_header {
-                self.end_header(start, self.newlines);
-            }
             for open in &mut self.open {
                 open.boundary = None;
             }
             self.waiting = 0;
             return;
-        }
-        while self.in_header {
-            self.end_header(start, self.newlines);
         }
         self.close_above(delimiter.level + 1, start);
         if delimiter.closing {

@@ -264,6 +264,7 @@ fn request(command: Command, generated: &mut Option<String>) -> Result<(Request,
             Shown::List(&TRACE, "no message matches"),
         ),
         Command::Audit => (Request::Audit, Shown::List(&FAULTS, "")),
+        Command::Reclaim => (Request::Reclaim, Shown::Said),
         Command::Verify => (Request::Verify, Shown::List(&FAULTS, "")),
         other => return Err(Failure::usage(format!("not an administration command: {other:?}"))),
     })

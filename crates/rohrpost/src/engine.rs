@@ -69,11 +69,6 @@ impl Engine {
         }
     }
 
-    /// The data directory.
-    pub fn data(&self) -> &Path {
-        &self.data
-    }
-
     /// Tries every part for real: writes a row and reads it back, asks the ledger and the bytes, looks how much room is left.
     pub fn health(&self) -> web::Health {
         vec![

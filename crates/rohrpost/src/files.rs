@@ -16,7 +16,8 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> 
         .open(path)
         .at("write", path)?;
     // The mode as it is asked for, whatever the umask says.
-    file.set_permissions(Permissions::from_mode(mode)).at("set the mode of", path)?;
+    file.set_permissions(Permissions::from_mode(mode))
+        .at("set the mode of", path)?;
     file.write_all(content).and_then(|()| file.sync_all()).at("write", path)
 }
 

@@ -10,6 +10,9 @@ use std::fmt::Write as _;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+/// Whom the server becomes when nobody says otherwise; contrib/rohrpost.service runs it as the same.
+const USUAL_USER: &str = "rohrpost";
+
 /// Sets a server up; gives the text to print.
 pub fn run(global: &Global, arguments: &InitArgs) -> Result<String, Failure> {
     let domain = arguments.domain.trim_end_matches('.').to_lowercase();
@@ -27,7 +30,10 @@ pub fn run(global: &Global, arguments: &InitArgs) -> Result<String, Failure> {
         return Err(Failure::new(format!("{} is there already", file.display()))
             .advise("edit it, or name another with `-c FILE`; nothing was changed"));
     }
-    let identity = match &arguments.user {
+    // Root sets a server up for the user of that name, where there is one.
+    let usual = || privileges::is_root() && privileges::identity(USUAL_USER, None).is_ok();
+    let user = arguments.user.as_deref().or_else(|| usual().then_some(USUAL_USER));
+    let identity = match user {
         Some(user) if privileges::is_root() => Some(privileges::identity(user, None)?),
         _ => None,
     };
@@ -59,7 +65,7 @@ pub fn run(global: &Global, arguments: &InitArgs) -> Result<String, Failure> {
     let settings = Template {
         hostname: &hostname,
         data: &data,
-        user: arguments.user.as_deref(),
+        user,
         listeners: &listeners,
         tls: Some(&pair),
     };

@@ -9,11 +9,13 @@ mod demo;
 mod engine;
 mod failure;
 mod files;
+mod housekeeping;
 mod init;
 mod log;
 mod privileges;
 mod readiness;
 mod serve;
+mod services;
 mod tls;
 
 use clap::Parser as _;
@@ -44,7 +46,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Demo(arguments) => {
             let (config, engine, text) = demo::prepare(&arguments)?;
             log::start(&config.log);
-            serve::run(config, Some(engine), &text)
+            serve::run(&config, Some(engine), &text)
         }
         Command::Init(arguments) => {
             let report = init::run(&global, &arguments)?;
@@ -53,16 +55,11 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Serve => {
             let config = commands::config(&global)?;
             log::start(&config.log);
-            serve::run(config, None, "")
+            serve::run(&config, None, "")
         }
         Command::Check(arguments) => {
             let config = commands::config(&global)?;
-            let mut domains = Vec::new();
-            let listed = admin::ask(&config, &admin::request::Request::DomainList, &mut |row| {
-                domains.extend(row.get("domain").and_then(|d| d.as_str()).map(str::to_owned));
-                Ok(())
-            });
-            let sound = check::run(&config, listed.map(|_| domains), arguments.offline, global.json)?;
+            let sound = check::run(&config, arguments.offline, global.json)?;
             Ok(ExitCode::from(u8::from(!sound)))
         }
         Command::Docs { folder } => {

@@ -3,13 +3,13 @@
 //! Exposed to: everything its listeners are. Touches: the data directory, the certificate, and while it is still root the ports.
 
 use crate::admin::socket::{AdminSocket, Handler};
-use crate::config::{Config, Listener, Protocol};
+use crate::config::{Config, Listener};
 use crate::engine::Engine;
 use crate::failure::{At as _, Failure};
 use crate::files::{self, DataLock};
+use crate::services::Services;
 use crate::tls::Tls;
 use crate::{admin, privileges, readiness};
-use prometheus_client::registry::Registry;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 use std::io::Write as _;
@@ -17,14 +17,13 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 /// Connections that may wait to be accepted, on each listener.
 const BACKLOG: i32 = 4096;
-/// How long a health check may take.
-const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
+/// How long to wait for an administration command to be done with the data directory.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A port that is bound, and what is to be spoken on it.
 struct Bound {
@@ -34,7 +33,7 @@ struct Bound {
 }
 
 /// Serves until a signal ends it. `engine` is given when the data directory is open already; `announce` is printed once all listen.
-pub fn run(config: Config, engine: Option<Engine>, announce: &str) -> Result<ExitCode, Failure> {
+pub fn run(config: &Config, engine: Option<Engine>, announce: &str) -> Result<ExitCode, Failure> {
     if config.listeners.is_empty() {
         return Err(Failure::usage(format!("{} has no [[listener]]", config.file.display()))
             .advise("add one for each port; docs/configuration.md shows how"));
@@ -42,10 +41,10 @@ pub fn run(config: Config, engine: Option<Engine>, announce: &str) -> Result<Exi
     open_files();
     let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
     let bound = config.listeners.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
-    drop_root(&config)?;
+    drop_root(config)?;
     let engine = match engine {
         Some(engine) => engine,
-        None => open(&config)?,
+        None => open(config)?,
     };
     // Only now: threads that start from here on have the privileges that are left.
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -54,7 +53,7 @@ pub fn run(config: Config, engine: Option<Engine>, announce: &str) -> Result<Exi
         .build()
         .map_err(Failure::new)?;
     let engine = Arc::new(engine);
-    let ended = runtime.block_on(serve(&config, Arc::clone(&engine), tls, bound, announce));
+    let ended = runtime.block_on(serve(config, Arc::clone(&engine), tls, bound, announce));
     // Sessions that outlived their bound are cut here.
     runtime.shutdown_timeout(Duration::from_secs(1));
     engine.close()?;
@@ -129,14 +128,21 @@ fn drop_root(config: &Config) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Opens the data directory; an administration command that has it open just now is waited for.
 fn open(config: &Config) -> Result<Engine, Failure> {
     files::folder(&config.data)?;
-    match DataLock::take(&config.data)? {
-        Some(lock) => Engine::open(&config.data, lock),
-        None => Err(
-            Failure::new(format!("another rohrpost has {} open", config.data.display()))
-                .advise("is the server running already? `systemctl status rohrpost`"),
-        ),
+    let began = Instant::now();
+    loop {
+        if let Some(lock) = DataLock::take(&config.data)? {
+            return Engine::open(&config.data, lock);
+        }
+        if began.elapsed() > LOCK_PATIENCE {
+            return Err(
+                Failure::new(format!("another rohrpost has {} open", config.data.display()))
+                    .advise("is the server running already? `systemctl status rohrpost`"),
+            );
+        }
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
@@ -150,9 +156,6 @@ async fn serve(
     let mut terminate = signal(SignalKind::terminate()).map_err(Failure::new)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(Failure::new)?;
     let mut hangup = signal(SignalKind::hangup()).map_err(Failure::new)?;
-    let (stop, stopping) = watch::channel(false);
-    let registry = Arc::new(Registry::default());
-
     let handler: Arc<Handler> = {
         let engine = Arc::clone(&engine);
         Arc::new(move |request, rows| admin::handle(&engine, request, rows))
@@ -161,7 +164,7 @@ async fn serve(
     if let Some(tls) = &tls {
         tokio::spawn(Arc::clone(tls).watch());
     }
-    let mut sessions = Vec::new();
+    let mut services = Services::start(config, engine, tls.clone()).map_err(Failure::new)?;
     let mut listening = Vec::new();
     for Bound {
         listener,
@@ -169,30 +172,13 @@ async fn serve(
         address,
     } in bound
     {
-        let protocol = listener.protocol;
-        tracing::info!(protocol = protocol.name(), %address, "listening");
-        listening.push(serde_json::json!({ "protocol": protocol.name(), "address": address }));
-        let socket = tokio::net::TcpListener::from_std(socket).map_err(Failure::new)?;
-        match protocol {
-            Protocol::Http => {
-                let engine = Arc::clone(&engine);
-                let parts = web::Parts {
-                    health: Arc::new(move || engine.health()),
-                    registry: Arc::clone(&registry),
-                    patience: HEALTH_PATIENCE,
-                };
-                let mut stopping = stopping.clone();
-                sessions.push(tokio::spawn(async move {
-                    let stop = async move {
-                        let _ = stopping.wait_for(|s| *s).await;
-                    };
-                    if let Err(e) = web::serve(socket, parts, stop).await {
-                        tracing::error!(error = %e, "HTTP");
-                    }
-                }));
-            }
-            _ => {}
-        }
+        let protocol = listener.protocol.name();
+        tracing::info!(protocol, %address, "listening");
+        listening.push(serde_json::json!({ "protocol": protocol, "address": address }));
+        services.listen(
+            &listener,
+            tokio::net::TcpListener::from_std(socket).map_err(Failure::new)?,
+        );
     }
     let listening = Listening::write(config, &listening)?;
     readiness::notify("READY=1");
@@ -219,15 +205,7 @@ async fn serve(
     readiness::notify("STOPPING=1");
     drop(listening);
     drop(admin_socket);
-    let _ = stop.send(true);
-    let all = async {
-        for session in sessions {
-            let _ = session.await;
-        }
-    };
-    if tokio::time::timeout(config.limits.shutdown, all).await.is_err() {
-        tracing::warn!("sessions were cut that did not end in time");
-    }
+    services.stop(config.limits.shutdown).await;
     Ok(())
 }
 

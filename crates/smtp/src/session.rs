@@ -28,6 +28,7 @@ pub struct Session {
     tls: Option<Tls>,
     authenticated: bool,
     transaction: Option<Transaction>,
+    quit: bool,
     errors: u32,
     refused_recipients: u32,
     login_failures: u32,
@@ -103,6 +104,7 @@ impl Session {
             tls,
             authenticated: false,
             transaction: None,
+            quit: false,
             errors: 0,
             refused_recipients: 0,
             login_failures: 0,
@@ -194,6 +196,11 @@ impl Session {
                 .is_some_and(|transaction| transaction.message.is_some())
     }
 
+    /// Whether it was the client who ended the session, with `QUIT`: it will not send anything more.
+    pub fn has_quit(&self) -> bool {
+        self.quit
+    }
+
     /// What the client called itself; empty before EHLO, HELO or LHLO.
     pub fn helo(&self) -> &str {
         self.hello.as_ref().map_or("", |(_, name)| name)
@@ -249,6 +256,7 @@ impl Session {
             self.stage = Stage::Command;
             self.tls = Some(tls);
             self.hello = None;
+            self.authenticated = false;
             self.transaction = None;
             self.line.clear();
         }
@@ -365,6 +373,10 @@ impl Session {
 
     fn take_line(&mut self, line: &Line<'_>) {
         let in_auth = matches!(self.stage, Stage::Auth { .. });
+        if in_auth && !self.is_auth_line(line) {
+            // Half an exchange is of no use: the client begins again.
+            self.stage = Stage::Command;
+        }
         let line = match line {
             Line::Whole(line) => line.strip_suffix(b"\n").unwrap_or(line),
             Line::TooLong if in_auth => {
@@ -390,6 +402,14 @@ impl Session {
             self.take_command(line);
         } else {
             self.fail(&Reply::new(500, Status(5, 5, 2), "a command must be UTF-8"));
+        }
+    }
+
+    /// Whether the line can be a part of an AUTH exchange at all.
+    fn is_auth_line(&self, line: &Line<'_>) -> bool {
+        match line {
+            Line::Whole(line) => self.config.bare_newlines || line.ends_with(b"\r\n"),
+            Line::TooLong => false,
         }
     }
 

@@ -77,9 +77,13 @@ async fn ready(State(parts): State<Parts>) -> Response {
 }
 
 async fn metrics(State(parts): State<Parts>) -> Response {
-    let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &parts.registry) {
-        Ok(()) => (
+    // Some figures are read from the disk when they are asked for.
+    let encode = move || {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &parts.registry).map(|()| text)
+    };
+    match tokio::task::spawn_blocking(encode).await {
+        Ok(Ok(text)) => (
             [(
                 header::CONTENT_TYPE,
                 "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -87,6 +91,7 @@ async fn metrics(State(parts): State<Parts>) -> Response {
             text,
         )
             .into_response(),
+        Ok(Err(e)) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, e.to_string()).into_response(),
     }
 }

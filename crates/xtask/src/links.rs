@@ -26,6 +26,28 @@ pub fn resolve(tree: &Tree) -> Result<Vec<String>> {
             }
         }
     }
+    faults.extend(modules(tree)?);
+    Ok(faults)
+}
+
+/// The modules that `docs/standards.md` names are there.
+fn modules(tree: &Tree) -> Result<Vec<String>> {
+    let text = std::fs::read_to_string(tree.root.join("docs/standards.md"))?;
+    let mut faults = Vec::new();
+    for (line, number) in text.lines().zip(1..).filter(|(line, _)| line.starts_with('|')) {
+        for name in line.split('`').skip(1).step_by(2) {
+            let mut segments = name.split("::");
+            let crate_name = segments.next().unwrap_or_default();
+            let Some(package) = tree.packages.iter().find(|p| p.name == crate_name) else {
+                continue;
+            };
+            let mut path = package.folder.join("src");
+            path.extend(segments);
+            if !path.is_dir() && !path.with_extension("rs").exists() {
+                faults.push(format!("docs/standards.md:{number}: there is no module {name}"));
+            }
+        }
+    }
     Ok(faults)
 }
 

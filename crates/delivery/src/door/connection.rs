@@ -18,9 +18,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 /// What is said where there is no seat.
 pub(super) const TOO_MANY: &[u8] = b"421 4.7.0 too many connections, try again later\r\n";
-/// The buffer of a connection that waits for commands, and of one that takes a message.
+/// The buffer of a connection that waits for commands.
 const SMALL_BUFFER: usize = 4 * 1024;
-const LARGE_BUFFER: usize = 64 * 1024;
 /// How long, and for how many octets, we listen after hanging up, so that our last words are not lost in a reset.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_OCTETS: usize = 1024 * 1024;
@@ -99,7 +98,7 @@ impl Connection {
         };
         tracing::debug!(session = self.name, listener = self.door.config.name, client = %self.peer, "connected");
         let mut session = Session::new(Arc::clone(&self.door.session), tls);
-        let mut buffer = vec![0; SMALL_BUFFER];
+        let (mut small, mut large) = (vec![0; SMALL_BUFFER], None::<Box<[u8]>>);
         loop {
             if self.stopping && session.is_idle() {
                 session.close(&Reply::new(
@@ -110,7 +109,8 @@ impl Connection {
                 return self.hang_up(&mut session).await;
             }
             self.write(&mut session).await?;
-            match self.hear(&session, &mut buffer).await? {
+            let buffer = large.as_deref_mut().unwrap_or(&mut small);
+            match self.hear(&session, buffer).await? {
                 Heard::Octets(count) => {
                     let mut input = buffer.get(..count).unwrap_or_default();
                     while let Some(event) = session.next(&mut input) {
@@ -124,17 +124,17 @@ impl Connection {
                                 let config = provider();
                                 session.tls_started(self.handshake(config).await?);
                                 self.transaction = None;
+                                self.account = None;
                             }
                             Event::Close => return self.hang_up(&mut session).await,
                             event => self.take(&mut session, event).await,
                         }
                     }
                     // A message is read in large pieces; who only waits costs little.
-                    let in_message = session.is_in_message();
-                    if in_message && count == buffer.len() && count < LARGE_BUFFER {
-                        buffer = vec![0; LARGE_BUFFER];
-                    } else if !in_message && buffer.len() > SMALL_BUFFER {
-                        buffer = vec![0; SMALL_BUFFER];
+                    if session.is_in_message() {
+                        large.get_or_insert_with(|| self.door.buffers.take());
+                    } else if let Some(buffer) = large.take() {
+                        self.door.buffers.give(buffer);
                     }
                 }
                 Heard::End => {
@@ -249,6 +249,9 @@ impl Connection {
         self.transaction = None;
         self.write(session).await?;
         self.stream.finish().await?;
+        if session.has_quit() {
+            return Ok(());
+        }
         let mut scratch = [0; 1024];
         let mut left = LINGER_OCTETS;
         let drain = async {

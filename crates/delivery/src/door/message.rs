@@ -36,7 +36,7 @@ impl Incoming {
         let inline_bytes = context.options.inline_bytes;
         let room = announced
             .and_then(|size| usize::try_from(size).ok())
-            .map_or(8 * 1024, |size| size.saturating_add(1024));
+            .map_or(16 * 1024, |size| size.saturating_add(1024));
         Incoming {
             id: context.ledger.next_id(),
             received_at: now(),
@@ -102,7 +102,12 @@ impl Incoming {
                 })
             }
             None => {
-                let commit = self.blobs.put(&self.gathered)?;
+                // Waits only when the disk is far behind; a small message is not worth handing this thread's tasks to another.
+                let commit = if self.gathered.len() > PIECE {
+                    blocking(|| self.blobs.put(&self.gathered))?
+                } else {
+                    self.blobs.put(&self.gathered)?
+                };
                 let message_id = message_id(&self.gathered);
                 Ok(Whole {
                     commit,

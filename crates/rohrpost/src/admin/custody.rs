@@ -308,7 +308,10 @@ pub(super) fn verify(engine: &Engine, rows: Rows<'_>) -> Result<Done, Failure> {
             failed.get_or_insert(e);
         }
     };
-    let records = 0;
+    let summary = engine
+        .blobs
+        .verify(&mut |finding| fault("stored bytes".to_owned(), finding.to_string()))
+        .map_err(Failure::new)?;
     for found in engine.database.check_integrity().map_err(Failure::new)? {
         fault("server.db".to_owned(), found);
     }
@@ -338,7 +341,7 @@ pub(super) fn verify(engine: &Engine, rows: Rows<'_>) -> Result<Done, Failure> {
     }
     let message = format!(
         "{} records, server.db and {accounts} account files read: {}",
-        records,
+        summary.records,
         match count {
             0 => "all sound".to_owned(),
             1 => "1 fault".to_owned(),

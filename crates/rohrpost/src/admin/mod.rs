@@ -8,10 +8,11 @@ pub mod socket;
 
 pub use people::{find, found};
 
-use crate::config::Config;
+use crate::config::{Config, units};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::files::DataLock;
+use crate::housekeeping;
 use crate::privileges;
 use request::{Done, Request};
 use serde_json::Value;
@@ -34,6 +35,17 @@ pub fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Result<Done,
         Request::QueueRelease { id, recipient } => custody::queue_release(engine, &id, recipient),
         Request::Trace(trace) => custody::trace(engine, &trace, rows),
         Request::Audit => custody::audit(engine, rows),
+        Request::Reclaim => {
+            let done = housekeeping::reclaim(engine)?;
+            let (bytes, written) = (
+                units::size_rounded(done.removed_bytes),
+                units::size_rounded(done.rewritten_bytes),
+            );
+            Ok(Done::say(format!(
+                "{} segments of {bytes} removed, {written} of live mail written anew",
+                done.removed
+            )))
+        }
         Request::Verify => custody::verify(engine, rows),
         request => people::handle(engine, request, rows),
     }

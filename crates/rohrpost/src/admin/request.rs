@@ -83,6 +83,7 @@ pub enum Request {
     },
     Trace(Trace),
     Audit,
+    Reclaim,
     Verify,
 }
 

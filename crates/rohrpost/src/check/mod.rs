@@ -4,6 +4,7 @@ mod certificate;
 mod dns;
 mod machine;
 
+use crate::admin::{self, request::Request};
 use crate::cli::output::{Column, Listing};
 use crate::config::Config;
 use crate::failure::Failure;
@@ -64,15 +65,18 @@ static COLUMNS: [Column; 3] = [
     Column::text("what", ""),
 ];
 
-/// Looks at everything, prints it, and says whether all is well enough to serve. `domains` are those the server is responsible for.
-pub fn run(config: &Config, domains: Result<Vec<String>, Failure>, offline: bool, json: bool) -> Result<bool, Failure> {
+/// Looks at everything, prints it, and says whether all is well enough to serve.
+pub fn run(config: &Config, offline: bool, json: bool) -> Result<bool, Failure> {
     let mut findings = Findings::default();
     findings.ok("settings", format!("{} is sound", config.file.display()));
     if config.listeners.is_empty() {
         findings.fault("settings", "no [[listener]]: nobody can reach this server");
     }
-    machine::look(config, &mut findings);
+    // Ports and the key are looked at with the rights the server starts with; asking for the domains may give root up.
+    machine::ports(config, &mut findings);
     certificate::look(config, jiff::Timestamp::now().as_second(), &mut findings);
+    let domains = domains(config);
+    machine::look(config, &mut findings);
     match domains {
         Ok(domains) if domains.is_empty() => {
             findings.warning(
@@ -84,8 +88,18 @@ pub fn run(config: &Config, domains: Result<Vec<String>, Failure>, offline: bool
         Ok(_) => {}
         Err(e) => findings.warning("domains", format!("not known: {}", e.message)),
     }
-    print(&findings, json).map_err(|e| Failure::new(format!("cannot print: {e}")))?;
+    print(&findings, json).map_err(crate::commands::printing)?;
     Ok(findings.0.iter().all(|f| f.verdict != Verdict::Fault))
+}
+
+/// The domains the server is responsible for.
+fn domains(config: &Config) -> Result<Vec<String>, Failure> {
+    let mut domains = Vec::new();
+    admin::ask(config, &Request::DomainList, &mut |row| {
+        domains.extend(row.get("domain").and_then(|d| d.as_str()).map(str::to_owned));
+        Ok(())
+    })?;
+    Ok(domains)
 }
 
 fn print(findings: &Findings, json: bool) -> std::io::Result<()> {

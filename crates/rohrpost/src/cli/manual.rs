@@ -33,7 +33,10 @@ fn describe(page: &mut String, command: &Command, before: &str, depth: usize) {
         .collect();
     let mut usage = name.clone();
     for argument in own.iter().filter(|a| !a.is_positional()) {
-        let _ = write!(usage, " [{}]", flag(argument));
+        let _ = match argument.is_required_set() {
+            true => write!(usage, " {}", flag(argument)),
+            false => write!(usage, " [{}]", flag(argument)),
+        };
     }
     for argument in own.iter().filter(|a| a.is_positional()) {
         let _ = write!(usage, " {}", positional(argument));

@@ -77,6 +77,10 @@ pub enum Command {
     ///
     /// Also lets the database engine check its files. Names every damaged record; any makes the exit code 1.
     Verify,
+    /// Give the room of deleted mail back now
+    ///
+    /// A running server does so once a day by itself. Segments of which more than half is dead are emptied and removed.
+    Reclaim,
     /// Write the generated pages of docs/
     #[command(hide = true)]
     Docs {
@@ -113,7 +117,7 @@ pub struct InitArgs {
     /// The first account [default: postmaster@DOMAIN]
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<String>,
-    /// Write `user = "NAME"`: whom the server becomes when started as root
+    /// Whom the server becomes when started as root [default: rohrpost, where there is such a user]
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
 }

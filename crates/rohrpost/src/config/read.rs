@@ -133,7 +133,7 @@ impl Reader<'_> {
             match (section, item) {
                 (Some(Section::Listener), Item::ArrayOfTables(tables)) => {
                     for table in tables {
-                        self.listener(table, table.span());
+                        self.listener(table, table.span().as_ref());
                     }
                 }
                 (Some(Section::Listener), Item::Value(toml_edit::Value::Array(array)))
@@ -141,7 +141,7 @@ impl Reader<'_> {
                 {
                     for value in array {
                         if let Some(table) = value.as_inline_table() {
-                            self.listener(table, value.span());
+                            self.listener(table, value.span().as_ref());
                         }
                     }
                 }
@@ -152,7 +152,7 @@ impl Reader<'_> {
                     );
                 }
                 (Some(section), item) => match item.as_table_like() {
-                    Some(table) => self.keys(section, table, span),
+                    Some(table) => self.keys(section, table, span.as_ref()),
                     None => self.fault(span, format!("{name} is a table: write [{name}] and its keys below")),
                 },
                 (None, _) => self.unknown(Section::Top, name, span),
@@ -160,15 +160,15 @@ impl Reader<'_> {
         }
     }
 
-    fn listener(&mut self, table: &dyn TableLike, span: Option<Range<usize>>) {
+    fn listener(&mut self, table: &dyn TableLike, span: Option<&Range<usize>>) {
         self.config.listeners.push(blank_listener());
         self.listener_lines
-            .push(span.clone().map_or(0, |s| line_of(self.text, s.start)));
+            .push(span.map_or(0, |s| line_of(self.text, s.start)));
         self.keys(Section::Listener, table, span);
     }
 
     /// Reads the keys of one table. In the top table, only its own keys: the other tables come after.
-    fn keys(&mut self, section: Section, table: &dyn TableLike, at: Option<Range<usize>>) {
+    fn keys(&mut self, section: Section, table: &dyn TableLike, at: Option<&Range<usize>>) {
         for (name, item) in table.iter() {
             let span = table.key(name).and_then(toml_edit::Key::span).or_else(|| item.span());
             let Some(key) = KEYS.iter().find(|k| k.section == section && k.name == name) else {
@@ -188,7 +188,7 @@ impl Reader<'_> {
         for key in KEYS.iter().filter(|k| k.section == section && k.required) {
             if !table.contains_key(key.name) {
                 self.fault(
-                    at.clone(),
+                    at.cloned(),
                     format!(
                         "{} is missing; write for instance {} = {}",
                         path(key),
@@ -279,7 +279,7 @@ fn line_of(text: &str, offset: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Protocol, units};
+    use crate::config::Protocol;
 
     const BASE: &str = "hostname = \"mail.test\"\ndata = \"d\"\n";
 
@@ -389,7 +389,7 @@ mod tests {
         assert_eq!(config.data, Path::new("/etc/r/d"));
         assert_eq!(config.user.as_deref(), Some("mail"));
         assert_eq!(config.limits.message_size, 10_000_000);
-        assert_eq!(units::duration_text(config.limits.smtp_idle), "90 s");
+        assert_eq!(config.limits.smtp_idle, std::time::Duration::from_secs(90));
         assert_eq!(config.limits.recipients, 1000);
         let listener = &config.listeners[0];
         assert_eq!(listener.protocol, Protocol::Submission);

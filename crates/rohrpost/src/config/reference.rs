@@ -63,7 +63,7 @@ pub struct Template<'a> {
 /// The commented file.
 pub fn template(values: &Template<'_>) -> String {
     let mut file = String::from(
-        "# Rohrpost's settings. Lines that begin with \"# key =\" show a default; take the \"# \" away to change it.\n\
+        "# Rohrpost's settings. Lines that begin with \"# key =\" show a default or an example; take the \"# \" away to change it.\n\
          # `rohrpost check` reads this file and says what is wrong; docs/configuration.md explains every key.\n",
     );
     for section in Section::ALL {

@@ -87,17 +87,6 @@ pub fn size_rounded(octets: u64) -> String {
     format!("{octets} B")
 }
 
-/// The opposite of [`duration`]: the largest unit that divides it.
-pub fn duration_text(span: Duration) -> String {
-    let ms = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-    for (factor, names) in SPANS.iter().filter(|(_, names)| names[0] != "weeks") {
-        if ms >= *factor && ms.is_multiple_of(*factor) {
-            return format!("{} {}", ms / factor, names[0]);
-        }
-    }
-    "0".to_owned()
-}
-
 fn split(text: &str) -> Result<(u64, &str), String> {
     let text = text.trim();
     let end = text
@@ -155,10 +144,6 @@ mod tests {
     fn printed_amounts_read_back() {
         for octets in [0, 1, 999, 1024, 2000, 1 << 20, 100 << 20, 3 << 30] {
             assert_eq!(size(&size_text(octets)), Ok(octets));
-        }
-        for ms in [0, 1, 500, 1000, 90_000, 3_600_000, 90 * 86_400_000] {
-            let span = Duration::from_millis(ms);
-            assert_eq!(duration(&duration_text(span)), Ok(span));
         }
     }
 }

@@ -17,7 +17,10 @@ impl Session {
     fn run(&mut self, command: Command<'_>) {
         match command {
             Command::Hello { kind, name } => self.hello(kind, name),
-            Command::Quit => self.close(&Reply::new(221, Status(2, 0, 0), "goodbye")),
+            Command::Quit => {
+                self.quit = true;
+                self.close(&Reply::new(221, Status(2, 0, 0), "goodbye"));
+            }
             Command::Noop => self.say_fixed(b"250 2.0.0 ok\r\n"),
             Command::Rset => {
                 self.abort();

@@ -1,0 +1,150 @@
+#!/usr/bin/env bash
+# Measures Rohrpost beside Postfix + Dovecot and smtp-sink, all in one run on one machine, and writes bench/results/<date>.md.
+#
+#   bench/run.sh [--quick]        REPEATS=3 COUNT=10000 by default; --quick: once, 2,000 messages
+#
+# The servers take turns, REPEATS times. Needs nothing but cargo for Rohrpost itself; peers are measured where they are installed
+# (postfix, dovecot-imapd, dovecot-lmtpd; started by bench/peers.sh) and passed over, saying so, where they are not.
+# Every server fsyncs what it accepts, except smtp-sink, which keeps nothing.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(dirname "$here")
+repeats=${REPEATS:-3} count=${COUNT:-10000} slow=${SLOW_COUNT:-}
+if [ "${1:-}" = --quick ]; then repeats=1 count=2000; fi
+slow=${slow:-$((count / 5))}   # for servers that would take minutes over the whole count
+users=a@example.test,b@example.test,c@example.test,d@example.test
+
+say() { printf '%s\n' "$*" >&2; }
+
+say "building"
+(cd "$root" && cargo build --release --quiet -p rohrpost -p bench)
+bench=$root/target/release/rohrpost-bench
+rohrpost=$root/target/release/rohrpost
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/rohrpost-bench.XXXXXX")
+results=$work/results.jsonl
+: > "$results"
+pids=()
+peers=
+for candidate in "$here/peers.sh" "$root/../shared/bench/peers.sh"; do
+  if [ -z "$peers" ] && [ -f "$candidate" ]; then peers=$candidate; fi
+done
+
+clean() {
+  for pid in ${pids[@]+"${pids[@]}"}; do kill "$pid" 2>/dev/null || true; done
+  if [ -n "${peer_dir:-}" ]; then bash "$peers" stop "$peer_dir" >/dev/null 2>&1 || true; fi
+  wait 2>/dev/null || true
+  if [ -z "${KEEP:-}" ]; then rm -rf "$work"; else say "kept: $work"; fi
+}
+trap clean EXIT
+
+await() { # host port: until somebody listens there, 20 s at most
+  for _ in $(seq 400); do
+    if (exec 3<>"/dev/tcp/$1/$2") 2>/dev/null; then return 0; fi
+    sleep 0.05
+  done
+  say "nothing listens at $1:$2"; return 1
+}
+
+run() { # one measurement; a failure is shown and does not end the rest
+  if ! timeout 900 "$bench" --json "$@" >> "$results"; then say "failed: rohrpost-bench $*"; fi
+}
+
+# --- Rohrpost -------------------------------------------------------------------------------------------------------------
+data=$work/rohrpost
+config=$work/rohrpost.toml
+"$rohrpost" -c "$work/init.toml" init --domain example.test --hostname mx.example.test --data "$data" >/dev/null
+cat > "$config" <<C
+hostname = "mx.example.test"
+data = "$data"
+
+[[listener]]
+protocol = "smtp"
+bind = "127.0.0.1:2725"
+
+[[listener]]
+protocol = "imap"
+bind = "127.0.0.1:2743"
+plaintext = true
+C
+if [ -n "${ROHRPOST_EXTRA:-}" ]; then printf '%s\n' "$ROHRPOST_EXTRA" >> "$config"; fi
+for user in ${users//,/ }; do
+  echo secret | "$rohrpost" -c "$config" account add "$user" --password-stdin >/dev/null
+done
+run --name Rohrpost start --port 127.0.0.1:2725 -- "$rohrpost" -c "$config" serve
+"$rohrpost" -c "$config" serve > "$work/rohrpost.log" 2>&1 &
+pids+=($!)
+rohrpost_pid=$!
+await 127.0.0.1 2725
+await 127.0.0.1 2743
+run --name Rohrpost disk "$data"
+
+# --- smtp-sink ------------------------------------------------------------------------------------------------------------
+sink=
+if command -v smtp-sink >/dev/null; then
+  smtp-sink $([ "$(id -u)" = 0 ] && echo -u postfix) 127.0.0.1:2825 1000 >/dev/null 2>&1 &
+  pids+=($!)
+  if await 127.0.0.1 2825; then sink=127.0.0.1:2825; fi
+else
+  say "smtp-sink is not installed (Debian: postfix): measured without it"
+fi
+
+# --- Postfix + Dovecot ----------------------------------------------------------------------------------------------------
+peer_dir=
+if [ -n "$peers" ]; then
+  # Ports that nobody else here uses, and no ManageSieve: Dovecot does not start where it is named and not installed.
+  sed -e 's/\b2625\b/2925/g; s/\b2424\b/2924/g; s/\b2143\b/2943/g' \
+    -e 's/^protocols = imap lmtp sieve/protocols = imap lmtp/' -e '/^service managesieve-login/,/^}/d' "$peers" > "$work/peers.sh"
+  peers=$work/peers.sh
+fi
+if [ -n "$peers" ] && command -v postfix >/dev/null && command -v dovecot >/dev/null && [ "$(id -u)" = 0 ]; then
+  peer_dir=$work/peers
+  chmod 755 "$work"
+  if ! { bash "$peers" start "$peer_dir" >"$work/peers.log" 2>&1 && await 127.0.0.1 2925 && await 127.0.0.1 2943; }; then
+    say "Postfix and Dovecot do not start (see peers.sh): measured without them"; tail -3 "$work/peers.log" >&2
+    bash "$peers" stop "$peer_dir" >/dev/null 2>&1 || true
+    peer_dir=
+  fi
+else
+  say "Postfix and Dovecot are not there, or this is not root: measured without them"
+fi
+
+# --- The load, the servers in turn ----------------------------------------------------------------------------------------
+for turn in $(seq "$repeats"); do
+  say "turn $turn of $repeats"
+  for kept in "" --kept; do
+    run --name Rohrpost accept --smtp 127.0.0.1:2725 --to $users --count "$count" $kept
+    if [ -n "$peer_dir" ]; then
+      run --name "Postfix + Dovecot" accept --smtp 127.0.0.1:2925 --to $users --count "$slow" $kept
+    fi
+    if [ -n "$sink" ]; then run --name smtp-sink accept --smtp "$sink" --to $users --count "$count" $kept; fi
+    run --name Rohrpost deliver --smtp 127.0.0.1:2725 --imap 127.0.0.1:2743 --to $users --count "$count" $kept
+    if [ -n "$peer_dir" ]; then
+      run --name "Postfix + Dovecot" deliver --smtp 127.0.0.1:2925 --imap 127.0.0.1:2943 --to $users --count "$slow" $kept
+    fi
+  done
+  one=$((count / 10))
+  run --name Rohrpost accept --smtp 127.0.0.1:2725 --to $users --count "$one" --sessions 1 --kept
+  if [ -n "$peer_dir" ]; then
+    run --name "Postfix + Dovecot" accept --smtp 127.0.0.1:2925 --to $users --count "$((one / 2))" --sessions 1 --kept
+  fi
+  if [ -n "$sink" ]; then run --name smtp-sink accept --smtp "$sink" --to $users --count "$one" --sessions 1 --kept; fi
+done
+run --name Rohrpost idle --matching "$config serve"
+if [ -n "$peer_dir" ]; then run --name "Postfix + Dovecot" idle --matching "$peer_dir" --matching dovecot/ --matching postfix/sbin; fi
+kill "$rohrpost_pid"; wait "$rohrpost_pid" 2>/dev/null || true
+
+# --- The page -------------------------------------------------------------------------------------------------------------
+page=$here/results/$(date +%Y-%m-%d).md
+mkdir -p "$here/results"
+{
+  echo "# Measured on $(date '+%Y-%m-%d %H:%M')"
+  echo
+  echo "$(git -C "$root" describe --always --dirty 2>/dev/null || echo unknown), $(nproc) cores ($(lscpu | sed -n 's/^Model name: *//p')), $(free -g | awk '/^Mem/ {print $2}') GiB, Linux $(uname -r), $(stat -f -c %T "$work") on $(df --output=source "$work" | tail -1). The load comes from the same machine."
+  echo
+  echo "Medians of $repeats turns; $count messages a turn ($slow for Postfix + Dovecot), to 4 mailboxes. Every server syncs what it accepts, except smtp-sink, which keeps nothing. Machines are noisy: only the ratios of one run mean something."
+  echo
+  "$bench" table "$results"
+} > "$page"
+cat "$page"
+say "written: $page"

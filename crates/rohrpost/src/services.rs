@@ -1,0 +1,297 @@
+//! Settings into services: each listener gets what it speaks.
+
+use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
+use crate::engine::Engine;
+use crate::housekeeping;
+use crate::tls::Tls;
+use delivery::door;
+use delivery::{Dispatch, Options as DeliveryOptions};
+use parking_lot::Mutex;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// How long a health check may take.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The services of a running server.
+pub struct Services {
+    engine: Arc<Engine>,
+    tls: Option<Arc<Tls>>,
+    doors: Arc<door::Context>,
+    imap: Arc<access::Context>,
+    dispatch: Arc<Mutex<Option<Dispatch>>>,
+    registry: Arc<Registry>,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+    housekeeping: JoinHandle<()>,
+}
+
+impl Services {
+    /// Starts what needs no listener: delivery of whatever is due.
+    pub fn start(config: &Config, engine: Arc<Engine>, tls: Option<Arc<Tls>>) -> std::io::Result<Services> {
+        let options = DeliveryOptions {
+            workers: whole(config.delivery.workers),
+            subaddress_mailbox: config.delivery.subaddress_mailbox,
+        };
+        let (ledger, store, directory) = (
+            engine.ledger.clone(),
+            Arc::clone(&engine.store),
+            engine.directory.clone(),
+        );
+        let dispatch = Dispatch::start(ledger.clone(), Arc::clone(&store), directory.clone(), &options)?;
+        let dispatch = Arc::new(Mutex::new(Some(dispatch)));
+        let imap = access::Context::new(directory.clone(), Arc::clone(&store), imap_options(config));
+        let doors = door::Context::new(directory, store, ledger, door_options(config));
+
+        let mut registry = Registry::with_prefix("rohrpost");
+        doors.metrics().register(&mut registry);
+        imap.metrics().register(&mut registry);
+        registry.register_collector(Box::new(Figures {
+            engine: Arc::clone(&engine),
+            dispatch: Arc::clone(&dispatch),
+        }));
+        let (stop, _) = watch::channel(false);
+        let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(&engine), config.delivery.history));
+        Ok(Services {
+            engine,
+            tls,
+            doors: Arc::new(doors),
+            imap: Arc::new(imap),
+            dispatch,
+            registry: Arc::new(registry),
+            stop,
+            listeners: Vec::new(),
+            housekeeping,
+        })
+    }
+
+    /// Serves one listener from now on.
+    pub fn listen(&mut self, listener: &Listener, socket: tokio::net::TcpListener) {
+        let stopping = self.stop.subscribe();
+        let task = match listener.protocol {
+            Protocol::Smtp | Protocol::Submission | Protocol::Submissions | Protocol::Lmtp => {
+                let role = match listener.protocol {
+                    Protocol::Smtp => smtp::Role::Mx,
+                    Protocol::Lmtp => smtp::Role::Lmtp,
+                    _ => smtp::Role::Submission,
+                };
+                let config = door::ListenerConfig {
+                    name: listener.protocol.name().to_owned(),
+                    role,
+                    tls: self.door_tls(listener),
+                    plaintext: listener.plaintext,
+                    proxies: proxies(listener),
+                };
+                tokio::spawn(door::serve(socket, Arc::clone(&self.doors), config, stopping))
+            }
+            Protocol::Imap | Protocol::Imaps => {
+                let config = access::ListenerConfig {
+                    name: listener.protocol.name().to_owned(),
+                    tls: self.imap_tls(listener),
+                    plaintext: listener.plaintext,
+                    proxies: proxies(listener),
+                };
+                tokio::spawn(access::serve(socket, Arc::clone(&self.imap), config, stopping))
+            }
+            Protocol::Http => tokio::spawn(self.web(socket, stopping)),
+        };
+        self.listeners.push(task);
+    }
+
+    /// Where the listeners get their TLS settings, and how TLS comes about on this one.
+    fn tls_for(&self, listener: &Listener) -> Option<(door::TlsProvider, TlsMode)> {
+        let tls = Arc::clone(self.tls.as_ref()?);
+        Some((Arc::new(move || tls.server_config()), listener.tls_mode(true)))
+    }
+
+    fn door_tls(&self, listener: &Listener) -> door::Tls {
+        match self.tls_for(listener) {
+            None | Some((_, TlsMode::Off)) => door::Tls::Off,
+            Some((provider, TlsMode::Offer)) => door::Tls::Offer(provider),
+            Some((provider, TlsMode::Immediate)) => door::Tls::Immediate(provider),
+        }
+    }
+
+    fn imap_tls(&self, listener: &Listener) -> access::Tls {
+        match self.tls_for(listener) {
+            None | Some((_, TlsMode::Off)) => access::Tls::Off,
+            Some((provider, TlsMode::Offer)) => access::Tls::Offer(provider),
+            Some((provider, TlsMode::Immediate)) => access::Tls::Immediate(provider),
+        }
+    }
+
+    fn web(
+        &self,
+        socket: tokio::net::TcpListener,
+        mut stopping: watch::Receiver<bool>,
+    ) -> impl Future<Output = ()> + use<> {
+        let engine = Arc::clone(&self.engine);
+        let parts = web::Parts {
+            health: Arc::new(move || engine.health()),
+            registry: Arc::clone(&self.registry),
+            patience: HEALTH_PATIENCE,
+        };
+        async move {
+            let stop = async move {
+                let _ = stopping.wait_for(|s| *s).await;
+            };
+            if let Err(e) = web::serve(socket, parts, stop).await {
+                tracing::error!(error = %e, "HTTP");
+            }
+        }
+    }
+
+    /// Takes no more connections, lets sessions finish for at most `patience`, then delivery what it has in hand. What is still open then
+    /// stays due in the ledger.
+    pub async fn stop(self, patience: Duration) {
+        let _ = self.stop.send(true);
+        self.housekeeping.abort();
+        let ended = async {
+            for listener in self.listeners {
+                let _ = listener.await;
+            }
+        };
+        // The doors cut their sessions at this bound themselves; this one is for whatever does not.
+        if tokio::time::timeout(patience + Duration::from_secs(1), ended)
+            .await
+            .is_err()
+        {
+            tracing::warn!("some sessions did not end in time");
+        }
+        let dispatch = self.dispatch.lock().take();
+        if let Some(dispatch) = dispatch {
+            let _ = tokio::task::spawn_blocking(move || dispatch.stop()).await;
+        }
+    }
+}
+
+fn door_options(config: &Config) -> door::Options {
+    let limits = &config.limits;
+    let mut options = door::Options::new(config.hostname.as_str());
+    options.session = smtp::Limits {
+        command_line: whole(limits.smtp_command_line),
+        login_failures: short(limits.login_failures),
+        recipients: whole(limits.recipients),
+        message_size: limits.message_size,
+        header_size: limits.header_size,
+        hops: short(limits.hops),
+        errors: short(limits.smtp_errors),
+        refused_recipients: short(limits.smtp_refused_recipients),
+        idle: limits.smtp_idle,
+        session: limits.smtp_session,
+        ..smtp::Limits::default()
+    };
+    options.connections = whole(limits.connections);
+    options.connections_per_address = whole(limits.connections_per_address);
+    options.bad_recipient_delay = limits.bad_recipient_delay;
+    options.login_failure_delay = limits.login_failure_delay;
+    options.shutdown = limits.shutdown;
+    options.handshake = limits.handshake;
+    options.own_senders_only = config.delivery.own_senders_only;
+    options.over_quota = match config.delivery.over_quota {
+        OverQuota::Defer => door::OverQuota::Defer,
+        OverQuota::Refuse => door::OverQuota::Refuse,
+    };
+    options
+}
+
+fn imap_options(config: &Config) -> access::Options {
+    let limits = &config.limits;
+    let mut options = access::Options::new(config.hostname.as_str());
+    options.protocol.line = whole(limits.imap_line);
+    options.message_size = limits.message_size;
+    options.connections = whole(limits.connections);
+    options.connections_per_address = whole(limits.connections_per_address);
+    options.errors = short(limits.imap_errors);
+    options.login_failures = short(limits.login_failures);
+    options.login_failure_delay = limits.login_failure_delay;
+    options.login_idle = limits.imap_login_idle;
+    options.idle = limits.imap_idle;
+    options.stall = limits.imap_stall;
+    options.handshake = limits.handshake;
+    options.shutdown = limits.shutdown;
+    options
+}
+
+fn proxies(listener: &Listener) -> Option<door::Proxies> {
+    let networks = listener.proxy_protocol.clone();
+    (!networks.is_empty())
+        .then(|| -> door::Proxies { Arc::new(move |address| networks.iter().any(|n| n.contains(address))) })
+}
+
+fn whole(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+fn short(n: u64) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// Figures that are asked for when somebody looks.
+struct Figures {
+    engine: Arc<Engine>,
+    dispatch: Arc<Mutex<Option<Dispatch>>>,
+}
+
+impl std::fmt::Debug for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Figures")
+    }
+}
+
+impl Collector for Figures {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let statistics = self
+            .dispatch
+            .lock()
+            .as_ref()
+            .map(Dispatch::statistics)
+            .unwrap_or_default();
+        for (name, help, value) in [
+            ("delivery_delivered", "Recipients delivered", statistics.delivered),
+            (
+                "delivery_deferred",
+                "Attempts to deliver that failed",
+                statistics.deferred,
+            ),
+            (
+                "delivery_expanded",
+                "Recipients replaced by others",
+                statistics.expanded,
+            ),
+        ] {
+            let metric = ConstCounter::new(value);
+            metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        let mut gauges = vec![(
+            "delivery_waiting",
+            "Recipients that wait for a worker",
+            statistics.waiting,
+        )];
+        match self.engine.ledger.totals() {
+            Ok(totals) => gauges.extend([
+                ("ledger_open_local", "Recipients of ours not settled yet", totals.local),
+                (
+                    "ledger_open_remote",
+                    "Recipients elsewhere not settled yet",
+                    totals.remote,
+                ),
+                ("ledger_held", "Recipients held back by an administrator", totals.held),
+            ]),
+            Err(e) => tracing::warn!(error = %e, "the ledger's figures cannot be read"),
+        }
+        for (name, help, value) in gauges {
+            let metric = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+            metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        Ok(())
+    }
+}

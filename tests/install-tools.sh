@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Installs the Debian packages whose programs the tests in tests/e2e run, those that are missing. Says nothing and takes no
+# time when all are there. As root; otherwise says what to install and lets the tests skip.
+set -euo pipefail
+
+# program  package
+wanted='
+swaks        swaks
+swaks-tls    libnet-ssleay-perl
+curl         curl
+python3      python3
+mbsync       isync
+offlineimap  offlineimap3
+fetchmail    fetchmail
+postfix      postfix
+strace       strace
+mkfs.ext4    e2fsprogs
+zstd         zstd
+'
+PATH=$PATH:/usr/sbin:/sbin
+
+there() {
+  case $1 in
+  swaks-tls) perl -MNet::SSLeay -e 1 2>/dev/null ;;
+  *) command -v "$1" >/dev/null ;;
+  esac
+}
+
+packages=()
+while read -r program package; do
+  if [ -n "$program" ] && ! there "$program"; then packages+=("$package"); fi
+done <<<"$wanted"
+[ ${#packages[@]} -gt 0 ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+  echo "tests: not Debian; tests that need ${packages[*]} will be skipped" >&2
+  exit 0
+fi
+if [ "$(id -u)" -ne 0 ]; then
+  echo "tests: some will be skipped; for all of them: sudo apt-get install --no-install-recommends ${packages[*]}" >&2
+  exit 0
+fi
+export DEBIAN_FRONTEND=noninteractive
+echo "tests: installing ${packages[*]}" >&2
+# Postfix asks for its configuration and wants to start: the tests bring their own.
+echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
+policy=/usr/sbin/policy-rc.d
+if [ ! -e $policy ]; then
+  printf '#!/bin/sh\nexit 101\n' >$policy
+  chmod 755 $policy
+  trap 'rm -f $policy' EXIT
+fi
+install() { apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null; }
+install 2>/dev/null || { apt-get update -qq && install; }
