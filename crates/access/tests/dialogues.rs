@@ -10,6 +10,14 @@
 //!     a <+ A1 OK*             it reads lines up to one of this shape
 //!     a .                     it closes its connection
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    clippy::print_stderr
+)]
+
 mod common;
 
 use common::{Mode, Server, options};

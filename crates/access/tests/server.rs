@@ -1,5 +1,13 @@
 //! What dialogues can't show: TLS and SCRAM, large messages, damage, memory, stopping.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    clippy::print_stderr
+)]
+
 mod common;
 
 use aws_lc_rs::{digest, hmac, pbkdf2};
