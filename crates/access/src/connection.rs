@@ -216,8 +216,10 @@ impl Connection {
                     return self.hang_up().await;
                 }
                 Heard::Stop => {
-                    self.encoder()
-                        .bye(Some(&Code::Unavailable), "the server is going down, come back in a moment");
+                    self.encoder().bye(
+                        Some(&Code::Unavailable),
+                        "the server is going down, come back in a moment",
+                    );
                     return self.hang_up().await;
                 }
             };
@@ -248,8 +250,10 @@ impl Connection {
                             framer.append_refuse();
                             self.append_end().await?
                         } else if self.append_is_endless() {
-                            self.encoder()
-                                .bye(Some(&Code::TooBig), "that message is too big to be read and thrown away");
+                            self.encoder().bye(
+                                Some(&Code::TooBig),
+                                "that message is too big to be read and thrown away",
+                            );
                             Next::Close
                         } else {
                             Next::Command
@@ -594,7 +598,9 @@ impl Connection {
 
     /// Tells what is new in the selected mailbox. False: the session has to end.
     fn tell(&mut self, expunge: bool, own: Option<ModSeq>) -> bool {
-        let Some(selected) = &mut self.selected else { return true };
+        let Some(selected) = &mut self.selected else {
+            return true;
+        };
         let how = Telling {
             expunge,
             own,

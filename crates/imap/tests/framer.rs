@@ -37,7 +37,10 @@ fn run(framer: &mut Framer, pieces: &[&[u8]]) -> Vec<String> {
             }
             rest = &rest[used..];
             if stop {
-                assert!(rest.is_empty(), "More leaves nothing over: {pieces:?} {rest:?} {events:?}");
+                assert!(
+                    rest.is_empty(),
+                    "More leaves nothing over: {pieces:?} {rest:?} {events:?}"
+                );
                 break;
             }
         }

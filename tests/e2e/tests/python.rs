@@ -12,6 +12,7 @@ use e2e::{ADA, BOB, PASSWORD, Server, installed, python};
 const SMTPLIB: &str = r#"
 import smtplib, ssl, sys
 from email.message import EmailMessage
+from email.policy import SMTP
 smtp, submission, submissions, lmtp, certificate, ada, bob, password = sys.argv[1:]
 context = ssl.create_default_context(cafile=certificate)
 def message(subject, body='Grüße aus Python.\n'):
@@ -30,13 +31,13 @@ with Server('127.0.0.1', int(smtp)) as s:
     for feature in ('pipelining', 'size', '8bitmime', 'smtputf8', 'chunking', 'dsn', 'enhancedstatuscodes', 'starttls'):
         assert s.has_extn(feature), feature
     assert s.verify(ada)[0] == 252
-    refused = s.sendmail('a@b.example', [ada, 'nobody@e2e.test'], message('two').as_bytes())
+    refused = s.sendmail('a@b.example', [ada, 'nobody@e2e.test'], message('two').as_bytes(policy=SMTP))
     assert refused['nobody@e2e.test'][0] == 550, refused
     try:
         s.sendmail('a@b.example', ['nobody@e2e.test'], b'')
         raise SystemExit('a message for nobody was taken')
     except smtplib.SMTPRecipientsRefused: pass
-    s.sendmail('a@b.example', [ada], message('three').as_bytes(), mail_options=['BODY=8BITMIME', 'SIZE=1000'])
+    s.sendmail('a@b.example', [ada], message('three').as_bytes(policy=SMTP), mail_options=['BODY=8BITMIME', 'SIZE=1000'])
     s.sendmail('grüße@b.example', [ada], 'Subject: vier ü\r\n\r\nx\r\n'.encode(), mail_options=['SMTPUTF8', 'BODY=8BITMIME'])
 with Server('127.0.0.1', int(smtp)) as s:
     s.starttls(context=context)
