@@ -1,5 +1,13 @@
 //! Octets in, commands out: in one piece, octet by octet, and cut anywhere.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    clippy::print_stderr
+)]
+
 use imap::{Error, Event, Framer, Limits};
 use proptest::prelude::*;
 

@@ -1,6 +1,6 @@
 //! A small IMAP client that hides nothing: commands are written as they are sent, answers come with their literals.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead, BufReader, Read as _, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -8,7 +8,8 @@ use crate::wait_for;
 
 /// A connection.
 pub struct Imap {
-    stream: BufReader<TcpStream>,
+    input: Box<dyn BufRead + Send>,
+    output: Box<dyn Write + Send>,
     number: u32,
 }
 
@@ -43,12 +44,22 @@ impl Imap {
         let stream = TcpStream::connect(("127.0.0.1", port)).expect("IMAP port");
         stream.set_read_timeout(Some(Duration::from_secs(60))).expect("timeout");
         stream.set_nodelay(true).expect("nodelay");
+        let output = Box::new(stream.try_clone().expect("connection"));
+        Imap::over(Box::new(BufReader::with_capacity(1 << 16, stream)), output)
+    }
+
+    /// Speaks with a server over any pair of streams; reads its greeting.
+    pub fn over(input: Box<dyn BufRead + Send>, output: Box<dyn Write + Send>) -> Imap {
         let mut imap = Imap {
-            stream: BufReader::with_capacity(1 << 16, stream),
+            input,
+            output,
             number: 0,
         };
         let greeting = imap.line();
-        assert!(greeting.text.starts_with("* OK"), "{greeting:?}");
+        assert!(
+            greeting.text.starts_with("* OK") || greeting.text.starts_with("* PREAUTH"),
+            "{greeting:?}"
+        );
         imap
     }
 
@@ -155,7 +166,7 @@ impl Imap {
         };
         loop {
             let mut bytes = Vec::new();
-            self.stream
+            self.input
                 .read_until(b'\n', &mut bytes)
                 .expect("answer of the IMAP server");
             assert!(bytes.ends_with(b"\r\n"), "connection closed after {bytes:?}");
@@ -167,7 +178,7 @@ impl Imap {
                     line.text.push_str(before);
                     line.text.push_str("{}");
                     let mut literal = vec![0; length];
-                    self.stream.read_exact(&mut literal).expect("literal");
+                    self.input.read_exact(&mut literal).expect("literal");
                     line.literals.push(literal);
                 }
                 None => {
@@ -180,7 +191,10 @@ impl Imap {
 
     /// Sends bytes as they are.
     pub fn write(&mut self, bytes: &[u8]) {
-        self.stream.get_mut().write_all(bytes).expect("IMAP server takes bytes");
+        self.output
+            .write_all(bytes)
+            .and_then(|()| self.output.flush())
+            .expect("IMAP server takes bytes");
     }
 }
 

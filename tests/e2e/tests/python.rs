@@ -37,7 +37,7 @@ with Server('127.0.0.1', int(smtp)) as s:
         s.sendmail('a@b.example', ['nobody@e2e.test'], b'')
         raise SystemExit('a message for nobody was taken')
     except smtplib.SMTPRecipientsRefused: pass
-    s.sendmail('a@b.example', [ada], message('three').as_bytes(policy=SMTP), mail_options=['BODY=8BITMIME', 'SIZE=1000'])
+    s.sendmail('a@b.example', [ada], message('three').as_bytes(policy=SMTP), mail_options=['BODY=8BITMIME'])
     s.sendmail('grüße@b.example', [ada], 'Subject: vier ü\r\n\r\nx\r\n'.encode(), mail_options=['SMTPUTF8', 'BODY=8BITMIME'])
 with Server('127.0.0.1', int(smtp)) as s:
     s.starttls(context=context)
@@ -75,17 +75,21 @@ def done(answer):
     assert kind == 'OK', answer
     return data
 m = imaplib.IMAP4('127.0.0.1', int(port))
-for capability in ('IMAP4REV1', 'IDLE', 'UIDPLUS', 'MOVE', 'ENABLE', 'ID', 'NAMESPACE', 'CONDSTORE', 'ESEARCH', 'SPECIAL-USE', 'STARTTLS'):
-    assert capability in m.capabilities, (capability, m.capabilities)
+assert 'STARTTLS' in m.capabilities
 context = ssl.create_default_context(cafile=certificate)
 context.check_hostname = False
 done(m.starttls(context))
 done(m.login(ada, password))
+capabilities = done(m.capability())[0].decode().upper().split()
+for capability in ('IMAP4REV1', 'IDLE', 'UIDPLUS', 'MOVE', 'ENABLE', 'ID', 'NAMESPACE', 'CONDSTORE', 'ESEARCH', 'SPECIAL-USE'):
+    assert capability in capabilities, (capability, capabilities)
 count = int(done(m.select('INBOX'))[0])
 subjects = []
 for number in range(1, count + 1):
-    raw = done(m.fetch(str(number), '(BODY.PEEK[] RFC822.SIZE)'))[0]
-    assert len(raw[1]) == int(raw[0].split(b'RFC822.SIZE ')[1].split()[0]) if b'RFC822.SIZE' in raw[0] else True
+    answer = done(m.fetch(str(number), '(BODY.PEEK[] RFC822.SIZE)'))
+    raw = answer[0]
+    flat = raw[0] + answer[1]
+    assert len(raw[1]) == int(flat.split(b'RFC822.SIZE ')[1].split(b')')[0].split()[0]), flat
     message = email.message_from_bytes(raw[1], policy=email.policy.default)
     subjects.append(message['subject'])
     attachments = list(message.iter_attachments()) if message.is_multipart() else []
@@ -96,13 +100,12 @@ wanted = ['one', 'two', 'three', 'vier ü', 'five', 'auth_plain', 'auth_login', 
 assert sorted(subjects) == sorted(wanted), subjects
 assert done(m.search(None, 'SUBJECT', '"auth_"'))[0].split().__len__() == 2
 assert len(done(m.search(None, 'BODY', '"aus python"'))[0].split()) == 9
-assert len(done(m.search('UTF-8', 'TEXT', '"Grüße"'.encode()) if False else m.search(None, 'ALL'))[0].split()) == 10
+m.literal = 'Grüße AUS'.encode()
+assert len(done(m.search('UTF-8', 'TEXT'))[0].split()) == 9
 assert done(m.search(None, 'UNSEEN'))[0].split().__len__() == 10
 done(m.store('1:3', '+FLAGS', r'(\Seen $Work)'))
 assert done(m.search(None, 'SEEN', 'KEYWORD', '$Work'))[0] == b'1 2 3'
-for name in ('Projects', 'Projects/2026', '"Entwürfe & mehr"'.encode().decode()):
-    try: done(m.create(name if name.isascii() else '"Entw&APw-rfe &- mehr"'))
-    except UnicodeEncodeError: raise
+for name in ('Projects', 'Projects/2026', '"Entw&APw-rfe &- mehr"'): done(m.create(name))
 listed = b' '.join(done(m.list()))
 assert b'Projects/2026' in listed and b'Entw&APw-rfe &- mehr' in listed and b'\\Sent' in listed, listed
 done(m.subscribe('Projects/2026'))

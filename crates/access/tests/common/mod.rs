@@ -1,4 +1,5 @@
 //! A real server on a port of its own, over a data directory that goes away with it.
+#![allow(clippy::unwrap_used)]
 #![allow(dead_code)] // each test file uses some of it
 
 use access::{Context, ListenerConfig, Options, Tls, TlsProvider};

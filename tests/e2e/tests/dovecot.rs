@@ -1,0 +1,244 @@
+//! Dovecot as a second opinion: the same real mail in both servers, the same questions, the same answers.
+//!
+//! Dovecot's `imap` runs as a child that speaks over its standard streams. Where the two differ on purpose, [`expected`] says so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs
+)]
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+use std::process::{Child, Command, Stdio};
+
+use e2e::{ADA, Imap, Line, Server, corpus, is_root, run, skipped};
+
+const PROGRAM: &str = "/usr/lib/dovecot/imap";
+
+struct Dovecot {
+    child: Child,
+    imap: Imap,
+}
+
+impl Dovecot {
+    fn start(folder: &std::path::Path) -> Dovecot {
+        let settings = folder.join("dovecot.conf");
+        let dir = folder.display();
+        let text = format!(
+            "mail_location = mdbox:{dir}/mail\nmail_uid = nobody\nmail_gid = nogroup\nfirst_valid_uid = 1\nssl = no\n\
+             log_path = {dir}/log\n"
+        );
+        std::fs::write(&settings, text).unwrap();
+        std::fs::write(folder.join("log"), "").unwrap();
+        run("chown", ["-R", "nobody", folder.to_str().unwrap()]);
+        let mut child = Command::new(PROGRAM)
+            .arg("-c")
+            .arg(&settings)
+            .env("HOME", folder)
+            .env("USER", "ada")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let input = Box::new(BufReader::new(child.stdout.take().unwrap()));
+        let output = Box::new(child.stdin.take().unwrap());
+        Dovecot {
+            imap: Imap::over(input, output),
+            child,
+        }
+    }
+}
+
+impl Drop for Dovecot {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What stands in an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Value {
+    Atom(String),
+    Text(Vec<u8>),
+    List(Vec<Value>),
+}
+
+impl Value {
+    fn shown(&self) -> String {
+        match self {
+            Value::Atom(atom) => atom.clone(),
+            Value::Text(text) => format!("{:?}", String::from_utf8_lossy(text)),
+            Value::List(list) => format!("({})", list.iter().map(Value::shown).collect::<Vec<_>>().join(" ")),
+        }
+    }
+}
+
+struct Reader<'a> {
+    text: std::iter::Peekable<std::str::Chars<'a>>,
+    literals: std::slice::Iter<'a, Vec<u8>>,
+}
+
+impl Reader<'_> {
+    fn list(&mut self) -> Vec<Value> {
+        let mut list = Vec::new();
+        loop {
+            match self.text.next() {
+                None | Some(')') => return list,
+                Some(' ') => {}
+                Some('(') => list.push(Value::List(self.list())),
+                Some('"') => list.push(Value::Text(self.quoted())),
+                Some('{') => {
+                    assert_eq!(self.text.next(), Some('}'));
+                    list.push(Value::Text(self.literals.next().unwrap().clone()));
+                }
+                Some(first) => {
+                    let mut atom = String::from(first);
+                    let mut depth = 0;
+                    while let Some(&next) = self.text.peek() {
+                        match next {
+                            '[' => depth += 1,
+                            ']' => depth -= 1,
+                            ' ' | '(' | ')' if depth == 0 => break,
+                            _ => {}
+                        }
+                        atom.push(next);
+                        self.text.next();
+                    }
+                    list.push(Value::Atom(atom));
+                }
+            }
+        }
+    }
+
+    fn quoted(&mut self) -> Vec<u8> {
+        let mut out = String::new();
+        while let Some(next) = self.text.next() {
+            match next {
+                '"' => break,
+                '\\' => out.extend(self.text.next()),
+                next => out.push(next),
+            }
+        }
+        out.into_bytes()
+    }
+}
+
+/// Number of the message, and its items by name.
+fn fetched(line: &Line) -> Option<(u32, BTreeMap<String, Value>)> {
+    let (number, rest) = line.text.strip_prefix("* ")?.split_once(" FETCH (")?;
+    let mut reader = Reader {
+        text: rest.chars().peekable(),
+        literals: line.literals.iter(),
+    };
+    let list = reader.list();
+    let items = list.chunks_exact(2).map(|pair| match pair {
+        [Value::Atom(name), value] => (name.to_uppercase().replace('"', ""), value.clone()),
+        other => panic!("{other:?}"),
+    });
+    Some((number.parse().ok()?, items.collect()))
+}
+
+/// Where Dovecot does something else on purpose, its answer is made ours.
+fn expected(value: Value) -> Value {
+    match value {
+        // An address without a domain or without anything gets a name that says so; ours is empty.
+        Value::Text(text) if text == b"MISSING_DOMAIN" || text == b"MISSING_MAILBOX" => Value::Text(Vec::new()),
+        Value::List(list) => Value::List(list.into_iter().map(expected).collect()),
+        other => other,
+    }
+}
+
+#[test]
+fn the_same_answers() {
+    if !std::path::Path::new(PROGRAM).exists() || !is_root() {
+        return skipped("no Dovecot to compare with, or not root");
+    }
+    let Some(mail) = corpus(3000) else { return };
+    let server = Server::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut dovecot = Dovecot::start(folder.path());
+    let theirs = &mut dovecot.imap;
+    let ours = &mut server.imap(ADA);
+    for message in &mail {
+        for imap in [&mut *ours, &mut *theirs] {
+            let reply = imap.append("INBOX", "", message);
+            assert!(reply.ok(), "{}", reply.status);
+        }
+    }
+    for imap in [&mut *ours, &mut *theirs] {
+        imap.ok("SELECT INBOX");
+    }
+    let mut differences: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for items in [
+        "RFC822.SIZE ENVELOPE",
+        "BODY",
+        "BODYSTRUCTURE",
+        "BODY.PEEK[HEADER] BODY.PEEK[TEXT] BODY.PEEK[1] BODY.PEEK[1.MIME] BODY.PEEK[2] BODY.PEEK[2.MIME] BODY.PEEK[3]",
+        "BODY.PEEK[1.1] BODY.PEEK[1.2] BODY.PEEK[1.1.MIME] BODY.PEEK[2.1] BODY.PEEK[2.HEADER] BODY.PEEK[2.TEXT] BODY.PEEK[1.1.1]",
+        "BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT X-MAILER)] BODY.PEEK[HEADER.FIELDS.NOT (RECEIVED)] BODY.PEEK[TEXT]<5.100>",
+    ] {
+        let command = format!("FETCH 1:* ({items})");
+        let mut wanted: BTreeMap<u32, BTreeMap<String, Value>> =
+            theirs.ok(&command).iter().filter_map(fetched).collect();
+        let found: BTreeMap<u32, BTreeMap<String, Value>> = ours.ok(&command).iter().filter_map(fetched).collect();
+        assert_eq!(found.len(), mail.len());
+        for (number, found) in found {
+            let wanted = wanted.remove(&number).unwrap();
+            assert_eq!(found.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
+            for ((name, found), wanted) in found.into_iter().zip(wanted.into_values()) {
+                let wanted = expected(wanted);
+                if found != wanted {
+                    let text = format!("{number}\n  ours   {}\n  theirs {}", found.shown(), wanted.shown());
+                    differences.entry(name).or_default().push(text);
+                }
+            }
+        }
+    }
+    for query in [
+        "SUBJECT free",
+        "FROM \"@yahoo\"",
+        "TO linux",
+        "CC list",
+        "BODY \"click here\"",
+        "TEXT spamassassin",
+        "SENTBEFORE 1-Sep-2002",
+        "SENTON 22-Aug-2002",
+        "SENTSINCE 1-Oct-2002",
+        "LARGER 5000",
+        "SMALLER 2000",
+        "HEADER X-Mailer \"\"",
+        "HEADER Message-Id yahoo",
+        "OR SUBJECT re FROM jm",
+        "NOT BODY the",
+        "BODY \"</a>\"",
+        "UNSEEN NOT DELETED 1:100",
+        "HEADER Content-Type multipart",
+    ] {
+        let answer = |imap: &mut Imap| imap.ok(&format!("SEARCH {query}"))[0].text.clone();
+        let (found, wanted) = (answer(ours), answer(theirs));
+        if found != wanted {
+            let numbers = |text: &str| {
+                text.split(' ')
+                    .map(str::to_owned)
+                    .collect::<std::collections::BTreeSet<_>>()
+            };
+            let (found, wanted) = (numbers(&found), numbers(&wanted));
+            let text = format!(
+                "only ours {:?}, only theirs {:?}",
+                found.difference(&wanted).collect::<Vec<_>>(),
+                wanted.difference(&found).collect::<Vec<_>>()
+            );
+            differences.entry(format!("SEARCH {query}")).or_default().push(text);
+        }
+    }
+    for (name, list) in &differences {
+        eprintln!("{name}: {} of {} differ", list.len(), mail.len());
+        for text in list.iter().take(6) {
+            eprintln!("{text}");
+        }
+    }
+    assert!(differences.is_empty(), "the servers differ, see above");
+}
