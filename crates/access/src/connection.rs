@@ -299,6 +299,11 @@ impl Connection {
             } else if self.append.is_none() && buffer.len() > SMALL_BUFFER {
                 buffer = vec![0; SMALL_BUFFER];
             }
+            // Many clients write a literal and the end of its line apart, and their system holds the second back until the first is
+            // acknowledged: which ours would do after 40 ms.
+            if count < buffer.len() && framer.is_midway() {
+                self.stream.acknowledge();
+            }
             framer.shrink();
         }
     }

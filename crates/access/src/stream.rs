@@ -23,6 +23,16 @@ impl Stream {
         matches!(self, Stream::Tls(_))
     }
 
+    /// Has the system acknowledge at once what has come.
+    pub(crate) fn acknowledge(&self) {
+        let socket = match self {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(stream) => stream.get_ref().0,
+            Stream::Gone => return,
+        };
+        let _ = rustix::net::sockopt::set_tcp_quickack(socket, true);
+    }
+
     /// Reads what is there; dropping the future loses nothing.
     pub(crate) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
