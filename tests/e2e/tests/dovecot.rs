@@ -150,13 +150,45 @@ fn expected(name: &str, value: Value) -> Value {
         Value::Text(text) if name.starts_with("BODY") && !name.contains('[') => Value::Text(text.to_ascii_lowercase()),
         // An address without a domain or without anything gets a name that says so; ours is empty.
         Value::Text(text) if text == b"MISSING_DOMAIN" || text == b"MISSING_MAILBOX" => Value::Text(Vec::new()),
+        // White space around folds: one blank here, one blank for some fields there and all of it for others.
+        Value::Text(text) if name == "ENVELOPE" => {
+            let words: Vec<_> = text
+                .split(|byte| b" \t".contains(byte))
+                .filter(|word| !word.is_empty())
+                .collect();
+            Value::Text(words.join(&b' '))
+        }
         Value::List(list) => Value::List(list.into_iter().map(|value| expected(name, value)).collect()),
         other => other,
     }
 }
 
 /// What differs, in how many of these messages, and why ours is meant so.
-const KNOWN: [(&str, usize, &str); 0] = [];
+const KNOWN: [(&str, usize, &str); 7] = [
+    (
+        "BODY",
+        1,
+        "a Content-Type that is none is text/plain (RFC 2045 §5.2); Dovecot shows an empty type",
+    ),
+    ("BODYSTRUCTURE", 1, "the same"),
+    ("ENVELOPE", 8, "addresses that are none"),
+    (
+        "SEARCH BODY \"click here\"",
+        3,
+        "HTML is searched as it is seen, too: tags may stand between the words",
+    ),
+    (
+        "SEARCH NOT BODY the",
+        1,
+        "the part of empty type is not searched by Dovecot",
+    ),
+    (
+        "SEARCH SENTBEFORE 1-Sep-2002",
+        4,
+        "a message without a readable date was not sent before any day; year 0102 is 2002",
+    ),
+    ("SEARCH SENTSINCE 1-Oct-2002", 1, "year 0102 is 2002"),
+];
 
 /// Differences between sections that are Dovecot's own reading.
 fn explained(name: &str, ours: &Value, theirs: &Value) -> bool {
