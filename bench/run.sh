@@ -17,7 +17,7 @@ users=a@example.test,b@example.test,c@example.test,d@example.test
 say() { printf '%s\n' "$*" >&2; }
 
 say "building"
-(cd "$root" && cargo build --release --quiet -p rohrpost -p bench)
+(cd "$root" && ${SLOT:-} cargo build --release --quiet -p rohrpost -p bench)
 bench=$root/target/release/rohrpost-bench
 rohrpost=$root/target/release/rohrpost
 
@@ -26,7 +26,7 @@ results=$work/results.jsonl
 : > "$results"
 pids=()
 peers=
-for candidate in "$here/peers.sh" "$root/../shared/bench/peers.sh"; do
+for candidate in "${PEERS:-}" "$here/peers.sh" "$root/../shared/bench/peers.sh"; do
   if [ -z "$peers" ] && [ -f "$candidate" ]; then peers=$candidate; fi
 done
 

@@ -22,7 +22,8 @@ pub fn idle(name: &str, matching: &[String]) -> Result<Record> {
             continue;
         };
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
-        if line.contains("rohrpost-bench") || !matching.iter().any(|m| line.contains(m)) {
+        // This program, and what started it, name the text too.
+        if line.contains(" idle --matching ") || !matching.iter().any(|m| line.contains(m)) {
             continue;
         }
         // A process that ends meanwhile counts for nothing.

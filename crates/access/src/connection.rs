@@ -216,8 +216,10 @@ impl Connection {
                     return self.hang_up().await;
                 }
                 Heard::Stop => {
-                    self.encoder()
-                        .bye(Some(&Code::Unavailable), "the server is going down, come back in a moment");
+                    self.encoder().bye(
+                        Some(&Code::Unavailable),
+                        "the server is going down, come back in a moment",
+                    );
                     return self.hang_up().await;
                 }
             };
@@ -248,8 +250,10 @@ impl Connection {
                             framer.append_refuse();
                             self.append_end().await?
                         } else if self.append_is_endless() {
-                            self.encoder()
-                                .bye(Some(&Code::TooBig), "that message is too big to be read and thrown away");
+                            self.encoder().bye(
+                                Some(&Code::TooBig),
+                                "that message is too big to be read and thrown away",
+                            );
                             Next::Close
                         } else {
                             Next::Command
@@ -450,8 +454,8 @@ impl Connection {
         match std::mem::replace(&mut self.waiting, Waiting::Command) {
             Waiting::Sasl { tag, exchanging } => match imap::sasl_response(line) {
                 Ok(Some(response)) => self.sasl(tag, exchanging, Some(response)).await,
-                Ok(None) => Ok(self.answer(&tag, "AUTHENTICATE", Answer::bad("cancelled"), true)),
-                Err(error) => Ok(self.answer(&tag, "AUTHENTICATE", Answer::bad(error.to_string()), true)),
+                Ok(None) => Ok(self.answer(&tag, "AUTHENTICATE", &Answer::bad("cancelled"), true)),
+                Err(error) => Ok(self.answer(&tag, "AUTHENTICATE", &Answer::bad(error.to_string()), true)),
             },
             Waiting::Idle { tag } => {
                 self.listener.metrics.idling().dec();
@@ -460,7 +464,7 @@ impl Connection {
                 } else {
                     Answer::bad("expected DONE")
                 };
-                Ok(self.answer(&tag, "IDLE", answer, true))
+                Ok(self.answer(&tag, "IDLE", &answer, true))
             }
             Waiting::Command => Ok(Next::Command),
         }
@@ -479,7 +483,7 @@ impl Connection {
                 self.waiting = Waiting::Sasl { tag, exchanging };
                 Ok(Next::Line)
             }
-            Err(answer) => Ok(self.answer(&tag, "AUTHENTICATE", answer, true)),
+            Err(answer) => Ok(self.answer(&tag, "AUTHENTICATE", &answer, true)),
         }
     }
 
@@ -491,24 +495,24 @@ impl Connection {
         let name = command.name();
         tracing::trace!(session = self.name, command = name);
         if let Err(text) = self.state.check(&command) {
-            return Ok(self.answer(&tag, name, Answer::bad(text), false));
+            return Ok(self.answer(&tag, name, &Answer::bad(text), false));
         }
         if self.selected.as_ref().is_some_and(|selected| selected.read_only) && imap::changes_mailbox(&command) {
             let answer = Answer::no(Some(Code::ReadOnly), "the mailbox was opened read-only");
-            return Ok(self.answer(&tag, name, answer, true));
+            return Ok(self.answer(&tag, name, &answer, true));
         }
         let expunge = imap::allows_expunge(&command);
         let answer = match command {
             Command::Logout => {
                 self.encoder().bye(None, "good bye");
-                self.answer(&tag, name, Answer::ok("logged out"), false);
+                self.answer(&tag, name, &Answer::ok("logged out"), false);
                 return Ok(Next::Close);
             }
             Command::StartTls => {
                 if !matches!(self.listener.config.tls, Tls::Offer(_)) || self.stream.is_tls() {
-                    return Ok(self.answer(&tag, name, Answer::bad("TLS cannot be started here"), false));
+                    return Ok(self.answer(&tag, name, &Answer::bad("TLS cannot be started here"), false));
                 }
-                self.answer(&tag, name, Answer::ok("begin TLS now"), false);
+                self.answer(&tag, name, &Answer::ok("begin TLS now"), false);
                 return Ok(Next::StartTls);
             }
             Command::Authenticate(authenticate) => match self.authenticate(&authenticate.mechanism) {
@@ -526,11 +530,11 @@ impl Connection {
             }
             command => self.execute(&tag, command).await?,
         };
-        Ok(self.answer(&tag, name, answer, expunge))
+        Ok(self.answer(&tag, name, &answer, expunge))
     }
 
     /// Tells what is new and how the command went.
-    pub(crate) fn answer(&mut self, tag: &str, command: &'static str, answer: Answer, expunge: bool) -> Next {
+    pub(crate) fn answer(&mut self, tag: &str, command: &'static str, answer: &Answer, expunge: bool) -> Next {
         let alive = answer.status == Status::Bad || self.tell(expunge, answer.own);
         self.listener.metrics.command(command, answer.status.name());
         let names: Vec<&str>;
@@ -594,7 +598,9 @@ impl Connection {
 
     /// Tells what is new in the selected mailbox. False: the session has to end.
     fn tell(&mut self, expunge: bool, own: Option<ModSeq>) -> bool {
-        let Some(selected) = &mut self.selected else { return true };
+        let Some(selected) = &mut self.selected else {
+            return true;
+        };
         let how = Telling {
             expunge,
             own,

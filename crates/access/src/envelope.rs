@@ -23,7 +23,9 @@ pub(crate) fn text(envelope: &[u8], field: Field) -> Option<Vec<u8>> {
 /// The addresses of a field as text, `Name <local@domain>`, one a line.
 pub(crate) fn addresses(envelope: &[u8], field: Field) -> String {
     let mut text = String::new();
-    let Some(mut reader) = at(envelope, field) else { return text };
+    let Some(mut reader) = at(envelope, field) else {
+        return text;
+    };
     if reader.take(b"(").is_none() {
         return text;
     }
@@ -162,11 +164,20 @@ mod tests {
             To: friends: carol@phys.example;\r\nMessage-ID: <1@x>\r\n\r\n";
         let mut envelope = Vec::new();
         mime::Envelope::parse(header).write_imap(&mut envelope);
-        assert_eq!(text(&envelope, Field::Subject).as_deref(), Some(&b"a \"b\" \\ =?utf-8?q?=C3=A4?="[..]));
+        assert_eq!(
+            text(&envelope, Field::Subject).as_deref(),
+            Some(&b"a \"b\" \\ =?utf-8?q?=C3=A4?="[..])
+        );
         assert_eq!(text(&envelope, Field::MessageId).as_deref(), Some(&b"<1@x>"[..]));
-        assert_eq!(text(&envelope, Field::Date).as_deref(), Some(&b"Mon, 2 Jan 2006 15:04:05 -0700"[..]));
+        assert_eq!(
+            text(&envelope, Field::Date).as_deref(),
+            Some(&b"Mon, 2 Jan 2006 15:04:05 -0700"[..])
+        );
         let from = addresses(&envelope, Field::From);
-        assert!(from.contains("Ada (L.) <ada@phys.example>") && from.contains("<bob@phys.example>"), "{from}");
+        assert!(
+            from.contains("Ada (L.) <ada@phys.example>") && from.contains("<bob@phys.example>"),
+            "{from}"
+        );
         assert!(addresses(&envelope, Field::To).contains("<carol@phys.example>"));
         assert_eq!(addresses(&envelope, Field::Cc), "");
         for end in 0..envelope.len() {

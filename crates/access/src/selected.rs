@@ -11,6 +11,8 @@ pub(crate) struct Selected {
     pub(crate) open: OpenMailbox,
     /// What the client knows. Its sequence numbers are positions here, counted from 1.
     pub(crate) told: Arc<Snapshot>,
+    /// The keywords that the last FLAGS response named.
+    pub(crate) keywords: Arc<Keywords>,
     pub(crate) read_only: bool,
     /// UIDs of the result that `$` stands for (RFC 5182).
     pub(crate) saved: NumberSet,
@@ -29,9 +31,11 @@ pub(crate) struct Telling {
 
 impl Selected {
     pub(crate) fn new(mailbox: MailboxId, open: OpenMailbox, read_only: bool) -> Selected {
+        let told = open.snapshot();
         Selected {
             mailbox,
-            told: open.snapshot(),
+            keywords: Arc::clone(&told.keywords),
+            told,
             open,
             read_only,
             saved: NumberSet::new(),
@@ -90,6 +94,14 @@ impl Selected {
         u32::try_from(self.told.len() - from).unwrap_or(u32::MAX)
     }
 
+    /// Names the flags again if there are new keywords.
+    pub(crate) fn tell_keywords(&mut self, out: &mut Vec<u8>, newest: &Snapshot, rev2: bool) {
+        if newest.keywords != self.keywords {
+            flags_line(out, &newest.keywords, rev2);
+            self.keywords = Arc::clone(&newest.keywords);
+        }
+    }
+
     /// Tells what is new. False: the mailbox is no more.
     pub(crate) fn tell(&mut self, out: &mut Vec<u8>, how: Telling) -> bool {
         let newest = self.open.snapshot();
@@ -103,9 +115,7 @@ impl Selected {
         if !diff.expunged.is_empty() && !how.expunge {
             return true;
         }
-        if newest.keywords != self.told.keywords {
-            flags_line(out, &newest.keywords, how.rev2);
-        }
+        self.tell_keywords(out, &newest, how.rev2);
         let mut encoder = Encoder::new(out, how.rev2);
         for (gone, position) in diff.expunged.iter().enumerate() {
             encoder.expunge(sequence(position - gone));

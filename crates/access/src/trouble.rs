@@ -29,7 +29,8 @@ pub(crate) fn explain(error: &Error) -> (Option<Code<'static>>, String) {
         Error::Blobs(blobs::Error::NotFound(_) | blobs::Error::Corrupt { .. }) => {
             return (
                 Some(Code::ServerBug),
-                "the message is damaged on the server's disk; the administrator will find it with `rohrpost verify`".to_owned(),
+                "the message is damaged on the server's disk; the administrator will find it with `rohrpost verify`"
+                    .to_owned(),
             );
         }
         _ => {

@@ -11,7 +11,13 @@ fn main() {
     let dir = PathBuf::from(args.next().unwrap_or_else(|| "/tmp/blobs-start".into()));
     let count: u64 = args.next().and_then(|a| a.parse().ok()).unwrap_or(1_000_000);
     let content = |n: u64| format!("Subject: {n}\r\n\r\nA short mail, number {n}.\r\n");
+    let begin = Instant::now();
     let blobs = Blobs::open(&dir, Options::default()).unwrap();
+    println!(
+        "open: {:.1} ms, {} segments",
+        begin.elapsed().as_secs_f64() * 1e3,
+        blobs.statistics().segments
+    );
     let begin = Instant::now();
     let mut last = None;
     for n in 0..count {

@@ -58,6 +58,13 @@ pub(crate) enum Place {
     At(Location),
 }
 
+/// Content that must be stored: its id, held, and the place where it lies damaged.
+#[derive(Debug)]
+pub(crate) struct Missed {
+    pub pin: Pin,
+    pub damaged: Option<Location>,
+}
+
 impl Blobs {
     /// Opens the store in a folder, and makes it where there is none. Looks through what was written since the index was last
     /// brought forward, and cuts a torn end. One process at a time: the caller holds the lock of the data directory.
@@ -309,15 +316,15 @@ impl Core {
         let pin = Pin::new(self, BlobId::of(content));
         match self.duplicate(pin, content.len() as u64)? {
             Ok(commit) => Ok(commit),
-            Err(pin) => {
+            Err(missed) => {
                 let (shape, payload) = self.codecs.pack(content);
-                self.enqueue(pin, shape, payload)
+                self.enqueue(missed, shape, payload)
             }
         }
     }
 
-    /// The commit of content that is already there, or the pin back.
-    pub(crate) fn duplicate(&self, pin: Pin, len: u64) -> Result<std::result::Result<Commit, Pin>> {
+    /// The commit of content that is already there and whole, or that it must be stored.
+    pub(crate) fn duplicate(&self, pin: Pin, len: u64) -> Result<std::result::Result<Commit, Missed>> {
         // The pin was set before the look-up: either reclaiming sees it, or the look-up sees that the segment is condemned.
         let place = match self.find_lasting(&pin.id()) {
             Ok(place) => place,
@@ -325,11 +332,18 @@ impl Core {
             Err(Error::IndexDamaged { .. }) => None,
             Err(e) => return Err(e),
         };
+        // A record that has rotted since must not swallow the content that could replace it.
+        let (place, damaged) = match place {
+            Some(Place::At(at)) if self.stored_at(pin.id(), at).and_then(|s| s.check_stored()).is_err() => {
+                (None, Some(at))
+            }
+            place => (place, None),
+        };
         let mut state = self.state.lock();
         state.counters.puts += 1;
         state.counters.content_bytes += len;
         let flight = match place {
-            None => return Ok(Err(pin)),
+            None => return Ok(Err(Missed { pin, damaged })),
             Some(Place::Pending(pending)) => Some(pending.flight),
             Some(Place::At(_)) => None,
         };
@@ -338,14 +352,15 @@ impl Core {
     }
 
     /// Hands a record to the appender, unless another writer was faster with the same content.
-    pub(crate) fn enqueue(&self, pin: Pin, shape: Shape, payload: Vec<u8>) -> Result<Commit> {
+    pub(crate) fn enqueue(&self, missed: Missed, shape: Shape, payload: Vec<u8>) -> Result<Commit> {
+        let Missed { pin, damaged } = missed;
         let id = pin.id();
         let len = u64::from(shape.raw);
         let mut state = self.state.lock();
         while state.queue_bytes >= self.options.queue_bytes && !state.closed {
             self.room.wait(&mut state);
         }
-        if let Some(flight) = state.overtaken(&id) {
+        if let Some(flight) = state.overtaken(&id, damaged) {
             return Ok(Commit { len, flight, pin });
         }
         let flight = state.enqueue(id, shape, payload)?;
@@ -384,12 +399,12 @@ impl State {
     }
 
     /// The flight of the same content that another writer handed in meanwhile; `Some(None)` where it is durable already.
-    pub(crate) fn overtaken(&self, id: &BlobId) -> Option<Option<Arc<Flight>>> {
+    pub(crate) fn overtaken(&self, id: &BlobId, damaged: Option<Location>) -> Option<Option<Arc<Flight>>> {
         if let Some(pending) = self.pending.get(id) {
             return Some(Some(Arc::clone(&pending.flight)));
         }
         let location = self.location(id)?;
-        (!self.condemned.contains(&location.segment)).then_some(None)
+        (!self.condemned.contains(&location.segment) && damaged != Some(location)).then_some(None)
     }
 }
 

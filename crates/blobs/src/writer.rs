@@ -3,7 +3,7 @@ use crate::commit::{Commit, Flight, Pin};
 use crate::layer::File;
 use crate::record::{self, HEADER, Payload, record_bytes};
 use crate::segment::SEGMENT_HEADER;
-use crate::store::Core;
+use crate::store::{Core, Missed};
 use crate::{BlobId, Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,9 +75,9 @@ impl Writer {
         }
         self.pack_open()?;
         let id = BlobId::from(*self.hasher.finalize().as_bytes());
-        let pin = match self.core.duplicate(Pin::new(&self.core, id), self.len)? {
+        let missed = match self.core.duplicate(Pin::new(&self.core, id), self.len)? {
             Ok(commit) => return Ok(commit),
-            Err(pin) => pin,
+            Err(missed) => missed,
         };
         let table = std::mem::take(&mut self.table);
         let packed_bytes = self.own.as_ref().map_or(self.packed.len() as u64, |own| own.end);
@@ -87,14 +87,14 @@ impl Writer {
             None => {
                 let mut payload = std::mem::take(&mut self.packed);
                 payload.extend_from_slice(&table);
-                self.core.enqueue(pin, shape, payload)
+                self.core.enqueue(missed, shape, payload)
             }
             Some(mut own) => {
                 let padding = record_bytes(stored) as usize - HEADER - stored as usize;
                 let mut tail = table;
                 tail.resize(tail.len() + padding, 0);
                 own.append(&tail)?;
-                own.hand_over(&self.core, pin, shape)
+                own.hand_over(&self.core, missed, shape)
             }
         }
     }
@@ -154,11 +154,12 @@ impl OwnFile {
     }
 
     /// Gives the file to the mover, unless another writer was faster with the same content.
-    fn hand_over(mut self, core: &Core, pin: Pin, shape: record::Shape) -> Result<Commit> {
+    fn hand_over(mut self, core: &Core, missed: Missed, shape: record::Shape) -> Result<Commit> {
+        let Missed { pin, damaged } = missed;
         let id = pin.id();
         let len = u64::from(shape.raw);
         let mut state = core.state.lock();
-        if let Some(flight) = state.overtaken(&id) {
+        if let Some(flight) = state.overtaken(&id, damaged) {
             drop(state);
             return Ok(Commit { len, flight, pin });
         }

@@ -100,6 +100,24 @@ fn any_flipped_bit_costs_one_blob_and_is_found() {
 }
 
 #[test]
+fn damaged_content_is_whole_again_when_it_is_put_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let all = filled(dir.path());
+    let (own, shared) = (segments(dir.path()).pop().unwrap(), segments(dir.path()).remove(0));
+    flip(&own, 5_000);
+    flip(&shared, 300);
+    let blobs = Blobs::open(dir.path(), options()).unwrap();
+    assert_eq!(unreadable(&blobs, &all), 2);
+    for bytes in &all {
+        blobs.put(bytes).unwrap().wait().unwrap();
+    }
+    assert_eq!(unreadable(&blobs, &all), 0);
+    assert_eq!(findings(&blobs).len(), 2, "the records stay damaged");
+    drop(blobs);
+    assert_eq!(unreadable(&Blobs::open(dir.path(), options()).unwrap(), &all), 0);
+}
+
+#[test]
 fn a_damaged_segment_header_is_found_and_costs_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let all = filled(dir.path());

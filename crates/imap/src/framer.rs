@@ -248,7 +248,11 @@ impl Framer {
                 };
             }
             if let Some(outcome) = self.line_end() {
-                let used = if matches!(outcome, Outcome::Fatal) { input.len() } else { used };
+                let used = if matches!(outcome, Outcome::Fatal) {
+                    input.len()
+                } else {
+                    used
+                };
                 return Step {
                     used,
                     event: self.outcome(outcome),

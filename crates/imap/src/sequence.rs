@@ -191,9 +191,9 @@ impl fmt::Display for NumberSet {
                 f.write_str(",")?;
             }
             if from == to {
-                write!(f, "{from}")?
+                write!(f, "{from}")?;
             } else {
-                write!(f, "{from}:{to}")?
+                write!(f, "{from}:{to}")?;
             }
         }
         Ok(())

@@ -1,5 +1,13 @@
 //! Octets in, commands out: in one piece, octet by octet, and cut anywhere.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    clippy::print_stderr
+)]
+
 use imap::{Error, Event, Framer, Limits};
 use proptest::prelude::*;
 
@@ -37,7 +45,10 @@ fn run(framer: &mut Framer, pieces: &[&[u8]]) -> Vec<String> {
             }
             rest = &rest[used..];
             if stop {
-                assert!(rest.is_empty(), "More leaves nothing over: {pieces:?} {rest:?} {events:?}");
+                assert!(
+                    rest.is_empty(),
+                    "More leaves nothing over: {pieces:?} {rest:?} {events:?}"
+                );
                 break;
             }
         }

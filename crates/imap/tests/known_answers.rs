@@ -1,5 +1,13 @@
 //! The examples of the RFCs: commands as they are understood, responses as they are written.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    clippy::print_stderr
+)]
+
 use imap::command::{Fetch, FetchItem, Partial, Search, SearchKey, Section, SectionText, StatusItem, StoreAction};
 use imap::response::{Attribute, Code, Encoder, Esearch, FetchResponse, ListResponse, Status};
 use imap::{Command, DateTime, Error, Flag, Limits, MailboxName, NumberSet, Request, SpecialUse};

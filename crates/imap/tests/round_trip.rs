@@ -1,5 +1,13 @@
 //! parse(print(x)) = x, and no octets make the parser panic.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    clippy::print_stderr
+)]
+
 use imap::command::{Search, SearchKey, Store, StoreAction};
 use imap::{Bound, Command, Date, Flag, Limits, Request, SequenceSet};
 use proptest::prelude::*;

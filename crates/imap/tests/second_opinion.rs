@@ -1,5 +1,13 @@
 //! imap-codec as a second opinion: of every line here both say the same, but for the differences that are listed with their reason.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::semicolon_if_nothing_returned,
+    clippy::print_stderr
+)]
+
 use imap::{Limits, Request};
 use imap_codec::CommandCodec;
 use imap_codec::decode::Decoder;

@@ -194,6 +194,8 @@ fn door_options(config: &Config) -> door::Options {
     options.bad_recipient_delay = limits.bad_recipient_delay;
     options.login_failure_delay = limits.login_failure_delay;
     options.shutdown = limits.shutdown;
+    options.handshake = limits.handshake;
+    options.own_senders_only = config.delivery.own_senders_only;
     options.over_quota = match config.delivery.over_quota {
         OverQuota::Defer => door::OverQuota::Defer,
         OverQuota::Refuse => door::OverQuota::Refuse,
@@ -213,6 +215,8 @@ fn imap_options(config: &Config) -> access::Options {
     options.login_failure_delay = limits.login_failure_delay;
     options.login_idle = limits.imap_login_idle;
     options.idle = limits.imap_idle;
+    options.stall = limits.imap_stall;
+    options.handshake = limits.handshake;
     options.shutdown = limits.shutdown;
     options
 }

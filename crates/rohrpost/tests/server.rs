@@ -157,6 +157,57 @@ fn remote_mail_of_people_waits_and_can_be_held() {
 }
 
 #[test]
+fn sessions_that_wait_do_not_hold_up_the_end() {
+    let mut house = House::new(&[("smtp", ""), ("imap", "plaintext = true"), ("http", "")], "");
+    house.start();
+    let open = ["smtp", "imap", "http"].map(|protocol| std::net::TcpStream::connect(house.address(protocol)).unwrap());
+    let mut greeting = [0; 4];
+    for mut stream in open.iter().take(2) {
+        std::io::Read::read_exact(&mut stream, &mut greeting).unwrap();
+    }
+    let began = std::time::Instant::now();
+    house.stop();
+    assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    let mut last = String::new();
+    std::io::Read::read_to_string(&mut &open[0], &mut last).unwrap();
+    assert!(last.contains("\r\n421 "), "{last}");
+    std::io::Read::read_to_string(&mut &open[1], &mut last).unwrap();
+    assert!(last.contains("* BYE"), "{last}");
+}
+
+#[test]
+fn people_read_what_came() {
+    let mut house = House::new(&[("lmtp", ""), ("smtp", ""), ("imap", "plaintext = true")], "");
+    house.account("ada@phys.test");
+    house.start();
+    let reply = send(
+        house.address("smtp"),
+        "eve@else.test",
+        "ada@phys.test",
+        "Subject: pneumatic\r\n\r\npost",
+    );
+    assert!(reply.starts_with("250"), "{reply}");
+    wait("the delivery", || {
+        house.json(&["queue", "list"]).as_array().is_some_and(Vec::is_empty)
+    });
+    let read = std::process::Command::new("python3")
+        .arg("-c")
+        .arg(
+            "import imaplib, sys; m = imaplib.IMAP4('127.0.0.1', int(sys.argv[1])); m.login('ada@phys.test', 'secret of the house'); \
+             m.select(); print(m.fetch('1', '(BODY[])')[1][0][1].decode()); m.logout()",
+        )
+        .arg(house.address("imap").port().to_string())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&read.stdout).into_owned();
+    assert!(
+        text.contains("Delivered-To: ada@phys.test") && text.contains("Subject: pneumatic"),
+        "{read:?}"
+    );
+    house.stop();
+}
+
+#[test]
 fn one_server_for_one_data_directory() {
     let mut house = House::new(&[("smtp", "")], "");
     house.start();

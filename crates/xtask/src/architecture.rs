@@ -15,9 +15,6 @@ const FLOORS: &[&[&str]] = &[
     &["rohrpost", "xtask"],
 ];
 
-/// Crates that are a program's whole test or measuring bench: they may use anything, nothing may use them.
-const BESIDE: &[&str] = &["e2e", "bench", "fuzz", "crash"];
-
 /// What a pure crate must not name in its code, and why.
 const IMPURE: &[(&str, &str)] = &[
     ("tokio", "protocol crates do no I/O"),
@@ -40,22 +37,21 @@ pub fn arrows(tree: &Tree) -> Result<Vec<String>> {
     let rank = |name: &str| FLOORS.iter().flat_map(|f| f.iter()).position(|n| *n == name);
     let floor = |name: &str| FLOORS.iter().position(|f| f.contains(&name));
     let mut faults = Vec::new();
-    for package in &tree.packages {
-        let (name, own) = (package.name.as_str(), rank(&package.name));
-        if own.is_none() && !BESIDE.contains(&name) {
+    // What tests or measures the program may use everything of it.
+    for package in tree.packages.iter().filter(|p| p.part) {
+        let name = package.name.as_str();
+        let Some(own) = rank(name) else {
             faults.push(format!(
                 "crates/{name} stands on no floor; add it to FLOORS in crates/xtask/src/architecture.rs"
             ));
             continue;
-        }
+        };
         for table in ["dependencies", "build-dependencies", "dev-dependencies"] {
             for used in package.names_in(table) {
-                if BESIDE.contains(&used.as_str()) {
-                    faults.push(format!("{name} uses {used}, which nothing may use"));
+                if tree.packages.iter().any(|p| p.name == used && !p.part) {
+                    faults.push(format!("{name} uses {used}, which is no part of the program ({table})"));
                 }
-                let (Some(own), Some(other)) = (own, rank(&used)) else {
-                    continue;
-                };
+                let Some(other) = rank(&used) else { continue };
                 // Services stand beside each other; only the binary knows them all.
                 let siblings = floor(name) == Some(2) && floor(&used) == Some(2);
                 if other >= own || siblings {
@@ -136,7 +132,9 @@ pub fn manifests(tree: &Tree) -> Result<Vec<String>> {
         for table in ["dependencies", "dev-dependencies"] {
             let uses = package.manifest.get(table).and_then(toml::Value::as_table);
             for (name, value) in uses.into_iter().flatten() {
-                if !inherits(Some(value)) {
+                // Crates beside the program may name each other by their folder.
+                let by_folder = !package.part && value.get("path").is_some();
+                if !inherits(Some(value)) && !by_folder {
                     faults.push(format!(
                         "{path}: {name} has a version of its own; put it into the workspace"
                     ));

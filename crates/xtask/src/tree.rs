@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 /// A crate of ours.
 pub struct Package {
-    /// Its name, which is its folder's.
+    /// Its name.
     pub name: String,
     /// Its folder.
     pub folder: PathBuf,
     /// Its Cargo.toml.
     pub manifest: toml::Table,
+    /// Whether it lies in `crates/`, and so is a part of the program; else it tests or measures it.
+    pub part: bool,
 }
 
 /// The whole tree.
@@ -25,18 +27,25 @@ impl Tree {
     /// Reads the tree this program was built from.
     pub fn read() -> Result<Tree> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+        let workspace: toml::Table = std::fs::read_to_string(root.join("Cargo.toml"))?
+            .parse()
+            .context("Cargo.toml")?;
+        let members = workspace
+            .get("workspace")
+            .and_then(|w| w.get("members"))
+            .and_then(toml::Value::as_array);
         let mut packages = Vec::new();
-        for entry in std::fs::read_dir(root.join("crates"))? {
-            let folder = entry?.path();
-            let path = folder.join("Cargo.toml");
-            if !path.exists() {
-                continue;
+        for member in members.into_iter().flatten().filter_map(toml::Value::as_str) {
+            let folders = match member.strip_suffix("/*") {
+                Some(parent) => {
+                    let entries = std::fs::read_dir(root.join(parent))?;
+                    entries.map(|e| Ok(e?.path())).collect::<Result<Vec<_>>>()?
+                }
+                None => vec![root.join(member)],
+            };
+            for folder in folders.into_iter().filter(|f| f.join("Cargo.toml").exists()) {
+                packages.push(Package::read(&root, folder)?);
             }
-            let manifest = std::fs::read_to_string(&path)?
-                .parse()
-                .with_context(|| path.display().to_string())?;
-            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            packages.push(Package { name, folder, manifest });
         }
         packages.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(Tree { root, packages })
@@ -71,6 +80,27 @@ impl Tree {
 }
 
 impl Package {
+    fn read(root: &Path, folder: PathBuf) -> Result<Package> {
+        let path = folder.join("Cargo.toml");
+        let manifest: toml::Table = std::fs::read_to_string(&path)?
+            .parse()
+            .with_context(|| path.display().to_string())?;
+        let name = manifest
+            .get("package")
+            .and_then(|p| p.get("name"))
+            .and_then(toml::Value::as_str);
+        let name = name
+            .with_context(|| format!("{} names no package", path.display()))?
+            .to_owned();
+        let part = folder.parent() == Some(&root.join("crates"));
+        Ok(Package {
+            name,
+            folder,
+            manifest,
+            part,
+        })
+    }
+
     /// Names under a dependency table, such as `dependencies`.
     pub fn names_in(&self, table: &str) -> Vec<String> {
         let table = self.manifest.get(table).and_then(toml::Value::as_table);

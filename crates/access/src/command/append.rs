@@ -106,7 +106,7 @@ impl Connection {
             What::Refused(answer) => answer,
             What::Taken(taken) => self.append_keep(*taken).await,
         };
-        Ok(self.answer(&tag, "APPEND", answer, true))
+        Ok(self.answer(&tag, "APPEND", &answer, true))
     }
 
     async fn append_keep(&mut self, taken: Taken) -> Answer {

@@ -108,7 +108,9 @@ impl Connection {
         for positions in positions.chunks(batch) {
             messages.clear();
             for position in positions {
-                let Some(known) = told.at(*position as usize) else { continue };
+                let Some(known) = told.at(*position as usize) else {
+                    continue;
+                };
                 // A message that is gone, and of which the client has not been told yet, still has its flags.
                 let message = work.newest.position(known.uid).and_then(|p| work.newest.at(p));
                 messages.push((sequence(*position as usize), *message.unwrap_or(known)));
@@ -138,7 +140,10 @@ impl Connection {
             return Answer { text, ..answer };
         }
         if failures.unknown_encoding {
-            return Answer::no(Some(Code::UnknownCte), "a part has a transfer encoding that is not known here");
+            return Answer::no(
+                Some(Code::UnknownCte),
+                "a part has a transfer encoding that is not known here",
+            );
         }
         if failures.gone {
             return Answer::no(Some(Code::ExpungeIssued), "some of the messages are gone");
@@ -195,13 +200,7 @@ impl Connection {
     }
 
     /// Writes an item that the view in memory knows. False: it is another one.
-    fn simple_item(
-        &mut self,
-        work: &Work,
-        response: &mut FetchResponse,
-        message: &Message,
-        item: &FetchItem,
-    ) -> bool {
+    fn simple_item(&mut self, work: &Work, response: &mut FetchResponse, message: &Message, item: &FetchItem) -> bool {
         let out = &mut self.out;
         match item {
             FetchItem::Uid => response.uid(out, message.uid.0),

@@ -46,9 +46,7 @@ impl Connection {
         };
         let newest = selected.open.snapshot();
         let mut out = Vec::new();
-        if newest.keywords != selected.told.keywords {
-            crate::selected::flags_line(&mut out, &newest.keywords, rev2);
-        }
+        selected.tell_keywords(&mut out, &newest, rev2);
         let mut gone = false;
         for (position, uid) in positions.iter().zip(&uids) {
             let Some(message) = newest.position(*uid).and_then(|p| newest.at(p)) else {

@@ -87,9 +87,17 @@ impl Connection {
         }
 
         let number = |(position, message): &(u32, Message)| {
-            if search.uid { message.uid.0 } else { sequence(*position as usize) }
+            if search.uid {
+                message.uid.0
+            } else {
+                sequence(*position as usize)
+            }
         };
-        let modseq = if by_modseq { found.iter().map(|(_, message)| message.modseq.0).max() } else { None };
+        let modseq = if by_modseq {
+            found.iter().map(|(_, message)| message.modseq.0).max()
+        } else {
+            None
+        };
         let (rev2, returns) = (self.rev2, search.returns);
         if let Some(selected) = self.selected.as_mut().filter(|_| save) {
             selected.saved = saved(&found, returns.unwrap_or_default());
@@ -101,7 +109,11 @@ impl Connection {
                     all: true,
                     ..SearchReturn::default()
                 });
-                let all: NumberSet = if returns.all { found.iter().map(number).collect() } else { NumberSet::new() };
+                let all: NumberSet = if returns.all {
+                    found.iter().map(number).collect()
+                } else {
+                    NumberSet::new()
+                };
                 let response = Esearch {
                     tag,
                     uid: search.uid,

@@ -3,8 +3,8 @@
 use crate::decode::Decoder;
 use imap::command::{Partial, Section, SectionText};
 use mime::{Encoding, Structure};
-use std::sync::OnceLock;
 use std::ops::Range;
+use std::sync::OnceLock;
 use store::{Account, Content, Error, Result};
 
 /// Octets that are read, and held, at a time.

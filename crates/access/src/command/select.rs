@@ -46,10 +46,7 @@ impl Connection {
             }
         }
         let permanent = if select.read_only {
-            Code::PermanentFlags {
-                flags: &[],
-                any: false,
-            }
+            Code::PermanentFlags { flags: &[], any: false }
         } else {
             Code::PermanentFlags {
                 flags: &flags,
@@ -57,7 +54,11 @@ impl Connection {
             }
         };
         encoder.untagged(Status::Ok, Some(&permanent), "these are kept");
-        encoder.untagged(Status::Ok, Some(&Code::UidValidity(told.uid_validity)), "UIDs are valid");
+        encoder.untagged(
+            Status::Ok,
+            Some(&Code::UidValidity(told.uid_validity)),
+            "UIDs are valid",
+        );
         encoder.untagged(Status::Ok, Some(&Code::UidNext(told.uid_next.0)), "the next UID");
         encoder.untagged(
             Status::Ok,
@@ -80,7 +81,11 @@ impl Connection {
             read_only: select.read_only,
         };
         self.selected = Some(Box::new(selected));
-        let code = if select.read_only { Code::ReadOnly } else { Code::ReadWrite };
+        let code = if select.read_only {
+            Code::ReadOnly
+        } else {
+            Code::ReadWrite
+        };
         Answer::ok("selected").with(OwnCode::Plain(code))
     }
 

@@ -10,9 +10,9 @@ const QUOTED: usize = 1000;
 pub fn astring(out: &mut Vec<u8>, octets: &[u8], utf8: bool) {
     let bare = !octets.is_empty() && octets.iter().all(|&b| is_astring(b)) && !octets.eq_ignore_ascii_case(b"NIL");
     if bare {
-        out.extend_from_slice(octets)
+        out.extend_from_slice(octets);
     } else {
-        quoted_or_literal(out, octets, utf8)
+        quoted_or_literal(out, octets, utf8);
     }
 }
 

@@ -7,7 +7,8 @@ use crate::failure::Failure;
 use db::AccountId;
 use ledger::{AcceptanceId, AuditedRecipient, Fate, Filter, RecipientRecord, Record, State};
 use serde_json::{Value, json};
-use std::collections::{HashMap, HashSet};
+use std::cell::RefCell;
+use std::collections::HashMap;
 use store::ArrivalState;
 
 /// Messages read in one go.
@@ -173,27 +174,25 @@ fn wait<T>(answer: impl Future<Output = ledger::Result<T>>) -> Result<T, Failure
 }
 
 pub(super) fn audit(engine: &Engine, rows: Rows<'_>) -> Result<Done, Failure> {
-    let mut audit = Audit {
+    // Both closures below add to it, one after the other.
+    let audit = RefCell::new(Audit {
         engine,
         asked: HashMap::new(),
         delivered: 0,
         faults: Vec::new(),
-    };
-    let mut found = Vec::new();
-    let mut handed = Vec::new();
-    let seen = engine
-        .ledger
-        .audit(|fault| found.push(fault), |recipient| handed.push(recipient))
-        .map_err(Failure::new)?;
-    for fault in found {
-        let place = fault.number.map_or_else(String::new, |n| format!(" recipient {n}"));
-        audit
-            .faults
-            .push((format!("message {}{place}", fault.acceptance), fault.what));
-    }
-    for recipient in handed {
-        audit.delivered(recipient);
-    }
+    });
+    let seen = engine.ledger.audit(
+        |fault| {
+            let place = fault.number.map_or_else(String::new, |n| format!(" recipient {n}"));
+            audit
+                .borrow_mut()
+                .faults
+                .push((format!("message {}{place}", fault.acceptance), fault.what));
+        },
+        |recipient| audit.borrow_mut().delivered(recipient),
+    );
+    let seen = seen.map_err(Failure::new)?;
+    let mut audit = audit.into_inner();
     let accounts: Vec<AccountId> = audit.asked.keys().copied().collect();
     for account in accounts {
         audit.confirm(account);
@@ -269,7 +268,6 @@ impl Audit<'_> {
     /// Every reference from an account to stored bytes leads somewhere; how many there were.
     fn references(&mut self) -> u64 {
         let mut count = 0;
-        let mut seen = HashSet::new();
         for account in self.engine.directory.account_list() {
             if !self.engine.store.account_exists(account.id) {
                 continue;
@@ -280,9 +278,6 @@ impl Audit<'_> {
             let walked = self.engine.store.account(account.id).and_then(|a| {
                 a.blob_references(|id| {
                     count += 1;
-                    if !seen.insert(id) {
-                        return;
-                    }
                     match self.engine.blobs.len_of(id) {
                         Ok(Some(_)) => {}
                         Ok(None) => missing.push(format!("refers to stored bytes {id}, which are not there")),

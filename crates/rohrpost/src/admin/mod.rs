@@ -16,7 +16,6 @@ use crate::housekeeping;
 use crate::privileges;
 use request::{Done, Request};
 use serde_json::Value;
-use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 /// How long a command waits for a server that holds the lock and does not listen yet, or has just stopped.
@@ -69,7 +68,7 @@ pub fn ask(config: &Config, request: &Request, rows: Rows<'_>) -> Result<Done, F
             engine.close()?;
             return Ok(done);
         }
-        match UnixStream::connect(&socket) {
+        match socket::connect(&socket) {
             Ok(stream) => return socket::ask(&stream, request, rows),
             Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
                 return Err(Failure::new(format!("{}: {e}", socket.display()))

@@ -6,7 +6,9 @@
 use super::request::{Done, Line, Request};
 use crate::failure::{At as _, Failure};
 use serde_json::Value;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -36,7 +38,9 @@ impl AdminSocket {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e).at("replace", path),
             _ => {}
         }
-        let listener = UnixListener::bind(path).at("listen on", path)?;
+        let listener = short(path)
+            .and_then(|(path, _folder)| UnixListener::bind(path))
+            .at("listen on", path)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).at("protect", path)?;
         let accept = move || {
             let busy = Arc::new(AtomicUsize::new(0));
@@ -116,6 +120,26 @@ fn write_line(out: &mut dyn Write, line: &Line) -> std::io::Result<()> {
     out.write_all(b"\n")
 }
 
+/// Connects to the socket at `path`.
+pub fn connect(path: &Path) -> std::io::Result<UnixStream> {
+    let (path, _folder) = short(path)?;
+    UnixStream::connect(path)
+}
+
+/// A name for `path` that fits the 108 octets of a socket's address, good as long as the file beside it is held open.
+fn short(path: &Path) -> std::io::Result<(PathBuf, Option<File>)> {
+    match (path.parent(), path.file_name()) {
+        (Some(folder), Some(name)) if path.as_os_str().len() > 100 => {
+            let folder = File::open(folder)?;
+            let through = Path::new("/proc/self/fd")
+                .join(folder.as_raw_fd().to_string())
+                .join(name);
+            Ok((through, Some(folder)))
+        }
+        _ => Ok((path.to_path_buf(), None)),
+    }
+}
+
 /// Asks the server behind `stream`.
 pub fn ask(
     stream: &UnixStream,
@@ -143,7 +167,10 @@ mod tests {
     #[test]
     fn rows_then_the_end() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("admin.sock");
+        // Longer than a socket's address may be.
+        let deep = folder.path().join("deep".repeat(40));
+        std::fs::create_dir(&deep).unwrap();
+        let path = deep.join("admin.sock");
         let handler: Arc<Handler> = Arc::new(|request, row| match request {
             Request::AccountList => {
                 (0..3).try_for_each(|n| row(serde_json::json!({ "n": n })))?;
@@ -159,16 +186,16 @@ mod tests {
             rows.push(v);
             Ok(())
         };
-        let done = ask(&UnixStream::connect(&path).unwrap(), &Request::AccountList, &mut take).unwrap();
+        let done = ask(&connect(&path).unwrap(), &Request::AccountList, &mut take).unwrap();
         assert_eq!((rows.len(), done.message.as_str()), (3, "three"));
 
-        let failed = ask(&UnixStream::connect(&path).unwrap(), &Request::Audit, &mut |_| Ok(())).unwrap_err();
+        let failed = ask(&connect(&path).unwrap(), &Request::Audit, &mut |_| Ok(())).unwrap_err();
         assert_eq!(
             (failed.message.as_str(), failed.advice.as_str(), failed.exit),
             ("no", "ask for a list", 1)
         );
 
-        let stranger = UnixStream::connect(&path).unwrap();
+        let stranger = connect(&path).unwrap();
         (&stranger).write_all(b"GET / HTTP/1.1\r\n").unwrap();
         let mut answer = String::new();
         (&stranger).read_to_string(&mut answer).unwrap();

@@ -606,6 +606,13 @@ pub static KEYS: &[Key] = &[
         },
     ),
     limit(
+        "handshake",
+        Kind::Duration,
+        "\"30 s\"",
+        "How long a TLS handshake or a PROXY protocol header may take.",
+        |c, g| put(c, |l| l.handshake = g.duration()),
+    ),
+    limit(
         "imap_line",
         Kind::Size,
         "\"64 KiB\"",
@@ -647,6 +654,13 @@ pub static KEYS: &[Key] = &[
         },
     ),
     limit(
+        "imap_stall",
+        Kind::Duration,
+        "\"5 min\"",
+        "How long an IMAP client may take to read a piece of an answer, or to send a piece of a message.",
+        |c, g| put(c, |l| l.imap_stall = g.duration()),
+    ),
+    limit(
         "shutdown",
         Kind::Duration,
         "\"10 s\"",
@@ -672,6 +686,17 @@ pub static KEYS: &[Key] = &[
         "Mail to `ada+list@` goes into ada's mailbox `list` if she has one; otherwise, and always when `false`, into INBOX.",
         |c, g| {
             c.delivery.subaddress_mailbox = g.yes();
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Delivery,
+        "own_senders_only",
+        Kind::YesNo,
+        "true",
+        "People who have logged in send with addresses of their own only.",
+        |c, g| {
+            c.delivery.own_senders_only = g.yes();
             Ok(())
         },
     ),

@@ -148,10 +148,12 @@ pub struct Limits {
     pub login_failures: u64,
     pub connections: u64,
     pub connections_per_address: u64,
+    pub handshake: Duration,
     pub imap_line: u64,
     pub imap_errors: u64,
     pub imap_login_idle: Duration,
     pub imap_idle: Duration,
+    pub imap_stall: Duration,
     pub shutdown: Duration,
 }
 
@@ -162,6 +164,8 @@ pub struct Delivery {
     pub workers: u64,
     /// `ada+list@` goes into the mailbox `list` where there is one.
     pub subaddress_mailbox: bool,
+    /// People who have logged in send with addresses of their own only.
+    pub own_senders_only: bool,
     /// What a full mailbox answers.
     pub over_quota: OverQuota,
     /// How long settled rows are kept.

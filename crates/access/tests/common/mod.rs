@@ -1,0 +1,126 @@
+//! A real server on a port of its own, over a data directory that goes away with it.
+#![allow(clippy::unwrap_used)]
+#![allow(dead_code)] // each test file uses some of it
+
+use access::{Context, ListenerConfig, Options, Tls, TlsProvider};
+use directory::{Directory, NewAccount};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub const PASSWORD: &str = "geheim";
+
+pub struct Server {
+    pub address: SocketAddr,
+    pub store: Arc<Store>,
+    pub directory: Directory,
+    pub context: Arc<Context>,
+    pub certificate: Option<rustls::pki_types::CertificateDer<'static>>,
+    pub data: tempfile::TempDir,
+    runtime: Option<tokio::runtime::Runtime>,
+    stop: watch::Sender<bool>,
+    task: Option<tokio::task::JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+pub enum Mode {
+    Plain,
+    StartTls,
+    Immediate,
+}
+
+pub fn options() -> Options {
+    let mut options = Options::new("mail.rohrpost.test");
+    options.login_failure_delay = Duration::from_millis(5);
+    options
+}
+
+impl Server {
+    pub fn start(mode: Mode, options: Options) -> Server {
+        let data = tempfile::tempdir().unwrap();
+        let path = data.path();
+        let database =
+            db::Database::open(&path.join("server.db"), &[directory::SCHEMA], db::Options::default()).unwrap();
+        let directory = Directory::open(Arc::new(database)).unwrap();
+        directory.domain_add("rohrpost.test").unwrap();
+        for address in ["ada@rohrpost.test", "bob@rohrpost.test"] {
+            let new = NewAccount {
+                address,
+                password: Some(PASSWORD.as_bytes()),
+                ..NewAccount::default()
+            };
+            directory.account_add(&new).unwrap();
+        }
+        let blobs = blobs::Blobs::open(&path.join("blobs"), blobs::Options::default()).unwrap();
+        let store = Arc::new(Store::open(&path.join("accounts"), blobs, store::Options::default()).unwrap());
+        let context = Arc::new(Context::new(directory.clone(), Arc::clone(&store), options));
+        let (mut tls, mut certificate) = (Tls::Off, None);
+        if mode != Mode::Plain {
+            let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+            let der = made.cert.der().clone();
+            let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+            let config = rustls::ServerConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()
+                .unwrap()
+                .with_no_client_auth()
+                .with_single_cert(vec![der.clone()], key)
+                .unwrap();
+            let config = Arc::new(config);
+            let provider: TlsProvider = Arc::new(move || Arc::clone(&config));
+            certificate = Some(der);
+            tls = match mode {
+                Mode::StartTls => Tls::Offer(provider),
+                _ => Tls::Immediate(provider),
+            };
+        }
+        let config = ListenerConfig {
+            name: "imap".to_owned(),
+            tls,
+            plaintext: mode == Mode::Plain,
+            proxies: None,
+        };
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let socket = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = socket.local_addr().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let task = runtime.spawn(access::serve(socket, Arc::clone(&context), config, stopping));
+        Server {
+            address,
+            store,
+            directory,
+            context,
+            certificate,
+            data,
+            runtime: Some(runtime),
+            stop,
+            task: Some(task),
+        }
+    }
+
+    pub fn stop(&mut self) {
+        let _ = self.stop.send(true);
+        if let (Some(runtime), Some(task)) = (&self.runtime, self.task.take()) {
+            runtime.block_on(task).unwrap();
+        }
+    }
+
+    pub fn runtime(&self) -> &tokio::runtime::Runtime {
+        self.runtime.as_ref().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
