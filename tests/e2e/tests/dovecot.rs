@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
 use std::process::{Child, Command, Stdio};
 
-use e2e::{ADA, Imap, Line, Server, corpus, is_root, run, skipped};
+use e2e::{ADA, Imap, Line, Server, corpus, installed, is_root, run, skipped};
 
 const PROGRAM: &str = "/usr/lib/dovecot/imap";
 
@@ -150,13 +150,45 @@ fn expected(name: &str, value: Value) -> Value {
         Value::Text(text) if name.starts_with("BODY") && !name.contains('[') => Value::Text(text.to_ascii_lowercase()),
         // An address without a domain or without anything gets a name that says so; ours is empty.
         Value::Text(text) if text == b"MISSING_DOMAIN" || text == b"MISSING_MAILBOX" => Value::Text(Vec::new()),
+        // White space around folds: one blank here, one blank for some fields there and all of it for others.
+        Value::Text(text) if name == "ENVELOPE" => {
+            let words: Vec<_> = text
+                .split(|byte| b" \t".contains(byte))
+                .filter(|word| !word.is_empty())
+                .collect();
+            Value::Text(words.join(&b' '))
+        }
         Value::List(list) => Value::List(list.into_iter().map(|value| expected(name, value)).collect()),
         other => other,
     }
 }
 
 /// What differs, in how many of these messages, and why ours is meant so.
-const KNOWN: [(&str, usize, &str); 0] = [];
+const KNOWN: [(&str, usize, &str); 7] = [
+    (
+        "BODY",
+        1,
+        "a Content-Type that is none is text/plain (RFC 2045 §5.2); Dovecot shows an empty type",
+    ),
+    ("BODYSTRUCTURE", 1, "the same"),
+    ("ENVELOPE", 8, "addresses that are none"),
+    (
+        "SEARCH BODY \"click here\"",
+        3,
+        "HTML is searched as it is seen, too: tags may stand between the words",
+    ),
+    (
+        "SEARCH NOT BODY the",
+        1,
+        "the part of empty type is not searched by Dovecot",
+    ),
+    (
+        "SEARCH SENTBEFORE 1-Sep-2002",
+        4,
+        "a message without a readable date was not sent before any day; year 0102 is 2002",
+    ),
+    ("SEARCH SENTSINCE 1-Oct-2002", 1, "year 0102 is 2002"),
+];
 
 /// Differences between sections that are Dovecot's own reading.
 fn explained(name: &str, ours: &Value, theirs: &Value) -> bool {
@@ -172,8 +204,11 @@ fn explained(name: &str, ours: &Value, theirs: &Value) -> bool {
 
 #[test]
 fn the_same_answers() {
-    if !std::path::Path::new(PROGRAM).exists() || !is_root() {
-        return skipped("no Dovecot to compare with, or not root");
+    if !installed(&["dovecot"]) {
+        return;
+    }
+    if !is_root() {
+        return skipped("Dovecot with its own settings needs root");
     }
     let Some(mail) = corpus(1000) else { return };
     let server = Server::start();
