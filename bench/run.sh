@@ -9,8 +9,8 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
-repeats=${REPEATS:-3} count=${COUNT:-10000} slow=${SLOW_COUNT:-}
-if [ "${1:-}" = --quick ]; then repeats=1 count=2000; fi
+repeats=${REPEATS:-3} count=${COUNT:-10000} slow=${SLOW_COUNT:-} full=${FULL:-500000} backlog=${BACKLOG:-100000}
+if [ "${1:-}" = --quick ]; then repeats=1 count=2000 full=0 backlog=1000; fi
 slow=${slow:-$((count / 5))}   # for servers that would take minutes over the whole count
 users=a@example.test,b@example.test,c@example.test,d@example.test
 
@@ -66,9 +66,14 @@ bind = "127.0.0.1:2725"
 protocol = "imap"
 bind = "127.0.0.1:2743"
 plaintext = true
+
+[[listener]]
+protocol = "submission"
+bind = "127.0.0.1:2787"
+plaintext = true
 C
 if [ -n "${ROHRPOST_EXTRA:-}" ]; then printf '%s\n' "$ROHRPOST_EXTRA" >> "$config"; fi
-for user in ${users//,/ }; do
+for user in ${users//,/ } full@example.test empty@example.test corpus@example.test; do
   echo secret | "$rohrpost" -c "$config" account add "$user" --password-stdin >/dev/null
 done
 run --name Rohrpost start --port 127.0.0.1:2725 -- "$rohrpost" -c "$config" serve
@@ -132,7 +137,52 @@ for turn in $(seq "$repeats"); do
 done
 run --name Rohrpost idle --matching "$config serve"
 if [ -n "$peer_dir" ]; then run --name "Postfix + Dovecot" idle --matching "$peer_dir" --matching dovecot/ --matching postfix/sbin; fi
-kill "$rohrpost_pid"; wait "$rohrpost_pid" 2>/dev/null || true
+
+figure() { # server, work, name, value
+  printf '{"server":"%s","work":"%s","figures":{"%s":%s}}\n' "$1" "$2" "$3" "$4" >> "$results"
+}
+
+# --- Real mail on disk ----------------------------------------------------------------------------------------------------
+corpus=$root/../shared/corpus/mail.tar.zst
+kib() { sync; du -sk "$@" | awk '{ n += $1 } END { print n }'; }
+if [ -f "$corpus" ]; then
+  say "real mail on disk"
+  before=$(kib "$data")
+  read -r count_in octets < <(python3 "$here/corpus.py" 127.0.0.1:2743 corpus@example.test secret "$corpus")
+  work_name="$count_in messages of real mail, $((octets / 1024)) KiB"
+  figure Rohrpost "$work_name" "KiB on disk" $(($(kib "$data") - before))
+  python3 "$here/corpus.py" --maildir "$work/maildir" "$corpus" >/dev/null
+  figure Maildir "$work_name" "KiB on disk" "$(kib "$work/maildir")"
+  if [ -n "$peer_dir" ]; then
+    python3 "$here/corpus.py" 127.0.0.1:2943 corpus secret "$corpus" >/dev/null
+    figure "Postfix + Dovecot" "$work_name" "KiB on disk" "$(kib "$peer_dir/mail/corpus")"
+  fi
+else
+  say "no corpus at ../shared/corpus: disk use not measured"
+fi
+
+# --- A mailbox that is full -----------------------------------------------------------------------------------------------
+if [ "$full" -gt 0 ]; then
+  say "filling a mailbox with $full messages"
+  "$bench" --name fill deliver --smtp 127.0.0.1:2725 --imap 127.0.0.1:2743 --to full@example.test --count "$full" --size 1024 --kept --patience 900 >&2
+  for turn in $(seq 3); do
+    for who in full empty; do
+      "$bench" --json --name Rohrpost deliver --smtp 127.0.0.1:2725 --imap 127.0.0.1:2743 --to "$who@example.test" --count 5000 --kept \
+        | sed "s/\"work\":\"[^\"]*\"/\"work\":\"deliver 5,000 of 10 KB into a mailbox of $([ $who = full ] && echo "$full" || echo 0)\"/" >> "$results"
+    done
+  done
+fi
+
+# --- Killed with a long queue ---------------------------------------------------------------------------------------------
+if [ "$backlog" -gt 0 ]; then
+  say "killing it with $backlog open rows"
+  python3 "$here/backlog.py" 127.0.0.1:2787 a@example.test secret "$backlog" >/dev/null
+  kill -9 "$rohrpost_pid"; wait "$rohrpost_pid" 2>/dev/null || true
+  run --name Rohrpost start --times 1 --port 127.0.0.1:2725 -- "$rohrpost" -c "$config" serve
+  sed -i "\$ s/\"work\":\"[^\"]*\"/\"work\":\"start until 220 after SIGKILL, $backlog open rows\"/" "$results"
+else
+  kill "$rohrpost_pid"; wait "$rohrpost_pid" 2>/dev/null || true
+fi
 
 # --- The page -------------------------------------------------------------------------------------------------------------
 page=$here/results/$(date +%Y-%m-%d).md

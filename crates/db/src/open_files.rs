@@ -52,6 +52,15 @@ impl<K: Hash + Eq + Copy, V> OpenFiles<K, V> {
         self.inner.lock().alive.get(&key).and_then(Weak::upgrade)
     }
 
+    /// Lets go of all that is kept open; what somebody still uses closes when they are done.
+    pub fn clear(&self) {
+        let kept: Vec<Arc<V>> = {
+            let mut inner = self.inner.lock();
+            std::iter::from_fn(|| inner.kept.pop_lru()).map(|(_, v)| v).collect()
+        };
+        drop(kept);
+    }
+
     /// Lets go of an idle file, so that it can be moved or deleted.
     pub fn forget(&self, key: K) {
         let mut inner = self.inner.lock();

@@ -118,6 +118,7 @@ impl Engine {
     /// Writes down what is still in memory and closes.
     pub fn close(&self) -> Result<(), Failure> {
         self.ledger.close();
+        self.store.close();
         self.blobs.close().map_err(Failure::new)
     }
 }
