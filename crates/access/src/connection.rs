@@ -38,6 +38,7 @@ pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     seat: Seat,
     shutdown: watch::Receiver<bool>,
+    started: Instant,
     pub(crate) name: String,
     pub(crate) state: State,
     pub(crate) owner: Option<Owner>,
@@ -150,6 +151,7 @@ impl Connection {
         shutdown: watch::Receiver<bool>,
     ) -> Connection {
         Connection {
+            started: Instant::now(),
             name: listener.context.session_name(),
             listener,
             stream,
@@ -195,7 +197,8 @@ impl Connection {
         }
         tracing::debug!(session = self.name, listener = self.listener.config.name, client = %self.peer, "connected");
         self.greet();
-        let mut framer = Framer::new(self.options().protocol.clone());
+        let mut framer = Framer::new(self.options().protocol.before_login());
+        let mut entered = false;
         let mut buffer = vec![0; SMALL_BUFFER];
         loop {
             self.flush().await?;
@@ -277,6 +280,10 @@ impl Connection {
                 if self.rev2 {
                     framer.utf8_enable();
                 }
+                if !entered && self.state.is_authenticated() {
+                    entered = true;
+                    framer.limits_set(self.options().protocol.clone());
+                }
                 match next {
                     Next::Command => {}
                     Next::Line => framer.expect_line(),
@@ -284,7 +291,7 @@ impl Connection {
                         self.flush().await?;
                         self.start_tls().await?;
                         // Nothing that came before TLS counts after it: it may be somebody else's.
-                        framer = Framer::new(self.options().protocol.clone());
+                        framer = Framer::new(self.options().protocol.before_login());
                         input = &[];
                     }
                     Next::Close => return self.hang_up().await,
@@ -381,7 +388,11 @@ impl Connection {
         let options = self.options();
         let patience = match (&self.append, self.state) {
             (Some(_), _) => options.stall,
-            (None, State::NotAuthenticated) => options.login_idle,
+            // Who drips in octet by octet has no more time than who is silent.
+            (None, State::NotAuthenticated) => {
+                let left = options.login_time.saturating_sub(self.started.elapsed());
+                options.login_idle.min(left)
+            }
             _ => options.idle,
         };
         let idling = matches!(self.waiting, Waiting::Idle { .. });
