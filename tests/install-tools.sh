@@ -13,6 +13,7 @@ mbsync       isync
 offlineimap  offlineimap3
 fetchmail    fetchmail
 postfix      postfix
+dovecot      dovecot-imapd
 strace       strace
 mkfs.ext4    e2fsprogs
 zstd         zstd

@@ -89,7 +89,7 @@ fn campaign(target: Target, arguments: &Arguments) -> bool {
 
 fn keep(target: &Target, finding: &Finding, arguments: &Arguments) -> std::io::Result<PathBuf> {
     std::fs::create_dir_all(&arguments.findings)?;
-    let name = format!("{}-{:08x}", target.name, Rng::of(&finding.input).next() as u32);
+    let name = format!("{}-{:08x}", target.name, Rng::of(&finding.input).number() as u32);
     let file = arguments.findings.join(name);
     std::fs::write(&file, &finding.input)?;
     Ok(file)

@@ -16,7 +16,7 @@ impl Rng {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -28,7 +28,7 @@ impl Rng {
     pub fn below(&mut self, bound: usize) -> usize {
         match bound as u64 {
             0 => 0,
-            bound => (self.next() % bound) as usize,
+            bound => (self.number() % bound) as usize,
         }
     }
 

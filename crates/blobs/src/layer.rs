@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// A file system. Nothing is durable before [`File::fdatasync`] (contents) and [`FileLayer::fsync_dir`] (names) returned.
 pub trait FileLayer: Send + Sync + Debug {
-    /// Makes the folder and its parents where they do not exist.
+    /// Makes the folder and its parents where they do not exist, durably.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// Makes a new, empty file; an existing one is an error.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
@@ -49,7 +49,18 @@ struct DiskFile(std::fs::File);
 
 impl FileLayer for Disk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        std::fs::create_dir_all(path)
+        if path.is_dir() {
+            return Ok(());
+        }
+        let parent = path.parent().filter(|p| !p.as_os_str().is_empty());
+        if let Some(parent) = parent {
+            self.create_dir(parent)?;
+        }
+        match std::fs::create_dir(path) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => {}
+        }
+        self.fsync_dir(parent.unwrap_or(Path::new(".")))
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {

@@ -71,9 +71,15 @@ impl Run {
         if magic.to_le_bytes() != MAGIC || footer_crc != u64::from(crc32fast::hash(covered)) {
             return Err(damaged("the footer does not fit its checksum"));
         }
-        let memory_at = blocks * BLOCK as u64;
-        let memory_bytes = (blocks + filter_words) * 8;
-        if memory_at + memory_bytes != footer_at || blocks != entries.div_ceil(ENTRIES_PER_BLOCK as u64) {
+        // The footer has a checksum and no secret: its numbers may still be any.
+        let memory_at = blocks.checked_mul(BLOCK as u64);
+        let memory_bytes = blocks.checked_add(filter_words).and_then(|words| words.checked_mul(8));
+        let (Some(memory_at), Some(memory_bytes)) = (memory_at, memory_bytes) else {
+            return Err(damaged("the lengths do not add up"));
+        };
+        if memory_at.checked_add(memory_bytes) != Some(footer_at)
+            || blocks != entries.div_ceil(ENTRIES_PER_BLOCK as u64)
+        {
             return Err(damaged("the lengths do not add up"));
         }
         let memory = read(memory_at, memory_bytes)?;

@@ -48,6 +48,8 @@ pub struct Database {
     writer: Mutex<Writer>,
     readers: Mutex<Vec<Connection>>,
     directory_synced: AtomicBool,
+    /// A sync of the log failed. The kernel may have dropped what was dirty and will call the next sync a success all the same.
+    sync_failed: AtomicBool,
 }
 
 struct Writer {
@@ -72,6 +74,7 @@ impl Database {
             }),
             readers: Mutex::new(Vec::new()),
             directory_synced: AtomicBool::new(false),
+            sync_failed: AtomicBool::new(false),
         };
         // Looking first keeps opening free of writes when there is nothing to migrate.
         if database.is_behind(schemas)? {
@@ -141,6 +144,11 @@ impl Database {
 
     /// Puts everything committed so far on stable storage: one `fdatasync` of the write-ahead log.
     pub fn sync(&self) -> Result<()> {
+        if self.sync_failed.load(Ordering::Acquire) {
+            self.checkpoint_all()?;
+            self.sync_failed.store(false, Ordering::Release);
+            return Ok(());
+        }
         let io = |source| Error::Io {
             file: self.path.clone(),
             source,
@@ -163,11 +171,30 @@ impl Database {
                 }
             }
         };
-        log.sync_data().map_err(io)?;
+        if let Err(e) = log.sync_data() {
+            self.sync_failed.store(true, Ordering::Release);
+            return Err(io(e));
+        }
         if !self.directory_synced.load(Ordering::Acquire) {
             let directory = self.path.parent().unwrap_or_else(|| Path::new("."));
             File::open(directory).and_then(|d| d.sync_all()).map_err(io)?;
             self.directory_synced.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Copies everything from the log into the main file and syncs that: the only proof of durability after a sync of the log failed.
+    fn checkpoint_all(&self) -> Result<()> {
+        let connection = sqlite::open(&self.path, &self.options, true)?;
+        let (busy, logged, copied): (i64, i64, i64) = connection
+            .query_row("PRAGMA wal_checkpoint(FULL)", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .map_err(|e| sqlite::classify(&self.path, e))?;
+        if busy != 0 || logged != copied {
+            return Err(Error::Busy {
+                file: self.path.clone(),
+            });
         }
         Ok(())
     }
@@ -364,4 +391,47 @@ fn bind(statement: &mut rusqlite::CachedStatement<'_>, parameters: &[Value<'_>])
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Migration;
+
+    #[test]
+    fn after_a_failed_sync_only_the_main_file_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.db");
+        let schema = Schema {
+            component: "test",
+            steps: &[Migration {
+                name: "one",
+                sql: "CREATE TABLE t (a BIGINT PRIMARY KEY)",
+            }],
+        };
+        let database = Database::open(&path, &[schema], Options::default()).unwrap();
+        let insert = |n: i64| {
+            let done = database.write(Durability::Deferred, |tx| {
+                tx.execute("INSERT INTO t (a) VALUES (?1)", &[n.into()])
+            });
+            done.unwrap();
+        };
+        insert(1);
+        // A device that can't be synced stands in for a disk that fails once.
+        database.writer.lock().log = Some(File::open("/dev/null").unwrap());
+        assert!(matches!(database.sync(), Err(Error::Io { .. })));
+        database.writer.lock().log = None;
+        insert(2);
+        database.sync().unwrap();
+        // The main file alone has it all: the log, of which nothing is known, is not needed.
+        let alone = folder.path().join("alone.db");
+        std::fs::copy(&path, &alone).unwrap();
+        let alone = Database::open(&alone, &[schema], Options::default()).unwrap();
+        let rows = alone
+            .read(|tx| tx.query_row("SELECT count(*) FROM t", &[], |row| row.i64(0)))
+            .unwrap();
+        assert_eq!(rows, Some(2));
+        insert(3);
+        database.sync().unwrap();
+    }
 }

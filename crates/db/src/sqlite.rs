@@ -54,6 +54,8 @@ pub(crate) fn is_retry(e: &rusqlite::Error) -> bool {
     )
 }
 
+// By value, so that it stands in `map_err` as it is.
+#[allow(clippy::needless_pass_by_value)]
 pub(crate) fn classify(path: &Path, e: rusqlite::Error) -> Error {
     let file = path.to_path_buf();
     let reason = e.to_string();

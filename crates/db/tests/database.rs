@@ -1,4 +1,5 @@
 //! The database behaves as its callers rely on: durability levels, rollback, readers beside a writer, migrations, open files.
+#![allow(clippy::unwrap_used)]
 
 use db::{Database, Durability, Error, Migration, OpenFiles, Options, Schema};
 use std::num::NonZeroUsize;

@@ -166,10 +166,10 @@ impl Shared {
                 account, subaddress, ..
             } => self.waiting.deliver(account, subaddress, work),
             Resolution::Alias { name, targets } if targets.len() <= MAX_TARGETS => {
-                self.waiting.expand(work, name, targets)
+                self.waiting.expand(work, name, targets);
             }
             Resolution::Alias { .. } => {
-                self.keep(&work, Strategy::AddressGone, "the alias stands for too many addresses")
+                self.keep(&work, Strategy::AddressGone, "the alias stands for too many addresses");
             }
             Resolution::Disabled { .. } => self.keep(&work, Strategy::AddressGone, "the account is disabled"),
             // The domain was ours when it was accepted.

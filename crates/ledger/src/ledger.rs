@@ -21,6 +21,9 @@ pub const SCHEMA: Schema = Schema {
     }],
 };
 
+/// Octets of a message above which its bytes are waited for before its rows are written, so that small mail is not held up by them.
+const LARGE: u64 = 256 << 10;
+
 /// How the ledger behaves.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -101,6 +104,10 @@ impl Ledger {
     /// Takes a message into custody for all its recipients or none. When it returns `Ok`, bytes and rows are durable and `250`
     /// may be answered. `bytes` saves local delivery the reading.
     pub async fn accept(&self, acceptance: Acceptance, commit: Commit, bytes: Option<Bytes>) -> Result<()> {
+        if commit.len() > LARGE {
+            // A batch waits for the slowest of its blobs: large ones reach the disk before they join one.
+            commit.durable().await?;
+        }
         let (reply, answer) = oneshot::channel();
         self.send(Request::Accept(Box::new(Accept {
             acceptance,

@@ -144,7 +144,7 @@ impl Writer {
                     match request {
                         Request::Accept(accept) => self.accept_in(tx, accept, now, &mut room, &mut due)?,
                         Request::Settle(settlements) => {
-                            settlements.iter().try_for_each(|s| settle_in(tx, s).map(drop))?
+                            settlements.iter().try_for_each(|s| settle_in(tx, s).map(drop))?;
                         }
                         Request::Defer(deferrals) => deferrals.iter().try_for_each(|d| defer_in(tx, d))?,
                         Request::Expand(expand) => self.expand_in(tx, expand, now, &mut room, &mut due)?,
@@ -350,7 +350,7 @@ impl Writer {
             &[id.0.into()],
             |row| Ok((row.u32(0)?, row.text(1)?.to_owned())),
         )?;
-        let mut next = known.iter().map(|(n, _)| n + 1).max().unwrap_or(0);
+        let next = known.iter().map(|(n, _)| n + 1).max().unwrap_or(0);
         let mut seen: std::collections::HashSet<String> = known.into_iter().map(|(_, address)| address).collect();
         let template = Template {
             acceptance: &work.acceptance,
@@ -359,9 +359,9 @@ impl Writer {
             bytes: work.bytes.as_ref(),
             parent: Some(work.number),
         };
-        for child in &expand.children {
+        for (number, child) in (next..).zip(&expand.children) {
             if seen.insert(child.address.clone()) {
-                self.recipient_in(tx, &template, next, child, now, room, due)?;
+                self.recipient_in(tx, &template, number, child, now, room, due)?;
             } else {
                 // Recorded, so that the trace explains why there is one copy.
                 tx.execute(
@@ -370,7 +370,7 @@ impl Writer {
                      VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, 0, 0, 0, 'duplicate', ?6)",
                     &[
                         id.0.into(),
-                        next.into(),
+                        number.into(),
                         work.number.into(),
                         (&child.address).into(),
                         child.lane.number().into(),
@@ -378,7 +378,6 @@ impl Writer {
                     ],
                 )?;
             }
-            next += 1;
         }
         Ok(())
     }

@@ -134,6 +134,8 @@ fn full_year(word: &[u8]) -> Option<i64> {
         0 | 1 => None,
         2 if year < 50 => Some(year + 2000),
         2 | 3 => Some(year + 1900),
+        // "0102" is what programs wrote in 2002 that counted years from 1900 in three digits.
+        4 if (100..1000).contains(&year) => Some(year + 1900),
         _ => (1900..=9999).contains(&year).then_some(year),
     }
 }

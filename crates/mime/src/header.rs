@@ -101,7 +101,10 @@ pub fn header_end(message: &[u8]) -> usize {
     message.len()
 }
 
-/// The value without folds, leading and trailing white space (RFC 5322 §2.2.3). White space that followed a fold stays.
+/// The value without folds, leading and trailing white space.
+///
+/// RFC 5322 §2.2.3 would only take the line end out and leave the white space that follows, often a tab or a whole indentation
+/// that was never part of the text. As other IMAP servers do, one blank stands for both.
 pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
     let value = value.trim_ascii();
     let Some(first) = memchr(b'\n', value) else {
@@ -113,7 +116,13 @@ pub fn unfold(value: &[u8]) -> Cow<'_, [u8]> {
     while let Some(at) = next {
         let line = rest.get(..at).unwrap_or_default();
         out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        out.push(b' ');
         rest = rest.get(at + 1..).unwrap_or_default();
+        let blank = rest
+            .iter()
+            .position(|byte| !matches!(byte, b' ' | b'\t'))
+            .unwrap_or(rest.len());
+        rest = rest.get(blank..).unwrap_or_default();
         next = memchr(b'\n', rest);
     }
     out.extend_from_slice(rest);

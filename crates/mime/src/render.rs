@@ -123,7 +123,6 @@ fn write_disposition_on(out: &mut Vec<u8>, part: &Part) {
     out.push(b' ');
     match part.languages.as_slice() {
         [] => out.extend_from_slice(b"NIL"),
-        [one] => write_string(out, one),
         several => {
             for (index, language) in several.iter().enumerate() {
                 out.push(if index == 0 { b'(' } else { b' ' });

@@ -10,7 +10,7 @@ use crate::transfer::decode_part;
 
 /// All text of a message that a search looks through: of `BODY`, the text parts and the headers of parts; with `header`,
 /// as `TEXT` wants it, the header of the message before them. Transfer encodings, charsets and encoded words are undone,
-/// HTML is without its tags.
+/// HTML is there as it is seen and as it is written.
 ///
 /// `message` are the bytes that `structure` describes.
 pub fn search_text(message: &[u8], structure: &Structure, header: bool) -> String {
@@ -42,10 +42,11 @@ pub fn body_text(body: &[u8], part: &Part, text: &mut String) {
     let charset = part.parameter("charset");
     let decoded = decode_charset(&decoded, charset.as_deref());
     if part.is("text", "html") {
+        // What is seen, and then the source: links and descriptions of images are searched for too.
         html_text(&decoded, text);
-    } else {
-        text.push_str(&decoded);
+        text.push('\n');
     }
+    text.push_str(&decoded);
     text.push('\n');
 }
 

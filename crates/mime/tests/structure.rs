@@ -69,7 +69,7 @@ fn single_parts() {
     check(
         "RFC 2231 stays as written",
         "Content-Type: application/pdf;\n name*0*=utf-8''%41;\n name*1=\"b;c\\\"\"\nContent-Language: fr\n\nx",
-        r#"("application" "pdf" ("name*0*" "utf-8''%41" "name*1" "b;c\"") NIL NIL "7bit" 1 NIL NIL "fr" NIL)"#,
+        r#"("application" "pdf" ("name*0*" "utf-8''%41" "name*1" "b;c\"") NIL NIL "7bit" 1 NIL NIL ("fr") NIL)"#,
     );
     check(
         "type that is none",

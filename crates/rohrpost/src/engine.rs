@@ -1,6 +1,6 @@
 //! A data directory, opened: rows, bytes, accounts, custody.
 
-use crate::failure::Failure;
+use crate::failure::{At as _, Failure};
 use crate::files::{self, DataLock};
 use blobs::Blobs;
 use db::{Database, Durability};
@@ -48,6 +48,8 @@ impl Engine {
         let ledger =
             Ledger::open(Arc::clone(&database), blobs.clone(), &ledger::Options::default()).map_err(Failure::new)?;
         let directory = Directory::open(Arc::clone(&database)).map_err(Failure::new)?;
+        // The folders and files just made have names, which a power cut must not take back from under their contents.
+        std::fs::File::open(data).and_then(|d| d.sync_all()).at("sync", data)?;
         Ok(Engine {
             directory,
             ledger,

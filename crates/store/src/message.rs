@@ -189,7 +189,7 @@ impl Account {
         })?;
         let modseq = flagged.modseq;
         state.publish(mailbox, |snapshot| {
-            snapshot.flag(&positions, modseq, |f| change.apply(f))
+            snapshot.flag(&positions, modseq, |f| change.apply(f));
         });
         Ok(flagged)
     }

@@ -245,7 +245,7 @@ fn assert_balanced(rendered: &[u8]) {
             b')' => {
                 depth = depth
                     .checked_sub(1)
-                    .unwrap_or_else(|| fail("closes what was not opened", rendered))
+                    .unwrap_or_else(|| fail("closes what was not opened", rendered));
             }
             b'"' => loop {
                 match rendered.get(at) {

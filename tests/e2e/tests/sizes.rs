@@ -13,12 +13,12 @@ use std::time::Duration;
 use e2e::{ADA, BOB, Pattern, Server, Setup, Smtp, made_up, ours_removed};
 
 /// Compares what is in a mailbox with what was sent, in any order: workers deliver side by side.
-fn assert_same(fetched: Vec<Vec<u8>>, sent: impl Iterator<Item = Vec<u8>>) {
+fn assert_same(fetched: &[Vec<u8>], sent: impl Iterator<Item = Vec<u8>>) {
     let mut wanted: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
     for message in sent {
         *wanted.entry(message).or_default() += 1;
     }
-    for message in &fetched {
+    for message in fetched {
         *wanted.entry(ours_removed(message).to_vec()).or_default() -= 1;
     }
     for (message, count) in wanted {
@@ -47,8 +47,8 @@ fn every_size_up_to_3_kb() {
         let reply = lmtp.bdat("a@b.example", &[BOB], &made_up(size));
         assert!(reply.starts_with("250"), "{size} bytes: {reply}");
     }
-    assert_same(server.imap(ADA).inbox(3072), by_data.map(made_up));
-    assert_same(server.imap(BOB).inbox(3073), (0..=3072).map(made_up));
+    assert_same(&server.imap(ADA).inbox(3072), by_data.map(made_up));
+    assert_same(&server.imap(BOB).inbox(3073), (0..=3072).map(made_up));
     server.assert_sound();
 }
 
