@@ -13,7 +13,8 @@ mod select;
 
 pub(crate) use append::Incoming;
 
-use crate::connection::{Answer, Connection, Owner};
+use crate::answer::Answer;
+use crate::connection::{Connection, Owner};
 use crate::selected::Selected;
 use imap::Command;
 use imap::response::Code;

@@ -1,20 +1,21 @@
 //! One connection: reads, has the framer cut commands, answers them, writes; waits while the client idles.
 
+use crate::answer::Answer;
 use crate::capability;
 use crate::command::Incoming;
 use crate::login::Exchanging;
 use crate::seats::Seat;
-use crate::selected::{Selected, Telling};
+use crate::selected::Selected;
 use crate::stream::Stream;
-use crate::{Listener, Options, Tls, stopped, trouble};
+use crate::{Listener, Options, Tls, stopped};
 use imap::response::{Code, Encoder, Status};
-use imap::{Command, Error, Event, Framer, NumberSet, Refused, Request, State};
+use imap::{Command, Event, Framer, Refused, Request, State};
 use smtp::proxy::Proxied;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Account, AccountId, ModSeq};
+use store::{Account, AccountId};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -38,6 +39,7 @@ pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     seat: Seat,
     shutdown: watch::Receiver<bool>,
+    started: Instant,
     pub(crate) name: String,
     pub(crate) state: State,
     pub(crate) owner: Option<Owner>,
@@ -49,7 +51,7 @@ pub(crate) struct Connection {
     pub(crate) out: Vec<u8>,
     waiting: Waiting,
     pub(crate) append: Option<Incoming>,
-    errors: u32,
+    pub(crate) errors: u32,
     pub(crate) failures: u32,
 }
 
@@ -87,60 +89,6 @@ enum Heard {
     Changed,
 }
 
-/// How a command is answered.
-pub(crate) struct Answer {
-    pub(crate) status: Status,
-    pub(crate) code: Option<OwnCode>,
-    pub(crate) text: String,
-    /// A change of flags that the client was told of already.
-    pub(crate) own: Option<ModSeq>,
-}
-
-/// A response code with what belongs to it.
-pub(crate) enum OwnCode {
-    Plain(Code<'static>),
-    Capability(Vec<String>),
-    CopyUid {
-        validity: u32,
-        from: NumberSet,
-        to: NumberSet,
-    },
-    Modified(NumberSet),
-}
-
-impl Answer {
-    pub(crate) fn ok(text: impl Into<String>) -> Answer {
-        Answer {
-            status: Status::Ok,
-            code: None,
-            text: text.into(),
-            own: None,
-        }
-    }
-
-    pub(crate) fn no(code: Option<Code<'static>>, text: impl Into<String>) -> Answer {
-        Answer {
-            status: Status::No,
-            code: code.map(OwnCode::Plain),
-            ..Answer::ok(text)
-        }
-    }
-
-    pub(crate) fn bad(text: impl Into<String>) -> Answer {
-        Answer {
-            status: Status::Bad,
-            ..Answer::ok(text)
-        }
-    }
-
-    pub(crate) fn with(self, code: OwnCode) -> Answer {
-        Answer {
-            code: Some(code),
-            ..self
-        }
-    }
-}
-
 impl Connection {
     pub(crate) fn new(
         listener: Arc<Listener>,
@@ -150,6 +98,7 @@ impl Connection {
         shutdown: watch::Receiver<bool>,
     ) -> Connection {
         Connection {
+            started: Instant::now(),
             name: listener.context.session_name(),
             listener,
             stream,
@@ -195,7 +144,8 @@ impl Connection {
         }
         tracing::debug!(session = self.name, listener = self.listener.config.name, client = %self.peer, "connected");
         self.greet();
-        let mut framer = Framer::new(self.options().protocol.clone());
+        let mut framer = Framer::new(self.options().protocol.before_login());
+        let mut entered = false;
         let mut buffer = vec![0; SMALL_BUFFER];
         loop {
             self.flush().await?;
@@ -277,6 +227,10 @@ impl Connection {
                 if self.rev2 {
                     framer.utf8_enable();
                 }
+                if !entered && self.state.is_authenticated() {
+                    entered = true;
+                    framer.limits_set(self.options().protocol.clone());
+                }
                 match next {
                     Next::Command => {}
                     Next::Line => framer.expect_line(),
@@ -284,7 +238,7 @@ impl Connection {
                         self.flush().await?;
                         self.start_tls().await?;
                         // Nothing that came before TLS counts after it: it may be somebody else's.
-                        framer = Framer::new(self.options().protocol.clone());
+                        framer = Framer::new(self.options().protocol.before_login());
                         input = &[];
                     }
                     Next::Close => return self.hang_up().await,
@@ -381,7 +335,11 @@ impl Connection {
         let options = self.options();
         let patience = match (&self.append, self.state) {
             (Some(_), _) => options.stall,
-            (None, State::NotAuthenticated) => options.login_idle,
+            // Who drips in octet by octet has no more time than who is silent.
+            (None, State::NotAuthenticated) => {
+                let left = options.login_time.saturating_sub(self.started.elapsed());
+                options.login_idle.min(left)
+            }
             _ => options.idle,
         };
         let idling = matches!(self.waiting, Waiting::Idle { .. });
@@ -536,97 +494,6 @@ impl Connection {
             command => self.execute(&tag, command).await?,
         };
         Ok(self.answer(&tag, name, &answer, expunge))
-    }
-
-    /// Tells what is new and how the command went.
-    pub(crate) fn answer(&mut self, tag: &str, command: &'static str, answer: &Answer, expunge: bool) -> Next {
-        let alive = answer.status == Status::Bad || self.tell(expunge, answer.own);
-        self.listener.metrics.command(command, answer.status.name());
-        let names: Vec<&str>;
-        let code = match &answer.code {
-            None => None,
-            Some(OwnCode::Plain(code)) => Some(code.clone()),
-            Some(OwnCode::Capability(all)) => {
-                names = all.iter().map(String::as_str).collect();
-                Some(Code::Capability(&names))
-            }
-            Some(OwnCode::CopyUid { validity, from, to }) => Some(Code::CopyUid {
-                validity: *validity,
-                from,
-                to,
-            }),
-            Some(OwnCode::Modified(set)) => Some(Code::Modified(set)),
-        };
-        Encoder::new(&mut self.out, self.rev2).tagged(tag, answer.status, code.as_ref(), &answer.text);
-        if !alive {
-            return Next::Close;
-        }
-        if self.failures >= self.options().login_failures {
-            self.encoder().bye(None, "too many failed logins");
-            return Next::Close;
-        }
-        if answer.status == Status::Bad {
-            self.count_error()
-        } else {
-            Next::Command
-        }
-    }
-
-    fn refuse(&mut self, refused: &Refused) -> Next {
-        let text = refused.error.to_string();
-        self.listener.metrics.command("", "BAD");
-        match (&refused.error, &refused.tag) {
-            (Error::Charset, Some(tag)) => {
-                self.encoder().tagged(tag, Status::No, Some(&Code::BadCharset), &text);
-                Next::Command
-            }
-            (Error::LiteralTooBig, Some(tag)) => {
-                self.encoder().tagged(tag, Status::Bad, Some(&Code::TooBig), &text);
-                self.count_error()
-            }
-            (_, tag) => {
-                let tag = tag.clone();
-                self.encoder().bad(tag.as_deref(), &text);
-                self.count_error()
-            }
-        }
-    }
-
-    fn count_error(&mut self) -> Next {
-        self.errors += 1;
-        if self.errors < self.options().errors {
-            return Next::Command;
-        }
-        self.encoder().bye(None, "too many commands that cannot be understood");
-        Next::Close
-    }
-
-    /// Tells what is new in the selected mailbox. False: the session has to end.
-    fn tell(&mut self, expunge: bool, own: Option<ModSeq>) -> bool {
-        let Some(selected) = &mut self.selected else {
-            return true;
-        };
-        let how = Telling {
-            expunge,
-            own,
-            condstore: self.condstore,
-            rev2: self.rev2,
-        };
-        if selected.tell(&mut self.out, how) {
-            return true;
-        }
-        self.encoder().bye(None, "the selected mailbox was deleted");
-        false
-    }
-
-    /// The answer to an error of the store.
-    pub(crate) fn trouble(&self, error: &store::Error) -> Answer {
-        if trouble::is_ours(error) {
-            let account = self.owner.as_ref().map_or(0, |owner| owner.id.0);
-            tracing::error!(session = self.name, account, %error, "a command failed");
-        }
-        let (code, text) = trouble::explain(error);
-        Answer::no(code, text)
     }
 }
 

@@ -11,6 +11,7 @@
 //! Where a command may speak of changes, the newest snapshot is compared with it and the difference told; while a client idles, each
 //! new snapshot wakes its session.
 
+mod answer;
 mod capability;
 mod command;
 mod connection;

@@ -21,6 +21,8 @@ pub struct Options {
     pub login_failure_delay: Duration,
     /// Silence after which a session that has not logged in is ended. Default 1 minute.
     pub login_idle: Duration,
+    /// Time after which a session is ended that has still not logged in. Default 5 minutes.
+    pub login_time: Duration,
     /// Silence after which any other session is ended. Default 30 minutes (RFC 9051 §5.4).
     pub idle: Duration,
     /// How long the client may take to read a piece of an answer, or to send a piece of a message. Default 5 minutes.
@@ -48,6 +50,7 @@ impl Options {
             login_failures: 5,
             login_failure_delay: Duration::from_secs(2),
             login_idle: Duration::from_secs(60),
+            login_time: Duration::from_secs(5 * 60),
             idle: Duration::from_secs(30 * 60),
             stall: Duration::from_secs(5 * 60),
             handshake: Duration::from_secs(30),

@@ -1,7 +1,8 @@
 //! Who is there: LOGIN and AUTHENTICATE against the directory. RFC 9051 §6.2.
 
+use crate::answer::{Answer, OwnCode};
 use crate::capability::{self, Entry};
-use crate::connection::{Answer, Connection, OwnCode, Owner};
+use crate::connection::{Connection, Owner};
 use crate::{Tls, blocking};
 use directory::Resolution;
 use imap::State;

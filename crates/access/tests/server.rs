@@ -413,6 +413,32 @@ fn limits_on_connections_errors_and_silence() {
 }
 
 #[test]
+fn strangers_get_little_room_and_little_time() {
+    let mut options = options();
+    options.login_time = Duration::from_millis(400);
+    let server = Server::start(Mode::Plain, options);
+    let mut client = plain(&server);
+    assert!(client.ask(&format!("1 LOGIN {} x", "a".repeat(9000)))[0].starts_with("1 BAD the line is too long"));
+    assert!(client.ask("2 LOGIN {5000}")[0].starts_with("2 BAD [TOOBIG]"));
+    // Dripping in does not help.
+    let started = Instant::now();
+    let mut drip = plain(&server);
+    drip.reader
+        .get_mut()
+        .set_read_timeout(Some(Duration::from_millis(50)))
+        .unwrap();
+    let mut answer = [0; 64];
+    let read = loop {
+        drip.reader.get_mut().write_all(b"x").unwrap();
+        match drip.reader.get_mut().read(&mut answer) {
+            Ok(read) => break read,
+            Err(_) => assert!(started.elapsed() < Duration::from_secs(10)),
+        }
+    };
+    assert!(answer[..read].starts_with(b"* BYE silent"));
+}
+
+#[test]
 fn over_quota_and_back() {
     let server = Server::start(Mode::Plain, options());
     let account = server.directory.account_show("ada@rohrpost.test").unwrap().id;

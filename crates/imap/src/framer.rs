@@ -112,6 +112,11 @@ impl Framer {
         &self.limits
     }
 
+    /// Other limits from here on, such as when somebody has logged in.
+    pub fn limits_set(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
     /// Mailbox names come in UTF-8 from here on (IMAP4rev2 was enabled).
     pub fn utf8_enable(&mut self) {
         self.utf8 = true;

@@ -31,3 +31,17 @@ impl Default for Limits {
         }
     }
 }
+
+impl Limits {
+    /// The same for a client that has not logged in: nothing that it may ask for is long.
+    #[must_use]
+    pub fn before_login(&self) -> Limits {
+        Limits {
+            line: self.line.min(8 * 1024),
+            literal: self.literal.min(4 * 1024),
+            command: self.command.min(16 * 1024),
+            nonsync_literal: self.nonsync_literal.min(4 * 1024),
+            ..self.clone()
+        }
+    }
+}

@@ -1,7 +1,8 @@
 //! APPEND. RFC 9051 §6.3.12. The message goes into the blob store while it arrives; it and its row are on the disk before the OK.
 
+use crate::answer::{Answer, OwnCode};
 use crate::blocking;
-use crate::connection::{Answer, Connection, Next, OwnCode};
+use crate::connection::{Connection, Next};
 use imap::command::Append;
 use imap::response::Code;
 use imap::{DateTime, Flag};

@@ -1,7 +1,8 @@
 //! COPY and MOVE. RFC 9051 §6.4.7, §6.4.8.
 
+use crate::answer::{Answer, OwnCode};
 use crate::blocking;
-use crate::connection::{Answer, Connection, OwnCode};
+use crate::connection::Connection;
 use imap::NumberSet;
 use imap::command::Copy;
 use imap::response::{Code, Status};

@@ -2,8 +2,9 @@
 //! pieces from the blob store: none of it is held longer than it takes to send it.
 
 use super::section::{Octets, PIECE, Reading};
+use crate::answer::Answer;
 use crate::blocking;
-use crate::connection::{Answer, Connection, OUT_BUFFER};
+use crate::connection::{Connection, OUT_BUFFER};
 use crate::decode::Decoder;
 use crate::selected::{flag_names, sequence};
 use imap::DateTime;

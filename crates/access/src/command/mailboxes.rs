@@ -1,7 +1,8 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS. RFC 9051 §6.3.4 to §6.3.8, §6.3.11.
 
+use crate::answer::Answer;
 use crate::blocking;
-use crate::connection::{Answer, Connection};
+use crate::connection::Connection;
 use imap::command::{Create, StatusItem};
 use imap::response::{Code, Status};
 use imap::{MailboxName, State};

@@ -2,7 +2,8 @@
 
 use super::query::{Query, Setting};
 use super::section::Reading;
-use crate::connection::{Answer, Connection};
+use crate::answer::Answer;
+use crate::connection::Connection;
 use crate::selected::sequence;
 use crate::{blocking, now};
 use imap::NumberSet;

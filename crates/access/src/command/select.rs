@@ -1,7 +1,8 @@
 //! SELECT, EXAMINE, CLOSE, UNSELECT. RFC 9051 §6.3.2, §6.3.3, §6.4.1, §6.4.2.
 
+use crate::answer::{Answer, OwnCode};
 use crate::blocking;
-use crate::connection::{Answer, Connection, OwnCode};
+use crate::connection::Connection;
 use crate::selected::{Selected, all_flags, flags_line, sequence};
 use imap::State;
 use imap::command::Select;

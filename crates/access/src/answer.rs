@@ -1,0 +1,155 @@
+//! How commands are answered: what is new, then the tagged line. RFC 9051 §7.1.
+
+use crate::connection::{Connection, Next};
+use crate::selected::Telling;
+use crate::trouble;
+use imap::response::{Code, Encoder, Status};
+use imap::{Error, NumberSet, Refused};
+use store::ModSeq;
+
+/// How a command is answered.
+pub(crate) struct Answer {
+    pub(crate) status: Status,
+    pub(crate) code: Option<OwnCode>,
+    pub(crate) text: String,
+    /// A change of flags that the client was told of already.
+    pub(crate) own: Option<ModSeq>,
+}
+
+/// A response code with what belongs to it.
+pub(crate) enum OwnCode {
+    Plain(Code<'static>),
+    Capability(Vec<String>),
+    CopyUid {
+        validity: u32,
+        from: NumberSet,
+        to: NumberSet,
+    },
+    Modified(NumberSet),
+}
+
+impl Answer {
+    pub(crate) fn ok(text: impl Into<String>) -> Answer {
+        Answer {
+            status: Status::Ok,
+            code: None,
+            text: text.into(),
+            own: None,
+        }
+    }
+
+    pub(crate) fn no(code: Option<Code<'static>>, text: impl Into<String>) -> Answer {
+        Answer {
+            status: Status::No,
+            code: code.map(OwnCode::Plain),
+            ..Answer::ok(text)
+        }
+    }
+
+    pub(crate) fn bad(text: impl Into<String>) -> Answer {
+        Answer {
+            status: Status::Bad,
+            ..Answer::ok(text)
+        }
+    }
+
+    pub(crate) fn with(self, code: OwnCode) -> Answer {
+        Answer {
+            code: Some(code),
+            ..self
+        }
+    }
+}
+
+impl Connection {
+    /// Tells what is new and how the command went.
+    pub(crate) fn answer(&mut self, tag: &str, command: &'static str, answer: &Answer, expunge: bool) -> Next {
+        let alive = answer.status == Status::Bad || self.tell(expunge, answer.own);
+        self.listener.metrics.command(command, answer.status.name());
+        let names: Vec<&str>;
+        let code = match &answer.code {
+            None => None,
+            Some(OwnCode::Plain(code)) => Some(code.clone()),
+            Some(OwnCode::Capability(all)) => {
+                names = all.iter().map(String::as_str).collect();
+                Some(Code::Capability(&names))
+            }
+            Some(OwnCode::CopyUid { validity, from, to }) => Some(Code::CopyUid {
+                validity: *validity,
+                from,
+                to,
+            }),
+            Some(OwnCode::Modified(set)) => Some(Code::Modified(set)),
+        };
+        Encoder::new(&mut self.out, self.rev2).tagged(tag, answer.status, code.as_ref(), &answer.text);
+        if !alive {
+            return Next::Close;
+        }
+        if self.failures >= self.options().login_failures {
+            self.encoder().bye(None, "too many failed logins");
+            return Next::Close;
+        }
+        if answer.status == Status::Bad {
+            self.count_error()
+        } else {
+            Next::Command
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, refused: &Refused) -> Next {
+        let text = refused.error.to_string();
+        self.listener.metrics.command("", "BAD");
+        match (&refused.error, &refused.tag) {
+            (Error::Charset, Some(tag)) => {
+                self.encoder().tagged(tag, Status::No, Some(&Code::BadCharset), &text);
+                Next::Command
+            }
+            (Error::LiteralTooBig, Some(tag)) => {
+                self.encoder().tagged(tag, Status::Bad, Some(&Code::TooBig), &text);
+                self.count_error()
+            }
+            (_, tag) => {
+                let tag = tag.clone();
+                self.encoder().bad(tag.as_deref(), &text);
+                self.count_error()
+            }
+        }
+    }
+
+    fn count_error(&mut self) -> Next {
+        self.errors += 1;
+        if self.errors < self.options().errors {
+            return Next::Command;
+        }
+        self.encoder().bye(None, "too many commands that cannot be understood");
+        Next::Close
+    }
+
+    /// Tells what is new in the selected mailbox. False: the session has to end.
+    pub(crate) fn tell(&mut self, expunge: bool, own: Option<ModSeq>) -> bool {
+        let Some(selected) = &mut self.selected else {
+            return true;
+        };
+        let how = Telling {
+            expunge,
+            own,
+            condstore: self.condstore,
+            rev2: self.rev2,
+        };
+        if selected.tell(&mut self.out, how) {
+            return true;
+        }
+        self.encoder().bye(None, "the selected mailbox was deleted");
+        false
+    }
+
+    /// The answer to an error of the store.
+    pub(crate) fn trouble(&self, error: &store::Error) -> Answer {
+        if trouble::is_ours(error) {
+            let account = self.owner.as_ref().map_or(0, |owner| owner.id.0);
+            tracing::error!(session = self.name, account, %error, "a command failed");
+        }
+        let (code, text) = trouble::explain(error);
+        Answer::no(code, text)
+    }
+}
