@@ -135,8 +135,8 @@ impl Accepted {
     }
 }
 
-/// While nothing can be written: new mail is put off, what is there can be read.
-fn assert_reading_goes_on(server: &Server, accepted: &mut Accepted, first: &[u8]) {
+/// While nothing can be written: new mail is put off with one of the codes, what is there can be read.
+fn assert_reading_goes_on(server: &Server, accepted: &mut Accepted, first: &[u8], codes: &[&str]) {
     let mut refused = String::new();
     for index in 0..400 {
         refused = accepted.send(server, made_up(30_000 + index));
@@ -144,7 +144,7 @@ fn assert_reading_goes_on(server: &Server, accepted: &mut Accepted, first: &[u8]
             break;
         }
     }
-    assert!(refused.starts_with("452 4.3.1"), "{refused}");
+    assert!(codes.iter().any(|code| refused.starts_with(code)), "{refused}");
     let mut imap = server.imap(BOB);
     imap.ok("SELECT INBOX");
     assert!(ours_removed(&imap.messages("1")[0]) == first);
@@ -190,7 +190,7 @@ fn full() {
     for round in 0..3 {
         let filler = mounted.folder.path().join("filler");
         fill(&filler);
-        assert_reading_goes_on(&server, &mut accepted, &first);
+        assert_reading_goes_on(&server, &mut accepted, &first, &["452 4.3.1"]);
         std::fs::remove_file(&filler).unwrap();
         eprintln!("round {round}: {} accepted", accepted.ada.len());
         assert_recovers(&server, &mut accepted);
@@ -255,7 +255,7 @@ fn read_only_and_back() {
     accepted.assert_there(&server);
     for _ in 0..2 {
         let read_only = ReadOnly::begin(&server);
-        assert_reading_goes_on(&server, &mut accepted, &first);
+        assert_reading_goes_on(&server, &mut accepted, &first, &["452 4.3.1"]);
         read_only.end();
         assert_recovers(&server, &mut accepted);
     }
@@ -288,7 +288,8 @@ fn read_only_by_the_kernel() {
         std::fs::write(mounted.folder.path().join("probe"), "x").is_err(),
         "still writable"
     );
-    assert_reading_goes_on(&server, &mut accepted, &first);
+    // A disk that fails is not only read-only: whatever is tried first may be an I/O error.
+    assert_reading_goes_on(&server, &mut accepted, &first, &["452 4.3.1", "451 4.3.0"]);
 
     server.kill();
     mounted.unmount();
