@@ -4,12 +4,12 @@ use crate::answer::Answer;
 use crate::capability;
 use crate::command::Incoming;
 use crate::login::Exchanging;
-use crate::seats::Seat;
 use crate::selected::Selected;
-use crate::stream::Stream;
 use crate::{Listener, Options, Tls, stopped};
 use imap::response::{Code, Encoder, Status};
 use imap::{Command, Event, Framer, Refused, Request, State};
+use net::Seat;
+use net::Stream;
 use smtp::proxy::Proxied;
 use std::io;
 use std::net::SocketAddr;
@@ -300,7 +300,7 @@ impl Connection {
             self.listener.metrics.handshakes.inc();
             tracing::debug!(session = self.name, client = %self.peer, %error, "TLS handshake failed");
         }
-        result
+        result.map(drop)
     }
 
     async fn start_tls(&mut self) -> io::Result<()> {

@@ -20,33 +20,24 @@ mod envelope;
 mod limits;
 mod login;
 mod metrics;
-mod seats;
 mod selected;
-mod stream;
 mod trouble;
 
 pub use limits::Options;
 pub use metrics::Metrics;
+pub use net::{Proxies, Tls, TlsProvider};
 
 use connection::Connection;
 use directory::Directory;
 use metrics::ListenerMetrics;
-use seats::Seats;
-use std::net::IpAddr;
+use net::{Seats, Stream, blocking, now, stopped};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use store::Store;
-use stream::Stream;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-
-/// Gives the TLS settings for the next handshake, so that they can change while we run.
-pub type TlsProvider = Arc<dyn Fn() -> Arc<rustls::ServerConfig> + Send + Sync>;
-
-/// Whether connections from this address begin with a PROXY header.
-pub type Proxies = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
 
 /// What all IMAP listeners share.
 pub struct Context {
@@ -79,17 +70,6 @@ impl Context {
         let number = self.sessions.fetch_add(1, Ordering::Relaxed) & 0xff_ffff;
         format!("{:08x}{number:06x}", now() & 0xffff_ffff)
     }
-}
-
-/// How TLS comes about on a listener.
-#[derive(Clone)]
-pub enum Tls {
-    /// It does not.
-    Off,
-    /// By STARTTLS.
-    Offer(TlsProvider),
-    /// Before the first octet.
-    Immediate(TlsProvider),
 }
 
 /// One listener.
@@ -175,27 +155,4 @@ impl Listener {
             let _ = stream.try_write(connection::TOO_MANY);
         }
     }
-}
-
-/// Returns when the signal to stop is given.
-async fn stopped(shutdown: &mut watch::Receiver<bool>) {
-    if shutdown.wait_for(|stop| *stop).await.is_err() {
-        // Whoever could give the signal is gone.
-        std::future::pending::<()>().await;
-    }
-}
-
-/// Runs what may wait for the disk, without holding up the other tasks of this thread where the runtime has other threads.
-fn blocking<T>(work: impl FnOnce() -> T) -> T {
-    use tokio::runtime::{Handle, RuntimeFlavor};
-    match Handle::try_current().map(|handle| handle.runtime_flavor()) {
-        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
-        _ => work(),
-    }
-}
-
-fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
 }

@@ -14,6 +14,27 @@ pub struct OpenFiles<K, V> {
 struct Inner<K, V> {
     kept: LruCache<K, Arc<V>>,
     alive: HashMap<K, Weak<V>>,
+    /// Held by whoever opens the file of that key.
+    opening: HashMap<K, Arc<Mutex<()>>>,
+}
+
+impl<K: Hash + Eq + Copy, V> Inner<K, V> {
+    fn find(&mut self, key: K) -> Option<Arc<V>> {
+        if let Some(found) = self.kept.get(&key) {
+            return Some(Arc::clone(found));
+        }
+        // In use and not kept any more: it stays open as long as its users have it.
+        self.alive.get(&key).and_then(Weak::upgrade)
+    }
+
+    /// Keeps an open file; what had to make room for it.
+    fn keep(&mut self, key: K, value: &Arc<V>) -> Option<(K, Arc<V>)> {
+        self.alive.insert(key, Arc::downgrade(value));
+        if self.alive.len() > 2 * self.kept.cap().get() {
+            self.alive.retain(|_, weak| weak.strong_count() > 0);
+        }
+        self.kept.push(key, Arc::clone(value))
+    }
 }
 
 impl<K: Hash + Eq + Copy, V> OpenFiles<K, V> {
@@ -23,28 +44,38 @@ impl<K: Hash + Eq + Copy, V> OpenFiles<K, V> {
             inner: Mutex::new(Inner {
                 kept: LruCache::new(capacity),
                 alive: HashMap::new(),
+                opening: HashMap::new(),
             }),
         }
     }
 
-    /// What stands on the file of `key`, opened by `open` if nobody has it open.
+    /// What stands on the file of `key`, opened by `open` if nobody has it open. Only those who want the same file wait for the opening.
     pub fn open<E>(&self, key: K, open: impl FnOnce() -> Result<V, E>) -> Result<Arc<V>, E> {
+        let turn = {
+            let mut inner = self.inner.lock();
+            if let Some(found) = inner.find(key) {
+                return Ok(found);
+            }
+            Arc::clone(inner.opening.entry(key).or_default())
+        };
+        let mine = turn.lock();
+        let found = self.inner.lock().find(key);
+        let opened = match found {
+            Some(found) => Ok(found),
+            None => open().map(Arc::new),
+        };
         // Dropped after the lock is released: closing a file checkpoints it, which nobody else should wait for.
         let _evicted;
         let mut inner = self.inner.lock();
-        if let Some(found) = inner.kept.get(&key) {
-            return Ok(Arc::clone(found));
+        if let Ok(value) = &opened {
+            _evicted = inner.keep(key, value);
         }
-        let value = match inner.alive.get(&key).and_then(Weak::upgrade) {
-            Some(found) => found,
-            None => Arc::new(open()?),
-        };
-        inner.alive.insert(key, Arc::downgrade(&value));
-        _evicted = inner.kept.push(key, Arc::clone(&value));
-        if inner.alive.len() > 2 * inner.kept.cap().get() {
-            inner.alive.retain(|_, weak| weak.strong_count() > 0);
+        drop(mine);
+        // The map's and this one: nobody else is waiting for a turn.
+        if Arc::strong_count(&turn) <= 2 {
+            inner.opening.remove(&key);
         }
-        Ok(value)
+        opened
     }
 
     /// What is open now, without opening anything.

@@ -159,6 +159,40 @@ fn a_file_in_use_is_never_opened_twice() {
 }
 
 #[test]
+fn a_file_that_opens_slowly_holds_up_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let files: Arc<OpenFiles<u32, Database>> = Arc::new(OpenFiles::new(NonZeroUsize::new(4).unwrap()));
+    let path = |n: u32| dir.path().join(format!("{n}.db"));
+    let (begun, begins) = std::sync::mpsc::channel();
+    let (go_on, waits) = std::sync::mpsc::channel::<()>();
+    let slow = std::thread::spawn({
+        let (files, path) = (Arc::clone(&files), path(1));
+        move || {
+            let open = || {
+                begun.send(()).unwrap();
+                waits.recv().unwrap();
+                Database::open(&path, &[ONE], Options::default())
+            };
+            files.open(1, open).unwrap()
+        }
+    });
+    begins.recv().unwrap();
+    files
+        .open(2, || Database::open(&path(2), &[ONE], Options::default()))
+        .unwrap();
+    let second = std::thread::spawn({
+        let files = Arc::clone(&files);
+        move || {
+            files
+                .open(1, || -> db::Result<Database> { panic!("opened twice") })
+                .unwrap()
+        }
+    });
+    go_on.send(()).unwrap();
+    assert!(Arc::ptr_eq(&slow.join().unwrap(), &second.join().unwrap()));
+}
+
+#[test]
 fn a_copy_is_a_whole_database() {
     let dir = tempfile::tempdir().unwrap();
     let d = open(&dir, ONE).unwrap();

@@ -9,10 +9,11 @@ use crate::retry::Strategy;
 use db::AccountId;
 use directory::{Directory, Resolution};
 use ledger::{Child, Deferral, Desk, Lane, Ledger, Work};
+use net::now;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use store::Store;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -294,10 +295,4 @@ impl Shared {
             }
         }
     }
-}
-
-fn now() -> i64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
 }

@@ -36,6 +36,11 @@ fn offlineimap_both_ways() {
     // offlineimap takes messages apart and puts them together: only simple ones come out as they were.
     let mut mail = mail(120);
     mail.retain(|message| message.is_ascii() && !String::from_utf8_lossy(message).to_lowercase().contains("multipart"));
+    mail.extend((0..20).map(|n| {
+        let head = "From: a@b.example\r\nTo: ada@e2e.test\r\nDate: Tue, 24 Nov 2026 10:00:00 +0000\r\n";
+        format!("{head}Message-ID: <{n}@b.example>\r\nSubject: simple {n}\r\n\r\nIn plain words, number {n}.\r\n")
+            .into_bytes()
+    }));
     fill(&server, "INBOX", &mail);
     let folder = server.folder().join("offlineimap");
     std::fs::create_dir_all(&folder).unwrap();

@@ -2,11 +2,11 @@
 
 use super::login::{self, Outcome};
 use super::message::Incoming;
-use super::seats::Seat;
-use super::stream::Stream;
 use super::{Door, Tls, stopped};
 use db::AccountId;
 use ledger::{Acceptance, NewRecipient};
+use net::Seat;
+use net::Stream;
 use smtp::proxy::Proxied;
 use smtp::{Event, Received, Reply, Sender, Session, Status};
 use std::io;

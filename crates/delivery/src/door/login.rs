@@ -1,9 +1,9 @@
 //! Who is there: passwords and SCRAM, against the directory.
 
 use super::Door;
-use super::stream::Stream;
 use db::AccountId;
 use directory::Resolution;
+use net::Stream;
 use rand::Rng;
 use sasl::{Exchange, Mechanism, Password};
 use smtp::{Reply, Status};

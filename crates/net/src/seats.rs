@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
-/// The seats of a door.
+/// The seats of a listener.
 #[derive(Default)]
-pub(super) struct Seats {
+pub struct Seats {
     taken: Mutex<Taken>,
 }
 
@@ -18,14 +18,14 @@ struct Taken {
 }
 
 /// A seat; it is free again when this is dropped.
-pub(super) struct Seat {
+pub struct Seat {
     seats: Arc<Seats>,
     address: Option<IpAddr>,
 }
 
 impl Seats {
     /// A seat, if fewer than `limit` are taken.
-    pub(super) fn take(self: &Arc<Self>, limit: usize) -> Option<Seat> {
+    pub fn take(self: &Arc<Self>, limit: usize) -> Option<Seat> {
         let mut taken = self.taken.lock();
         if taken.total >= limit {
             return None;
@@ -40,7 +40,7 @@ impl Seats {
 
 impl Seat {
     /// Writes the guest's address on the seat; false if `limit` others from there are in already.
-    pub(super) fn name(&mut self, address: IpAddr, limit: usize) -> bool {
+    pub fn name(&mut self, address: IpAddr, limit: usize) -> bool {
         let network = network(address);
         let mut taken = self.seats.taken.lock();
         let count = taken.addresses.entry(network).or_default();

@@ -9,7 +9,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// A connection.
-pub(super) enum Stream {
+pub enum Stream {
     /// As it came.
     Plain(TcpStream),
     /// Encrypted.
@@ -19,7 +19,23 @@ pub(super) enum Stream {
 }
 
 impl Stream {
-    pub(super) async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Whether it is encrypted.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, Stream::Tls(_))
+    }
+
+    /// Has the system acknowledge at once what has come: a client that waits for it before it goes on is not kept waiting.
+    pub fn acknowledge(&self) {
+        let socket = match self {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(stream) => stream.get_ref().0,
+            Stream::Gone => return,
+        };
+        let _ = rustix::net::sockopt::set_tcp_quickack(socket, true);
+    }
+
+    /// Reads what is there; dropping the future loses nothing.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Stream::Plain(stream) => stream.read(buffer).await,
             Stream::Tls(stream) => stream.read(buffer).await,
@@ -27,7 +43,8 @@ impl Stream {
         }
     }
 
-    pub(super) async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+    /// Writes all of it.
+    pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
             Stream::Plain(stream) => stream.write_all(bytes).await,
             Stream::Tls(stream) => {
@@ -39,7 +56,7 @@ impl Stream {
     }
 
     /// Says that nothing more will be written.
-    pub(super) async fn finish(&mut self) -> io::Result<()> {
+    pub async fn finish(&mut self) -> io::Result<()> {
         match self {
             Stream::Plain(stream) => stream.shutdown().await,
             Stream::Tls(stream) => stream.shutdown().await,
@@ -48,7 +65,7 @@ impl Stream {
     }
 
     /// The server's side of a TLS handshake.
-    pub(super) async fn handshake(&mut self, config: Arc<rustls::ServerConfig>) -> io::Result<smtp::Tls> {
+    pub async fn handshake(&mut self, config: Arc<rustls::ServerConfig>) -> io::Result<smtp::Tls> {
         match std::mem::replace(self, Stream::Gone) {
             Stream::Plain(stream) => {
                 let stream = TlsAcceptor::from(config).accept(stream).await?;
@@ -64,7 +81,7 @@ impl Stream {
     }
 
     /// The value that ties a login to this TLS connection (RFC 9266). Only TLS 1.3 always has one that is unique.
-    pub(super) fn channel_binding(&self) -> sasl::ChannelBinding {
+    pub fn channel_binding(&self) -> sasl::ChannelBinding {
         if let Stream::Tls(stream) = self
             && stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3)
             && let Ok(value) =
@@ -79,7 +96,7 @@ impl Stream {
     }
 
     /// Reads the PROXY header, and not an octet behind it.
-    pub(super) async fn proxied(&mut self) -> io::Result<smtp::proxy::Proxied> {
+    pub async fn proxied(&mut self) -> io::Result<smtp::proxy::Proxied> {
         let mut header = Vec::with_capacity(64);
         loop {
             let missing = smtp::proxy::missing(&header);
