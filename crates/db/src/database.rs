@@ -199,14 +199,6 @@ impl Database {
         Ok(())
     }
 
-    /// Moves what the log holds into the main file, as far as readers allow, without holding up the writer.
-    pub fn checkpoint(&self) -> Result<()> {
-        let connection = sqlite::open(&self.path, &self.options, true)?;
-        connection
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-            .map_err(|e| sqlite::classify(&self.path, e))
-    }
-
     /// Writes a consistent copy of the file to `target`, while others go on reading and writing.
     pub fn copy_to(&self, target: &Path) -> Result<()> {
         self.read(|tx| {
