@@ -26,7 +26,7 @@ pub struct Services {
     engine: Arc<Engine>,
     tls: Option<Arc<Tls>>,
     doors: Arc<door::Context>,
-    imap: Arc<access::Context>,
+    imap: Arc<access::imap::Context>,
     dispatch: Arc<Mutex<Option<Dispatch>>>,
     registry: Arc<Registry>,
     stop: watch::Sender<bool>,
@@ -48,7 +48,7 @@ impl Services {
         );
         let dispatch = Dispatch::start(ledger.clone(), Arc::clone(&store), directory.clone(), &options)?;
         let dispatch = Arc::new(Mutex::new(Some(dispatch)));
-        let imap = access::Context::new(directory.clone(), Arc::clone(&store), imap_options(config));
+        let imap = access::imap::Context::new(directory.clone(), Arc::clone(&store), imap_options(config));
         let doors = door::Context::new(directory, store, ledger, door_options(config));
 
         let mut registry = Registry::with_prefix("rohrpost");
@@ -99,7 +99,7 @@ impl Services {
                     plaintext: listener.plaintext,
                     proxies: proxies(listener),
                 };
-                tokio::spawn(access::serve(socket, Arc::clone(&self.imap), config, stopping))
+                tokio::spawn(access::imap::serve(socket, Arc::clone(&self.imap), config, stopping))
             }
             Protocol::Http => tokio::spawn(self.web(socket, stopping)),
         };
@@ -203,9 +203,9 @@ fn door_options(config: &Config) -> door::Options {
     options
 }
 
-fn imap_options(config: &Config) -> access::Options {
+fn imap_options(config: &Config) -> access::imap::Options {
     let limits = &config.limits;
-    let mut options = access::Options::new(config.hostname.as_str());
+    let mut options = access::imap::Options::new(config.hostname.as_str());
     options.protocol.line = whole(limits.imap_line);
     options.message_size = limits.message_size;
     options.connections = whole(limits.connections);

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used)]
 #![allow(dead_code)] // each test file uses some of it
 
-use access::{Context, ListenerConfig, Options, Tls, TlsProvider};
+use access::imap::{Context, Options};
+use access::{ListenerConfig, Tls, TlsProvider};
 use directory::{Directory, NewAccount};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -91,7 +92,7 @@ impl Server {
         let socket = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = socket.local_addr().unwrap();
         let (stop, stopping) = watch::channel(false);
-        let task = runtime.spawn(access::serve(socket, Arc::clone(&context), config, stopping));
+        let task = runtime.spawn(access::imap::serve(socket, Arc::clone(&context), config, stopping));
         Server {
             address,
             store,

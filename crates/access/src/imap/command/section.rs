@@ -1,6 +1,6 @@
 //! Where the octets of a section are. RFC 9051 §6.4.5.1; RFC 3516 for decoded parts.
 
-use crate::decode::Decoder;
+use crate::imap::decode::Decoder;
 use imap::command::{Partial, Section, SectionText};
 use mime::{Encoding, Structure};
 use std::ops::Range;

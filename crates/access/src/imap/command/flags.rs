@@ -1,9 +1,9 @@
 //! STORE and EXPUNGE. RFC 9051 §6.4.6 and §6.4.3; RFC 4315 §2.1 (`UID EXPUNGE`); RFC 7162 §3.1.3 (`UNCHANGEDSINCE`).
 
-use crate::answer::{Answer, OwnCode};
-use crate::blocking;
-use crate::connection::Connection;
-use crate::selected::{flag_names, sequence};
+use crate::imap::answer::{Answer, OwnCode};
+use crate::imap::blocking;
+use crate::imap::connection::Connection;
+use crate::imap::selected::{flag_names, sequence};
 use imap::command::{Store, StoreAction};
 use imap::response::{Code, FetchResponse};
 use imap::{Flag, NumberSet, SequenceSet};

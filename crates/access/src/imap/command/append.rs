@@ -1,12 +1,14 @@
 //! APPEND. RFC 9051 §6.3.12. The message goes into the blob store while it arrives; it and its row are on the disk before the OK.
 
-use crate::answer::{Answer, OwnCode};
-use crate::blocking;
-use crate::connection::{Connection, Next};
+use crate::imap::answer::{Answer, OwnCode};
+use crate::imap::blocking;
+use crate::imap::connection::{Connection, Next};
+use crate::imap::place::Place;
 use imap::command::Append;
 use imap::response::Code;
 use imap::{DateTime, Flag};
-use store::{Digester, MailboxId, NewMessage};
+use std::sync::Arc;
+use store::{Account, Digester, MailboxId, NewMessage};
 
 /// An APPEND whose message is coming.
 pub(crate) struct Incoming {
@@ -22,6 +24,7 @@ enum What {
 }
 
 struct Taken {
+    account: Arc<Account>,
     mailbox: MailboxId,
     flags: Vec<Flag>,
     date: Option<DateTime>,
@@ -56,7 +59,6 @@ impl Connection {
         if !self.state.is_authenticated() {
             return Err(Answer::bad("log in first"));
         }
-        let account = self.account()?;
         let limit = self.options().message_size;
         if append.size > limit {
             return Err(Answer::no(
@@ -64,16 +66,15 @@ impl Connection {
                 format!("a message has at most {limit} octets here"),
             ));
         }
-        let Some(mailbox) = account.mailbox_find(append.mailbox.as_str()) else {
-            return Err(Answer::no(Some(Code::TryCreate), "there is no such mailbox"));
-        };
-        if let Some(quota) = self.quota() {
+        let Place { account, mailbox } = self.place_for_messages(&append.mailbox)?;
+        if let Some(quota) = self.quota(&account) {
             let used = account.bytes_used();
             if used.saturating_add(append.size) > quota {
                 return Err(self.trouble(&store::Error::OverQuota { used, limit: quota }));
             }
         }
         Ok(Taken {
+            account,
             mailbox: mailbox.id,
             flags: append.flags,
             date: append.date,
@@ -111,11 +112,8 @@ impl Connection {
     }
 
     async fn append_keep(&mut self, taken: Taken) -> Answer {
-        let account = match self.account() {
-            Ok(account) => account,
-            Err(answer) => return answer,
-        };
         let Taken {
+            account,
             mailbox,
             flags,
             date,
@@ -130,7 +128,7 @@ impl Connection {
         if let Err(error) = commit.durable().await {
             return self.trouble(&error.into());
         }
-        let quota = self.quota();
+        let quota = self.quota(&account);
         let appended = blocking(|| {
             let flags = account.flags_resolve(flags.iter().map(Flag::name), true)?;
             let message = NewMessage {
@@ -139,7 +137,7 @@ impl Connection {
                 prefix: &[],
                 digest: &digest,
                 flags,
-                received: date.map_or_else(crate::now, |date| date.seconds),
+                received: date.map_or_else(crate::imap::now, |date| date.seconds),
             };
             account.message_append(mailbox, &message, quota)
         });

@@ -1,9 +1,9 @@
 //! LIST and LSUB. RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154; RFC 3501 §6.3.9.
 
 use super::mailboxes::status_values;
-use crate::answer::Answer;
-use crate::blocking;
-use crate::connection::Connection;
+use crate::imap::answer::Answer;
+use crate::imap::blocking;
+use crate::imap::connection::Connection;
 use imap::command::{List, ListReturn, Lsub};
 use imap::response::{Attribute, ListResponse};
 use imap::{MailboxName, SpecialUse};

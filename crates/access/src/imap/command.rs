@@ -13,9 +13,9 @@ mod select;
 
 pub(crate) use append::Incoming;
 
-use crate::answer::Answer;
-use crate::connection::{Connection, Owner};
-use crate::selected::Selected;
+use crate::imap::answer::Answer;
+use crate::imap::connection::{Connection, Owner};
+use crate::imap::selected::Selected;
 use imap::Command;
 use imap::response::Code;
 use std::io;
@@ -69,17 +69,15 @@ impl Connection {
         }
     }
 
-    /// The most octets that the account may hold.
-    pub(crate) fn quota(&self) -> Option<u64> {
-        let owner = self.owner.as_ref()?;
-        self.listener.context.directory.account(owner.id)?.quota_bytes
+    /// The most octets that an account may hold.
+    pub(crate) fn quota(&self, account: &Account) -> Option<u64> {
+        self.listener.context.directory.account(account.id())?.quota_bytes
     }
 
-    /// The account and the selected mailbox.
+    /// The selected mailbox and the account it is in.
     pub(crate) fn working(&mut self) -> Result<(Arc<Account>, &mut Selected), Answer> {
-        let account = self.account()?;
         match self.selected.as_deref_mut() {
-            Some(selected) => Ok((account, selected)),
+            Some(selected) => Ok((Arc::clone(&selected.account), selected)),
             None => Err(Answer::bad("select a mailbox first")),
         }
     }

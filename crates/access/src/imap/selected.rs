@@ -3,10 +3,12 @@
 use imap::response::{Encoder, FetchResponse};
 use imap::{Flag, NumberSet, SequenceSet};
 use std::sync::Arc;
-use store::{Flags, Keywords, MailboxId, Message, ModSeq, OpenMailbox, Snapshot, Uid};
+use store::{Account, Flags, Keywords, MailboxId, Message, ModSeq, OpenMailbox, Snapshot, Uid};
 
 /// A selected mailbox.
 pub(crate) struct Selected {
+    /// Whose mailbox it is.
+    pub(crate) account: Arc<Account>,
     pub(crate) mailbox: MailboxId,
     pub(crate) open: OpenMailbox,
     /// What the client knows. Its sequence numbers are positions here, counted from 1.
@@ -30,9 +32,10 @@ pub(crate) struct Telling {
 }
 
 impl Selected {
-    pub(crate) fn new(mailbox: MailboxId, open: OpenMailbox, read_only: bool) -> Selected {
+    pub(crate) fn new(account: Arc<Account>, mailbox: MailboxId, open: OpenMailbox, read_only: bool) -> Selected {
         let told = open.snapshot();
         Selected {
+            account,
             mailbox,
             keywords: Arc::clone(&told.keywords),
             told,

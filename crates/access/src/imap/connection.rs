@@ -1,11 +1,12 @@
 //! One connection: reads, has the framer cut commands, answers them, writes; waits while the client idles.
 
-use crate::answer::Answer;
-use crate::capability;
-use crate::command::Incoming;
-use crate::login::Exchanging;
-use crate::selected::Selected;
-use crate::{Listener, Options, Tls, stopped};
+use crate::Tls;
+use crate::imap::answer::Answer;
+use crate::imap::capability;
+use crate::imap::command::Incoming;
+use crate::imap::login::Exchanging;
+use crate::imap::selected::Selected;
+use crate::imap::{Listener, Options, stopped};
 use imap::response::{Code, Encoder, Status};
 use imap::{Command, Event, Framer, Refused, Request, State};
 use net::Seat;

@@ -1,8 +1,8 @@
 //! How commands are answered: what is new, then the tagged line. RFC 9051 §7.1.
 
-use crate::connection::{Connection, Next};
-use crate::selected::Telling;
-use crate::trouble;
+use crate::imap::connection::{Connection, Next};
+use crate::imap::selected::Telling;
+use crate::imap::trouble;
 use imap::response::{Code, Encoder, Status};
 use imap::{Error, NumberSet, Refused};
 use store::ModSeq;

@@ -1,8 +1,9 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS. RFC 9051 §6.3.4 to §6.3.8, §6.3.11.
 
-use crate::answer::Answer;
-use crate::blocking;
-use crate::connection::Connection;
+use crate::imap::answer::Answer;
+use crate::imap::blocking;
+use crate::imap::connection::Connection;
+use crate::imap::place::{Place, Right};
 use imap::command::{Create, StatusItem};
 use imap::response::{Code, Status};
 use imap::{MailboxName, State};
@@ -33,15 +34,15 @@ impl Connection {
     }
 
     pub(crate) fn delete(&mut self, name: &MailboxName) -> Answer {
-        let account = match self.account() {
-            Ok(account) => account,
+        let Place { account, mailbox } = match self.place(name, Right::DeleteMailbox) {
+            Ok(place) => place,
             Err(answer) => return answer,
         };
-        let Some(mailbox) = account.mailbox_find(name.as_str()) else {
-            return Answer::no(Some(Code::NonExistent), "there is no such mailbox");
-        };
         // Its own client need not be told that the selected mailbox is gone; it is unselected.
-        let own = self.selected.as_ref().is_some_and(|s| s.mailbox == mailbox.id);
+        let own = self
+            .selected
+            .as_ref()
+            .is_some_and(|s| s.mailbox == mailbox.id && s.account.id() == account.id());
         match blocking(|| account.mailbox_delete(mailbox.id)) {
             Ok(()) => {
                 if own {
@@ -80,19 +81,15 @@ impl Connection {
     }
 
     pub(crate) fn status(&mut self, name: &MailboxName, items: &[StatusItem]) -> Answer {
-        let account = match self.account() {
-            Ok(account) => account,
-            Err(answer) => return answer,
-        };
         if items.contains(&StatusItem::HighestModSeq) {
             self.condstore_enable();
         }
-        match account.mailbox_find(name.as_str()) {
-            Some(mailbox) => {
+        match self.place(name, Right::Read) {
+            Ok(Place { mailbox, .. }) => {
                 self.encoder().status(name, &status_values(&mailbox, items));
                 Answer::ok("that is all")
             }
-            None => Answer::no(Some(Code::NonExistent), "there is no such mailbox"),
+            Err(answer) => answer,
         }
     }
 }

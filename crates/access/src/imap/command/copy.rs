@@ -1,8 +1,8 @@
 //! COPY and MOVE. RFC 9051 §6.4.7, §6.4.8.
 
-use crate::answer::{Answer, OwnCode};
-use crate::blocking;
-use crate::connection::Connection;
+use crate::imap::answer::{Answer, OwnCode};
+use crate::imap::blocking;
+use crate::imap::connection::Connection;
 use imap::NumberSet;
 use imap::command::Copy;
 use imap::response::{Code, Status};
@@ -19,11 +19,11 @@ struct Errand {
 
 impl Connection {
     pub(crate) fn copy(&mut self, copy: &Copy) -> Answer {
-        let quota = self.quota();
         let errand = match self.errand(copy) {
             Ok(errand) => errand,
             Err(answer) => return answer,
         };
+        let quota = self.quota(&errand.account);
         let copied = blocking(|| errand.account.message_copy(errand.from, &errand.uids, errand.to, quota));
         match copied {
             Ok(copied) => match went(&copied) {
@@ -61,11 +61,10 @@ impl Connection {
     }
 
     fn errand(&mut self, copy: &Copy) -> Result<Errand, Answer> {
+        let target = self.place_for_messages(&copy.mailbox);
         let (account, selected) = self.working()?;
         let positions = selected.positions(&copy.set, copy.uid).map_err(Answer::bad)?;
-        let Some(target) = account.mailbox_find(copy.mailbox.as_str()) else {
-            return Err(Answer::no(Some(Code::TryCreate), "there is no such mailbox"));
-        };
+        let target = target?.mailbox;
         Ok(Errand {
             from: selected.mailbox,
             uids: selected.uids(&positions),

@@ -2,10 +2,10 @@
 
 use super::query::{Query, Setting};
 use super::section::Reading;
-use crate::answer::Answer;
-use crate::connection::Connection;
-use crate::selected::sequence;
-use crate::{blocking, now};
+use crate::imap::answer::Answer;
+use crate::imap::connection::Connection;
+use crate::imap::selected::sequence;
+use crate::imap::{blocking, now};
 use imap::NumberSet;
 use imap::command::{Search, SearchKey, SearchReturn};
 use imap::response::Esearch;

@@ -1,9 +1,10 @@
 //! Who is there: LOGIN and AUTHENTICATE against the directory. RFC 9051 §6.2.
 
-use crate::answer::{Answer, OwnCode};
-use crate::capability::{self, Entry};
-use crate::connection::{Connection, Owner};
-use crate::{Tls, blocking};
+use crate::Tls;
+use crate::imap::answer::{Answer, OwnCode};
+use crate::imap::blocking;
+use crate::imap::capability::{self, Entry};
+use crate::imap::connection::{Connection, Owner};
 use directory::Resolution;
 use imap::State;
 use imap::command::Login;

@@ -1,9 +1,10 @@
 //! SELECT, EXAMINE, CLOSE, UNSELECT. RFC 9051 §6.3.2, §6.3.3, §6.4.1, §6.4.2.
 
-use crate::answer::{Answer, OwnCode};
-use crate::blocking;
-use crate::connection::Connection;
-use crate::selected::{Selected, all_flags, flags_line, sequence};
+use crate::imap::answer::{Answer, OwnCode};
+use crate::imap::blocking;
+use crate::imap::connection::Connection;
+use crate::imap::place::{Place, Right};
+use crate::imap::selected::{Selected, all_flags, flags_line, sequence};
 use imap::State;
 use imap::command::Select;
 use imap::response::{Attribute, Code, ListResponse, Status};
@@ -11,10 +12,6 @@ use store::Flags;
 
 impl Connection {
     pub(crate) fn select(&mut self, select: &Select) -> Answer {
-        let account = match self.account() {
-            Ok(account) => account,
-            Err(answer) => return answer,
-        };
         // Also when it fails, nothing is selected any more.
         if self.selected.take().is_some() {
             self.state = State::Authenticated;
@@ -24,14 +21,15 @@ impl Connection {
         if select.condstore {
             self.condstore = true;
         }
-        let Some(mailbox) = account.mailbox_find(select.mailbox.as_str()) else {
-            return Answer::no(Some(Code::NonExistent), "there is no such mailbox");
+        let Place { account, mailbox } = match self.place(&select.mailbox, Right::Read) {
+            Ok(place) => place,
+            Err(answer) => return answer,
         };
         let open = match blocking(|| account.mailbox_open(mailbox.id, !select.read_only)) {
             Ok(open) => open,
             Err(error) => return self.trouble(&error),
         };
-        let selected = Selected::new(mailbox.id, open, select.read_only);
+        let selected = Selected::new(account, mailbox.id, open, select.read_only);
         let told = &selected.told;
         let flags = all_flags(&told.keywords);
         flags_line(&mut self.out, &told.keywords, self.rev2);

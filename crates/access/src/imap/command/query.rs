@@ -4,8 +4,8 @@
 //! and only for `HEADER`, `BODY` and `TEXT` its octets.
 
 use super::section::Reading;
-use crate::envelope::{self, Field};
-use crate::selected::Selected;
+use crate::imap::envelope::{self, Field};
+use crate::imap::selected::Selected;
 use imap::command::SearchKey;
 use imap::{Date, Flag, NumberSet};
 use mime::Needle;

@@ -2,11 +2,11 @@
 //! pieces from the blob store: none of it is held longer than it takes to send it.
 
 use super::section::{Octets, PIECE, Reading};
-use crate::answer::Answer;
-use crate::blocking;
-use crate::connection::{Connection, OUT_BUFFER};
-use crate::decode::Decoder;
-use crate::selected::{flag_names, sequence};
+use crate::imap::answer::Answer;
+use crate::imap::blocking;
+use crate::imap::connection::{Connection, OUT_BUFFER};
+use crate::imap::decode::Decoder;
+use crate::imap::selected::{flag_names, sequence};
 use imap::DateTime;
 use imap::command::{Fetch, FetchItem, Section, SectionText};
 use imap::response::{Code, FetchResponse};
