@@ -5,6 +5,7 @@ mod copy;
 mod fetch;
 mod list;
 mod mailboxes;
+mod qresync;
 mod search;
 mod session;
 mod store;
@@ -15,6 +16,7 @@ pub use copy::Copy;
 pub use fetch::{Fetch, FetchItem, Part, Partial, Section, SectionText};
 pub use list::{List, ListReturn, ListSelect, Lsub};
 pub use mailboxes::{Create, Select, StatusItem};
+pub use qresync::Qresync;
 pub use search::{Search, SearchKey, SearchReturn};
 pub use session::{Authenticate, Login, sasl_response};
 pub use store::{Store, StoreAction};
@@ -123,6 +125,10 @@ pub enum Command {
     Move(Copy),
     /// RFC 2971
     Id(Vec<(String, Option<String>)>),
+    /// RFC 4978: the algorithm, in upper case.
+    Compress(String),
+    /// RFC 8437
+    Unauthenticate,
 }
 
 impl Command {
@@ -158,6 +164,8 @@ impl Command {
             Command::Copy(_) => "COPY",
             Command::Move(_) => "MOVE",
             Command::Id(_) => "ID",
+            Command::Compress(_) => "COMPRESS",
+            Command::Unauthenticate => "UNAUTHENTICATE",
         }
     }
 
@@ -174,6 +182,7 @@ impl Command {
             "CLOSE" => Command::Close,
             "UNSELECT" => Command::Unselect,
             "EXPUNGE" => Command::Expunge(None),
+            "UNAUTHENTICATE" => Command::Unauthenticate,
             "UID" => {
                 cursor.space()?;
                 let name = cursor.word("a command")?.to_ascii_uppercase();
@@ -216,6 +225,7 @@ impl Command {
             "LOGIN" => Command::Login(cursor.login()?),
             "ENABLE" => Command::Enable(cursor.enable()?),
             "ID" => Command::Id(cursor.id()?),
+            "COMPRESS" => Command::Compress(cursor.atom("an algorithm")?.to_ascii_uppercase()),
             "SELECT" => Command::Select(cursor.select(false)?),
             "EXAMINE" => Command::Select(cursor.select(true)?),
             "CREATE" => Command::Create(cursor.create()?),
@@ -247,11 +257,12 @@ impl Command {
     }
 }
 
-const WITH_ARGUMENTS: [&str; 20] = [
+const WITH_ARGUMENTS: &[&str] = &[
     "AUTHENTICATE",
     "LOGIN",
     "ENABLE",
     "ID",
+    "COMPRESS",
     "SELECT",
     "EXAMINE",
     "CREATE",

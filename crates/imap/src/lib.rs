@@ -29,4 +29,4 @@ pub use framer::{Event, Framer, Step};
 pub use limits::Limits;
 pub use mailbox::{MailboxName, utf7_decode, utf7_encode};
 pub use sequence::{Bound, NumberSet, SequenceSet};
-pub use state::{State, allows_expunge, changes_mailbox};
+pub use state::{State, allows_expunge, changes_mailbox, uses_sequence_numbers};

@@ -8,6 +8,7 @@ mod fetch;
 mod mailboxes;
 mod search;
 mod string;
+mod vanished;
 
 pub use code::Code;
 pub use fetch::FetchResponse;

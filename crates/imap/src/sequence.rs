@@ -159,6 +159,58 @@ impl NumberSet {
         self.ranges.last().map(|r| r.1)
     }
 
+    /// What both sets have.
+    #[must_use]
+    pub fn intersection(&self, other: &NumberSet) -> NumberSet {
+        let (mut a, mut b) = (self.ranges.iter().peekable(), other.ranges.iter().peekable());
+        let mut ranges = Vec::new();
+        while let (Some(&&(from_a, to_a)), Some(&&(from_b, to_b))) = (a.peek(), b.peek()) {
+            let (from, to) = (from_a.max(from_b), to_a.min(to_b));
+            if from <= to {
+                ranges.push((from, to));
+            }
+            if to_a < to_b {
+                a.next();
+            } else {
+                b.next();
+            }
+        }
+        NumberSet { ranges }
+    }
+
+    /// What this set has and the other has not.
+    #[must_use]
+    pub fn difference(&self, other: &NumberSet) -> NumberSet {
+        let mut ranges = Vec::new();
+        let mut others = other.ranges.iter().peekable();
+        for &(from, to) in &self.ranges {
+            let mut from = u64::from(from);
+            let to = u64::from(to);
+            while let Some(&&(start, end)) = others.peek() {
+                let (start, end) = (u64::from(start), u64::from(end));
+                if end < from {
+                    others.next();
+                    continue;
+                }
+                if start > to {
+                    break;
+                }
+                if start > from {
+                    ranges.push((from as u32, (start - 1) as u32));
+                }
+                from = end + 1;
+                if end > to {
+                    break;
+                }
+                others.next();
+            }
+            if from <= to {
+                ranges.push((from as u32, to as u32));
+            }
+        }
+        NumberSet { ranges }
+    }
+
     /// The members that `keep` says yes to.
     pub fn retain(&mut self, mut keep: impl FnMut(u32) -> bool) {
         *self = self.iter().filter(|&n| keep(n)).collect();
@@ -292,5 +344,16 @@ mod tests {
         set.retain(|n| n % 2 == 1);
         assert_eq!(set.to_string(), "1,3,5,9");
         assert!(set.contains(9) && !set.contains(8) && !set.contains(10) && !set.contains(0));
+        let sets = |text: &str| super::tests::set(text).unwrap().resolve(1).unwrap();
+        for (a, b, both, only_a) in [
+            ("1:10", "3:4,8", "3:4,8", "1:2,5:7,9:10"),
+            ("1:3,5:7", "2:6", "2:3,5:6", "1,7"),
+            ("5", "1:10", "5", ""),
+            ("1:4294967295", "4294967295", "4294967295", "1:4294967294"),
+            ("1:2,9", "3:8", "", "1:2,9"),
+        ] {
+            assert_eq!(sets(a).intersection(&sets(b)).to_string(), both, "{a} {b}");
+            assert_eq!(sets(a).difference(&sets(b)).to_string(), only_a, "{a} {b}");
+        }
     }
 }

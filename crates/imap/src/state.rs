@@ -1,6 +1,7 @@
 //! Which command in which state. RFC 9051 §3.
 
 use crate::Command;
+use crate::command::SearchKey;
 
 /// How far a session has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,9 @@ impl State {
             | C::Lsub(_)
             | C::Namespace
             | C::Status { .. }
-            | C::Idle => State::Authenticated,
+            | C::Idle
+            | C::Compress(_)
+            | C::Unauthenticate => State::Authenticated,
             C::Check
             | C::Close
             | C::Unselect
@@ -81,5 +84,17 @@ pub fn allows_expunge(command: &Command) -> bool {
         Command::Store(store) => store.uid,
         Command::Search(search) => search.uid,
         _ => true,
+    }
+}
+
+/// Whether a command speaks of messages by their sequence numbers, which a client that has enabled UIDONLY must not. RFC 9586 §3.1.
+pub fn uses_sequence_numbers(command: &Command) -> bool {
+    match command {
+        Command::Fetch(fetch) => !fetch.uid,
+        Command::Store(store) => !store.uid,
+        Command::Copy(copy) | Command::Move(copy) => !copy.uid,
+        Command::Search(search) => !search.uid || search.keys.iter().any(SearchKey::has_sequence),
+        Command::Select(select) => select.qresync.as_ref().is_some_and(|qresync| qresync.matched.is_some()),
+        _ => false,
     }
 }

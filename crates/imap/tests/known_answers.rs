@@ -87,7 +87,21 @@ fn refused() {
         ("a NOOP x", Error::Trailing),
         ("a NOOP ", Error::Trailing),
         ("a SEARCH CHARSET KOI8-R TEXT x", Error::Charset),
-        ("a SELECT INBOX (QRESYNC (1 2))", Error::Unknown("SELECT parameter")),
+        ("a SELECT INBOX (WHAT)", Error::Unknown("SELECT parameter")),
+        ("a SELECT INBOX (QRESYNC (0 2))", Error::Number),
+        ("a SELECT INBOX (QRESYNC (1 0))", Error::Number),
+        (
+            "a SELECT INBOX (QRESYNC (1 2 1:*))",
+            Error::Expected("a sequence set without * and $"),
+        ),
+        (
+            "a FETCH 1 FLAGS (CHANGEDSINCE 1 VANISHED)",
+            Error::Expected("UID FETCH with CHANGEDSINCE beside VANISHED"),
+        ),
+        (
+            "a UID FETCH 1 FLAGS (VANISHED)",
+            Error::Expected("UID FETCH with CHANGEDSINCE beside VANISHED"),
+        ),
         (
             "a LIST (RECURSIVEMATCH) \"\" *",
             Error::Expected("another selection option beside RECURSIVEMATCH"),
@@ -124,11 +138,11 @@ fn refused() {
 fn mailboxes() {
     check(
         "A932 EXAMINE blurdybloop",
-        "Select(Select { mailbox: MailboxName(\"blurdybloop\"), read_only: true, condstore: false })",
+        "Select(Select { mailbox: MailboxName(\"blurdybloop\"), read_only: true, condstore: false, qresync: None })",
     );
     check(
         "A1 SELECT inbox (CONDSTORE)",
-        "Select(Select { mailbox: MailboxName(\"INBOX\"), read_only: false, condstore: true })",
+        "Select(Select { mailbox: MailboxName(\"INBOX\"), read_only: false, condstore: true, qresync: None })",
     );
     check(
         "t2 CREATE MySpecial (USE (\\Drafts \\Sent))",

@@ -3,6 +3,7 @@
 //!
 //! Exposed to: the first octets of a PROXY header and the TLS handshake, both bounded. Touches nothing but sockets.
 
+mod deflate;
 mod seats;
 mod stream;
 

@@ -1,5 +1,7 @@
-//! The connection below the session: plain, or TLS by rustls; with a PROXY header in front where the listener says so.
+//! The connection below the session: plain, or TLS by rustls; with a PROXY header in front where the listener says so, and compressed where
+//! the protocol says so.
 
+use crate::deflate::Deflated;
 use rustls::ProtocolVersion;
 use std::io;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ pub enum Stream {
     Plain(TcpStream),
     /// Encrypted.
     Tls(Box<TlsStream<TcpStream>>),
+    /// Compressed, whatever is below it.
+    Deflated(Box<Deflated>),
     /// In between, or lost in a failed handshake.
     Gone,
 }
@@ -21,7 +25,31 @@ pub enum Stream {
 impl Stream {
     /// Whether it is encrypted.
     pub fn is_tls(&self) -> bool {
-        matches!(self, Stream::Tls(_))
+        match self {
+            Stream::Tls(_) => true,
+            Stream::Deflated(deflated) => matches!(deflated.under, Stream::Tls(_)),
+            _ => false,
+        }
+    }
+
+    /// Whether it is compressed.
+    pub fn is_deflated(&self) -> bool {
+        matches!(self, Stream::Deflated(_))
+    }
+
+    /// From here on both directions are compressed (RFC 1951). Nothing where they are already.
+    pub fn deflate(&mut self) {
+        if !self.is_deflated() {
+            let under = std::mem::replace(self, Stream::Gone);
+            *self = Stream::Deflated(Box::new(Deflated::new(under)));
+        }
+    }
+
+    /// Gives back memory that is only needed while there is something to say.
+    pub fn relax(&mut self) {
+        if let Stream::Deflated(deflated) = self {
+            deflated.relax();
+        }
     }
 
     /// Has the system acknowledge at once what has come: a client that waits for it before it goes on is not kept waiting.
@@ -29,6 +57,11 @@ impl Stream {
         let socket = match self {
             Stream::Plain(stream) => stream,
             Stream::Tls(stream) => stream.get_ref().0,
+            Stream::Deflated(deflated) => match &deflated.under {
+                Stream::Plain(stream) => stream,
+                Stream::Tls(stream) => stream.get_ref().0,
+                _ => return,
+            },
             Stream::Gone => return,
         };
         let _ = rustix::net::sockopt::set_tcp_quickack(socket, true);
@@ -37,21 +70,35 @@ impl Stream {
     /// Reads what is there; dropping the future loses nothing.
     pub async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
+            Stream::Deflated(deflated) => deflated.read(buffer).await,
+            bare => bare.read_bare(buffer).await,
+        }
+    }
+
+    pub(crate) async fn read_bare(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
             Stream::Plain(stream) => stream.read(buffer).await,
             Stream::Tls(stream) => stream.read(buffer).await,
-            Stream::Gone => Ok(0),
+            Stream::Deflated(_) | Stream::Gone => Ok(0),
         }
     }
 
     /// Writes all of it.
     pub async fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match self {
+            Stream::Deflated(deflated) => deflated.write(bytes).await,
+            bare => bare.write_bare(bytes).await,
+        }
+    }
+
+    pub(crate) async fn write_bare(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self {
             Stream::Plain(stream) => stream.write_all(bytes).await,
             Stream::Tls(stream) => {
                 stream.write_all(bytes).await?;
                 stream.flush().await
             }
-            Stream::Gone => Err(io::ErrorKind::NotConnected.into()),
+            Stream::Deflated(_) | Stream::Gone => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 
@@ -60,6 +107,11 @@ impl Stream {
         match self {
             Stream::Plain(stream) => stream.shutdown().await,
             Stream::Tls(stream) => stream.shutdown().await,
+            Stream::Deflated(deflated) => match &mut deflated.under {
+                Stream::Plain(stream) => stream.shutdown().await,
+                Stream::Tls(stream) => stream.shutdown().await,
+                _ => Ok(()),
+            },
             Stream::Gone => Ok(()),
         }
     }
@@ -82,7 +134,11 @@ impl Stream {
 
     /// The value that ties a login to this TLS connection (RFC 9266). Only TLS 1.3 always has one that is unique.
     pub fn channel_binding(&self) -> sasl::ChannelBinding {
-        if let Stream::Tls(stream) = self
+        let bare = match self {
+            Stream::Deflated(deflated) => &deflated.under,
+            bare => bare,
+        };
+        if let Stream::Tls(stream) = bare
             && stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3)
             && let Ok(value) =
                 stream

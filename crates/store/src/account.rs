@@ -284,6 +284,15 @@ impl State {
             snapshot.highest_modseq = row.highest_modseq;
             snapshot.uid_validity = row.uid_validity;
         }
+        // Who is told that he knows all up to here must not miss what is not shown yet.
+        let hidden = self.pending.iter().filter(|(_, of, _)| *of == mailbox);
+        let hidden = hidden
+            .filter_map(|(_, _, messages)| messages.first())
+            .map(|m| m.modseq.0)
+            .min();
+        if let Some(hidden) = hidden {
+            snapshot.highest_modseq = snapshot.highest_modseq.min(ModSeq(hidden.saturating_sub(1)));
+        }
         snapshot.keywords = Arc::clone(&self.keywords);
         view.sender.send_replace(Arc::new(snapshot));
     }

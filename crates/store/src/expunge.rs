@@ -63,6 +63,20 @@ impl Account {
             modseq,
         })
     }
+
+    /// UIDs that were taken away after a modification sequence, in runs that may overlap: what QRESYNC tells (RFC 7162 §3.2.5). `None`:
+    /// there are more than `most` runs.
+    pub fn message_expunged(&self, mailbox: MailboxId, since: ModSeq, most: usize) -> Result<Option<Vec<(Uid, Uid)>>> {
+        let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+        let runs = self.database().read(|tx| {
+            tx.query_all(
+                "SELECT first, last FROM expunged WHERE account = ?1 AND mailbox = ?2 AND modseq > ?3 LIMIT ?4",
+                &[self.id().0.into(), mailbox.into(), since.into(), limit.into()],
+                |row| Ok((Uid(row.u32(0)?), Uid(row.u32(1)?))),
+            )
+        })?;
+        Ok((runs.len() <= most).then_some(runs))
+    }
 }
 
 /// Takes message rows (ascending) out of a mailbox and remembers that they were there. Their contents are left.

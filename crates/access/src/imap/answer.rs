@@ -3,7 +3,7 @@
 use crate::imap::connection::{Connection, Next};
 use crate::imap::selected::Telling;
 use crate::imap::trouble;
-use imap::response::{Code, Encoder, Status};
+use imap::response::{Code, Status};
 use imap::{Error, NumberSet, Refused};
 use store::ModSeq;
 
@@ -81,7 +81,7 @@ impl Connection {
             }),
             Some(OwnCode::Modified(set)) => Some(Code::Modified(set)),
         };
-        Encoder::new(&mut self.out, self.rev2).tagged(tag, answer.status, code.as_ref(), &answer.text);
+        self.encoder().tagged(tag, answer.status, code.as_ref(), &answer.text);
         if !alive {
             return Next::Close;
         }
@@ -134,6 +134,8 @@ impl Connection {
             expunge,
             own,
             condstore: self.condstore,
+            vanished: self.qresync || self.uid_only,
+            uid_only: self.uid_only,
             rev2: self.rev2,
         };
         if selected.tell(&mut self.out, how) {

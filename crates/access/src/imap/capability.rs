@@ -6,7 +6,7 @@ use sasl::{ChannelBinding, Mechanism};
 const ALWAYS: [&str; 5] = ["IMAP4rev1", "IMAP4rev2", "LITERAL+", "ID", "ENABLE"];
 
 /// What needs a login. What rev2 has built in is named for clients of rev1.
-const AUTHENTICATED: [&str; 17] = [
+const AUTHENTICATED: &[&str] = &[
     "IDLE",
     "NAMESPACE",
     "CHILDREN",
@@ -22,6 +22,10 @@ const AUTHENTICATED: [&str; 17] = [
     "SEARCHRES",
     "WITHIN",
     "CONDSTORE",
+    "QRESYNC",
+    "UIDONLY",
+    "COMPRESS=DEFLATE",
+    "UNAUTHENTICATE",
     "BINARY",
     "APPENDLIMIT=",
 ];
@@ -38,7 +42,7 @@ pub(crate) struct Entry {
 
 /// The capabilities after login.
 pub(crate) fn authenticated(message_size: u64) -> Vec<String> {
-    let names = ALWAYS.iter().chain(&AUTHENTICATED);
+    let names = ALWAYS.iter().chain(AUTHENTICATED);
     names
         .map(|name| match *name {
             // RFC 7889: the largest message for all mailboxes.

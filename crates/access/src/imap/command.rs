@@ -1,15 +1,18 @@
 //! What the commands do, one file for each group.
 
 mod append;
+mod compress;
 mod copy;
 mod fetch;
 mod flags;
 mod list;
 mod mailboxes;
 mod query;
+mod resync;
 mod search;
 mod section;
 mod select;
+mod unauthenticate;
 
 pub(crate) use append::Incoming;
 
@@ -36,7 +39,7 @@ impl Connection {
             Command::Id(fields) => self.id(&fields),
             Command::Login(login) => self.login(login).await,
             Command::Enable(names) => self.enable(&names),
-            Command::Select(select) => self.select(&select),
+            Command::Select(select) => self.select(&select).await?,
             Command::Close => self.close(),
             Command::Unselect => self.unselect(),
             Command::Create(create) => self.create(&create),
@@ -111,6 +114,15 @@ impl Connection {
                 "CONDSTORE" => {
                     self.condstore_enable();
                     enabled.push("CONDSTORE");
+                }
+                "QRESYNC" => {
+                    self.condstore_enable();
+                    self.qresync = true;
+                    enabled.push("QRESYNC");
+                }
+                "UIDONLY" => {
+                    self.uid_only = true;
+                    enabled.push("UIDONLY");
                 }
                 _ => {}
             }

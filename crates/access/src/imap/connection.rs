@@ -1,7 +1,7 @@
 //! One connection: reads, has the framer cut commands, answers them, writes; waits while the client idles.
 
 use crate::Tls;
-use crate::imap::answer::Answer;
+use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::capability;
 use crate::imap::command::Incoming;
 use crate::imap::login::Exchanging;
@@ -49,6 +49,10 @@ pub(crate) struct Connection {
     pub(crate) rev2: bool,
     /// The client knows of mod-sequences (RFC 7162 §3.1).
     pub(crate) condstore: bool,
+    /// QRESYNC was enabled (RFC 7162 §3.2.3).
+    pub(crate) qresync: bool,
+    /// UIDONLY was enabled (RFC 9586).
+    pub(crate) uid_only: bool,
     pub(crate) out: Vec<u8>,
     waiting: Waiting,
     pub(crate) append: Option<Incoming>,
@@ -77,6 +81,10 @@ pub(crate) enum Next {
     Line,
     /// TLS begins.
     StartTls,
+    /// Compression begins.
+    Compress,
+    /// Nobody is logged in any more.
+    Unauthenticate,
     /// The session is over.
     Close,
 }
@@ -111,6 +119,8 @@ impl Connection {
             selected: None,
             rev2: false,
             condstore: false,
+            qresync: false,
+            uid_only: false,
             out: Vec::new(),
             waiting: Waiting::Command,
             append: None,
@@ -124,7 +134,18 @@ impl Connection {
     }
 
     pub(crate) fn encoder(&mut self) -> Encoder<'_> {
-        Encoder::new(&mut self.out, self.rev2)
+        let utf8 = self.utf8();
+        Encoder::new(&mut self.out, utf8)
+    }
+
+    /// Whether strings go over the wire as UTF-8.
+    pub(crate) fn utf8(&self) -> bool {
+        self.rev2
+    }
+
+    /// The time to log in begins again.
+    pub(crate) fn login_again(&mut self) {
+        self.started = Instant::now();
     }
 
     /// Serves the connection to its end.
@@ -186,7 +207,7 @@ impl Connection {
                     }
                     Event::Command(line) => {
                         let limits = &self.listener.context.options.protocol;
-                        let request = Request::parse(line, self.rev2, limits);
+                        let request = Request::parse(line, self.utf8(), limits);
                         self.request(request).await?
                     }
                     Event::Line(line) => self.line(line).await?,
@@ -225,7 +246,7 @@ impl Connection {
                     }
                     _ => Next::Command,
                 };
-                if self.rev2 {
+                if self.utf8() {
                     framer.utf8_enable();
                 }
                 if !entered && self.state.is_authenticated() {
@@ -241,6 +262,16 @@ impl Connection {
                         // Nothing that came before TLS counts after it: it may be somebody else's.
                         framer = Framer::new(self.options().protocol.before_login());
                         input = &[];
+                    }
+                    Next::Compress => {
+                        self.flush().await?;
+                        self.stream.deflate();
+                        // The client had to wait for the answer: what it sent before belongs to neither.
+                        input = &[];
+                    }
+                    Next::Unauthenticate => {
+                        entered = false;
+                        framer = Framer::new(self.options().protocol.before_login());
                     }
                     Next::Close => return self.hang_up().await,
                 }
@@ -344,6 +375,9 @@ impl Connection {
             _ => options.idle,
         };
         let idling = matches!(self.waiting, Waiting::Idle { .. });
+        if idling {
+            self.stream.relax();
+        }
         let selected = self.selected.as_mut().filter(|_| idling);
         let news = async {
             match selected {
@@ -461,6 +495,11 @@ impl Connection {
         if let Err(text) = self.state.check(&command) {
             return Ok(self.answer(&tag, name, &Answer::bad(text), false));
         }
+        if self.uid_only && imap::uses_sequence_numbers(&command) {
+            let answer =
+                Answer::bad("after ENABLE UIDONLY messages are named by UIDs").with(OwnCode::Plain(Code::UidRequired));
+            return Ok(self.answer(&tag, name, &answer, false));
+        }
         if self.selected.as_ref().is_some_and(|selected| selected.read_only) && imap::changes_mailbox(&command) {
             let answer = Answer::no(Some(Code::ReadOnly), "the mailbox was opened read-only");
             return Ok(self.answer(&tag, name, &answer, true));
@@ -491,6 +530,21 @@ impl Connection {
                 self.listener.metrics.idling().inc();
                 self.waiting = Waiting::Idle { tag };
                 return Ok(Next::Line);
+            }
+            Command::Compress(algorithm) => {
+                let answer = self.compress(&algorithm);
+                let begins = answer.status == Status::Ok;
+                let next = self.answer(&tag, name, &answer, true);
+                return Ok(if begins && matches!(next, Next::Command) {
+                    Next::Compress
+                } else {
+                    next
+                });
+            }
+            Command::Unauthenticate => {
+                let answer = self.unauthenticate();
+                self.answer(&tag, name, &answer, false);
+                return Ok(Next::Unauthenticate);
             }
             command => self.execute(&tag, command).await?,
         };

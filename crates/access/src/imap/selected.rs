@@ -28,6 +28,10 @@ pub(crate) struct Telling {
     /// A change that the client made and was told of already.
     pub(crate) own: Option<ModSeq>,
     pub(crate) condstore: bool,
+    /// What is gone is told as VANISHED (RFC 7162 §3.2.10, RFC 9586 §3.5).
+    pub(crate) vanished: bool,
+    /// No sequence numbers (RFC 9586).
+    pub(crate) uid_only: bool,
     pub(crate) rev2: bool,
 }
 
@@ -120,8 +124,13 @@ impl Selected {
         }
         self.tell_keywords(out, &newest, how.rev2);
         let mut encoder = Encoder::new(out, how.rev2);
-        for (gone, position) in diff.expunged.iter().enumerate() {
-            encoder.expunge(sequence(position - gone));
+        if how.vanished {
+            let gone = diff.expunged.iter().filter_map(|position| self.told.at(*position));
+            encoder.vanished(false, &gone.map(|message| message.uid.0).collect());
+        } else {
+            for (gone, position) in diff.expunged.iter().enumerate() {
+                encoder.expunge(sequence(position - gone));
+            }
         }
         let recent = self.recent();
         self.told = newest;
@@ -133,7 +142,7 @@ impl Selected {
         }
         for position in diff.changed {
             if let Some(message) = self.told.at(position).filter(|message| Some(message.modseq) != how.own) {
-                let mut fetch = FetchResponse::begin(out, sequence(position));
+                let mut fetch = begin(out, position, message.uid, how.uid_only);
                 fetch.uid(out, message.uid.0);
                 if how.condstore {
                     fetch.modseq(out, message.modseq.0);
@@ -144,6 +153,15 @@ impl Selected {
             }
         }
         true
+    }
+}
+
+/// The head of a FETCH response, or of a UIDFETCH response.
+pub(crate) fn begin(out: &mut Vec<u8>, position: usize, uid: Uid, uid_only: bool) -> FetchResponse {
+    if uid_only {
+        FetchResponse::begin_uid(out, uid.0)
+    } else {
+        FetchResponse::begin(out, sequence(position))
     }
 }
 

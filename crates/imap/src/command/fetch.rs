@@ -14,6 +14,8 @@ pub struct Fetch {
     pub items: Vec<FetchItem>,
     /// Only messages that have changed since this mod-sequence.
     pub changed_since: Option<u64>,
+    /// Those of the set that were expunged since, too (RFC 7162 §3.2.6).
+    pub vanished: bool,
 }
 
 /// A part of a message.
@@ -134,16 +136,22 @@ impl<'a> Cursor<'a> {
             vec![self.fetch_item()?]
         };
         let mut changed_since = None;
+        let mut vanished = false;
         if self.eat(b' ') {
-            for value in self.list(false, |c| {
-                if !c.eat_word("CHANGEDSINCE") {
+            self.list(false, |c| {
+                if c.eat_word("CHANGEDSINCE") {
+                    c.space()?;
+                    changed_since = Some(c.number64()?);
+                } else if c.eat_word("VANISHED") {
+                    vanished = true;
+                } else {
                     return Err(Error::Unknown("FETCH modifier"));
                 }
-                c.space()?;
-                c.number64()
-            })? {
-                changed_since = Some(value);
-            }
+                Ok(())
+            })?;
+        }
+        if vanished && !(uid && changed_since.is_some()) {
+            return Err(Error::Expected("UID FETCH with CHANGEDSINCE beside VANISHED"));
         }
         // RFC 9051 §6.4.9: a UID command answers with UIDs. RFC 7162 §3.1.4.1: CHANGEDSINCE answers with MODSEQ.
         if uid && !items.contains(&Uid) {
@@ -157,6 +165,7 @@ impl<'a> Cursor<'a> {
             set,
             items,
             changed_since,
+            vanished,
         })
     }
 

@@ -1,5 +1,6 @@
 //! SELECT and EXAMINE (RFC 9051 §6.3.2, `CONDSTORE`: RFC 7162 §3.1.8), CREATE (with `USE`: RFC 6154 §3), the items of STATUS.
 
+use crate::command::Qresync;
 use crate::cursor::Cursor;
 use crate::flag::SpecialUse;
 use crate::{Error, MailboxName, Result};
@@ -13,6 +14,8 @@ pub struct Select {
     pub read_only: bool,
     /// The client wants mod-sequences from here on.
     pub condstore: bool,
+    /// What the client knows of the mailbox from before (RFC 7162 §3.2.5).
+    pub qresync: Option<Qresync>,
 }
 
 /// CREATE.
@@ -78,12 +81,17 @@ impl<'a> Cursor<'a> {
     pub(crate) fn select(&mut self, read_only: bool) -> Result<Select> {
         let mailbox = self.mailbox()?;
         let mut condstore = false;
+        let mut qresync = None;
         if self.eat(b' ') {
             self.list(false, |c| {
-                if !c.eat_word("CONDSTORE") {
+                if c.eat_word("CONDSTORE") {
+                    condstore = true;
+                } else if c.eat_word("QRESYNC") {
+                    c.space()?;
+                    qresync = Some(c.qresync()?);
+                } else {
                     return Err(Error::Unknown("SELECT parameter"));
                 }
-                condstore = true;
                 Ok(())
             })?;
         }
@@ -91,6 +99,7 @@ impl<'a> Cursor<'a> {
             mailbox,
             read_only,
             condstore,
+            qresync,
         })
     }
 

@@ -110,6 +110,19 @@ impl SearchKey {
     }
 }
 
+impl SearchKey {
+    /// Whether the key, or one in it, is a set of sequence numbers.
+    pub fn has_sequence(&self) -> bool {
+        match self {
+            SearchKey::Sequence(set) => *set != SequenceSet::Saved,
+            SearchKey::Not(key) => key.has_sequence(),
+            SearchKey::Or(a, b) => a.has_sequence() || b.has_sequence(),
+            SearchKey::And(keys) => keys.iter().any(SearchKey::has_sequence),
+            _ => false,
+        }
+    }
+}
+
 impl<'a> Cursor<'a> {
     // search = "SEARCH" [search-return-opts] SP search-program; search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
     pub(crate) fn search(&mut self, uid: bool) -> Result<Search> {

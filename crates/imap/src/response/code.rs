@@ -1,4 +1,4 @@
-//! Response codes. RFC 9051 §7.1, RFC 3501 §7.1, RFC 4315 (UIDPLUS), RFC 5530, RFC 7162 §3, RFC 7889 (`TOOBIG`), RFC 9208 (`OVERQUOTA`).
+//! Response codes. RFC 9051 §7.1, RFC 3501 §7.1, RFC 4315 (UIDPLUS), RFC 5530, RFC 4978 §3, RFC 7162 §3, RFC 7889 (`TOOBIG`), RFC 9208 (`OVERQUOTA`).
 
 use crate::response::{Encoder, flag_list};
 use crate::{Flag, NumberSet};
@@ -21,6 +21,7 @@ pub enum Code<'a> {
     Capability(&'a [&'a str]),
     ClientBug,
     Closed,
+    CompressionActive,
     ContactAdmin,
     CopyUid {
         validity: u32,
@@ -54,6 +55,8 @@ pub enum Code<'a> {
     TryCreate,
     UidNext(u32),
     UidNotSticky,
+    /// RFC 9586: with UIDONLY, sequence numbers cannot be used.
+    UidRequired,
     UidValidity(u32),
     Unavailable,
     UnknownCte,
@@ -73,6 +76,7 @@ impl Code<'_> {
             Code::Cannot => "CANNOT",
             Code::ClientBug => "CLIENTBUG",
             Code::Closed => "CLOSED",
+            Code::CompressionActive => "COMPRESSIONACTIVE",
             Code::ContactAdmin => "CONTACTADMIN",
             Code::Corruption => "CORRUPTION",
             Code::Expired => "EXPIRED",
@@ -93,6 +97,7 @@ impl Code<'_> {
             Code::TooBig => "TOOBIG",
             Code::TryCreate => "TRYCREATE",
             Code::UidNotSticky => "UIDNOTSTICKY",
+            Code::UidRequired => "UIDREQUIRED",
             Code::Unavailable => "UNAVAILABLE",
             Code::UnknownCte => "UNKNOWN-CTE",
             Code::UseAttr => "USEATTR",

@@ -23,6 +23,14 @@ impl FetchResponse {
         FetchResponse { first: true }
     }
 
+    /// `* uid UIDFETCH (`: RFC 9586 §3.3.
+    pub fn begin_uid(out: &mut Vec<u8>, uid: u32) -> FetchResponse {
+        out.extend_from_slice(b"* ");
+        decimal(out, u64::from(uid));
+        out.extend_from_slice(b" UIDFETCH (");
+        FetchResponse { first: true }
+    }
+
     /// `)` and the line end.
     pub fn end(self, out: &mut Vec<u8>) {
         out.extend_from_slice(b")\r\n");

@@ -7,7 +7,7 @@ use imap::NumberSet;
 use imap::command::Copy;
 use imap::response::{Code, Status};
 use std::sync::Arc;
-use store::{Account, Copied, MailboxId, Uid};
+use store::{Account, Copied, MailboxId, ModSeq, Uid};
 
 /// What is to go where.
 struct Errand {
@@ -53,6 +53,11 @@ impl Connection {
                         to: &to,
                     };
                     self.encoder().untagged(Status::Ok, Some(&code), "moved");
+                    if self.qresync {
+                        // RFC 6851 §4.4
+                        let highest = self.highest_modseq(ModSeq(u64::MAX));
+                        return Answer::ok("done").with(OwnCode::Plain(Code::HighestModSeq(highest)));
+                    }
                 }
                 Answer::ok("done")
             }

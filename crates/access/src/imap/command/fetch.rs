@@ -6,7 +6,7 @@ use crate::imap::answer::Answer;
 use crate::imap::blocking;
 use crate::imap::connection::{Connection, OUT_BUFFER};
 use crate::imap::decode::Decoder;
-use crate::imap::selected::{flag_names, sequence};
+use crate::imap::selected::{begin, flag_names, sequence};
 use imap::DateTime;
 use imap::command::{Fetch, FetchItem, Section, SectionText};
 use imap::response::{Code, FetchResponse};
@@ -26,6 +26,7 @@ struct Work {
     seen: Vec<Uid>,
     recent_from: Uid,
     condstore: bool,
+    uid_only: bool,
     rev2: bool,
     header_limit: u64,
 }
@@ -48,7 +49,10 @@ impl Connection {
         if fetch.changed_since.is_some() || fetch.items.contains(&FetchItem::ModSeq) {
             self.condstore_enable();
         }
-        let (rev2, condstore) = (self.rev2, self.condstore);
+        if fetch.vanished && !self.qresync {
+            return Ok(Answer::bad("enable QRESYNC first"));
+        }
+        let (rev2, condstore, uid_only) = (self.rev2, self.condstore, self.uid_only);
         let header_limit = self.options().header;
         let (account, selected) = match self.working() {
             Ok(working) => working,
@@ -61,6 +65,18 @@ impl Connection {
         let told = Arc::clone(&selected.told);
         let recent_from = selected.open.recent_from;
         let mut newest = selected.open.snapshot();
+        if let (Some(since), true) = (fetch.changed_since, fetch.vanished) {
+            let most = told.uid_next.0.saturating_sub(1);
+            let among = fetch.set.resolve(most).unwrap_or_else(|| selected.saved.clone());
+            match blocking(|| selected.expunged_since(since, &among)) {
+                Ok(gone) => self.encoder().vanished(true, &gone),
+                Err(error) => return Ok(self.trouble(&error)),
+            }
+        }
+        let (_, selected) = match self.working() {
+            Ok(working) => working,
+            Err(answer) => return Ok(answer),
+        };
         if let Some(since) = fetch.changed_since {
             positions.retain(|position| {
                 let uid = told.at(*position as usize).map(|message| message.uid);
@@ -99,6 +115,7 @@ impl Connection {
             seen,
             recent_from,
             condstore,
+            uid_only,
             rev2,
             header_limit,
         };
@@ -169,7 +186,12 @@ impl Connection {
             }
         };
         let start = self.out.len();
-        let mut response = FetchResponse::begin(&mut self.out, number);
+        let mut response = begin(
+            &mut self.out,
+            number.saturating_sub(1) as usize,
+            message.uid,
+            work.uid_only,
+        );
         let reading = content
             .as_ref()
             .map(|content| Reading::new(&work.account, content, work.header_limit));

@@ -3,9 +3,9 @@
 use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::connection::Connection;
-use crate::imap::selected::{flag_names, sequence};
+use crate::imap::selected::{begin, flag_names, sequence};
 use imap::command::{Store, StoreAction};
-use imap::response::{Code, FetchResponse};
+use imap::response::Code;
 use imap::{Flag, NumberSet, SequenceSet};
 use store::{FlagChange, ModSeq, Uid};
 
@@ -14,7 +14,7 @@ impl Connection {
         if store.unchanged_since.is_some() {
             self.condstore_enable();
         }
-        let (rev2, condstore) = (self.rev2, self.condstore);
+        let (rev2, condstore, uid_only) = (self.rev2, self.condstore, self.uid_only);
         let (account, selected) = match self.working() {
             Ok(working) => working,
             Err(answer) => return answer,
@@ -59,7 +59,7 @@ impl Connection {
             if store.silent && !(condstore && changed) {
                 continue;
             }
-            let mut fetch = FetchResponse::begin(&mut out, sequence(*position as usize));
+            let mut fetch = begin(&mut out, *position as usize, *uid, uid_only);
             if store.uid || rev2 {
                 fetch.uid(&mut out, uid.0);
             }
@@ -108,7 +108,8 @@ impl Connection {
         };
         match blocking(|| account.message_expunge(mailbox, among.as_deref())) {
             Ok(expunged) if condstore && !expunged.uids.is_empty() => {
-                Answer::ok("expunged").with(OwnCode::Plain(Code::HighestModSeq(expunged.modseq.0)))
+                let highest = self.highest_modseq(expunged.modseq);
+                Answer::ok("expunged").with(OwnCode::Plain(Code::HighestModSeq(highest)))
             }
             Ok(_) => Answer::ok("expunged"),
             Err(error) => self.trouble(&error),

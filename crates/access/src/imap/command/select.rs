@@ -11,7 +11,22 @@ use imap::response::{Attribute, Code, ListResponse, Status};
 use store::Flags;
 
 impl Connection {
-    pub(crate) fn select(&mut self, select: &Select) -> Answer {
+    pub(crate) async fn select(&mut self, select: &Select) -> std::io::Result<Answer> {
+        if select.qresync.is_some() && !self.qresync {
+            return Ok(Answer::bad("enable QRESYNC first"));
+        }
+        let answer = self.select_open(select);
+        if answer.status == Status::Ok
+            && let Some(qresync) = &select.qresync
+            && let Err(error) = self.resync(qresync).await?
+        {
+            self.unselect();
+            return Ok(self.trouble(&error));
+        }
+        Ok(answer)
+    }
+
+    fn select_open(&mut self, select: &Select) -> Answer {
         // Also when it fails, nothing is selected any more.
         if self.selected.take().is_some() {
             self.state = State::Authenticated;
@@ -33,13 +48,13 @@ impl Connection {
         let told = &selected.told;
         let flags = all_flags(&told.keywords);
         flags_line(&mut self.out, &told.keywords, self.rev2);
-        let rev2 = self.rev2;
+        let (rev2, uid_only) = (self.rev2, self.uid_only);
         let mut encoder = self.encoder();
         encoder.exists(sequence(told.len()) - 1);
         if !rev2 {
             encoder.recent(selected.recent());
             let unseen = told.iter().position(|message| !message.flags.contains(Flags::SEEN));
-            if let Some(position) = unseen {
+            if let Some(position) = unseen.filter(|_| !uid_only) {
                 let code = Code::Unseen(sequence(position));
                 encoder.untagged(Status::Ok, Some(&code), "the first that was not seen");
             }
@@ -95,15 +110,26 @@ impl Connection {
         };
         let (mailbox, read_only) = (selected.mailbox, selected.read_only);
         let expunged = if read_only {
-            Ok(())
+            Ok(store::Expunged::default())
         } else {
-            blocking(|| account.message_expunge(mailbox, None)).map(drop)
+            blocking(|| account.message_expunge(mailbox, None))
         };
         match expunged {
+            // RFC 7162 §3.2.8: up to where the client knows all, now that these are gone.
+            Ok(expunged) if self.qresync && !expunged.uids.is_empty() => {
+                let highest = self.highest_modseq(expunged.modseq);
+                self.unselect().with(OwnCode::Plain(Code::HighestModSeq(highest)))
+            }
             // A mailbox that somebody has deleted meanwhile needs no expunging.
-            Ok(()) | Err(store::Error::NoMailbox) => self.unselect(),
+            Ok(_) | Err(store::Error::NoMailbox) => self.unselect(),
             Err(error) => self.trouble(&error),
         }
+    }
+
+    /// The mod-sequence up to which a client knows everything once it is told what is new; at most `own`, that of a change of its own.
+    pub(crate) fn highest_modseq(&self, own: store::ModSeq) -> u64 {
+        let newest = self.selected.as_ref().map(|selected| selected.open.snapshot());
+        newest.map_or(own, |newest| newest.highest_modseq.min(own)).0
     }
 
     pub(crate) fn unselect(&mut self) -> Answer {
