@@ -7,17 +7,4 @@
 
 pub mod imap;
 
-pub use net::{Proxies, Tls, TlsProvider};
-
-/// One listener.
-#[derive(Clone)]
-pub struct ListenerConfig {
-    /// Its name in the log and the counters.
-    pub name: String,
-    /// How TLS comes about.
-    pub tls: Tls,
-    /// Logins without TLS. For loopback addresses.
-    pub plaintext: bool,
-    /// Whose connections begin with a PROXY header; `None`: nobody's.
-    pub proxies: Option<Proxies>,
-}
+pub use net::{ListenerConfig, Proxies, Tls, TlsProvider};

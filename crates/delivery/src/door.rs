@@ -22,15 +22,13 @@ use connection::Connection;
 use directory::Directory;
 use ledger::Ledger;
 use metrics::DoorMetrics;
-use net::{Seats, Stream, blocking, now, stopped};
+use net::{Bounds, Entrance, blocking, now, stopped};
 use smtp::{Authentication, Config, Role};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// What all doors share.
 pub struct Context {
@@ -39,7 +37,6 @@ pub struct Context {
     ledger: Ledger,
     options: Options,
     metrics: Metrics,
-    sessions: AtomicU64,
 }
 
 impl Context {
@@ -51,19 +48,12 @@ impl Context {
             ledger,
             options,
             metrics: Metrics::default(),
-            sessions: AtomicU64::new(0),
         }
     }
 
     /// The counters, to be registered.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
-    }
-
-    /// A name for a session: when it began and its number, short enough for every line of the log.
-    fn session_name(&self) -> String {
-        let number = self.sessions.fetch_add(1, Ordering::Relaxed) & 0xff_ffff;
-        format!("{:08x}{number:06x}", now() & 0xffff_ffff)
     }
 }
 
@@ -145,54 +135,19 @@ pub async fn serve(
     listener: TcpListener,
     context: Arc<Context>,
     config: ListenerConfig,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
 ) {
-    let bound = context.options.shutdown;
     let door = Arc::new(Door::new(context, config));
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            biased;
-            () = stopped(&mut shutdown) => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    door.metrics.connections.inc();
-                    let Some(seat) = door.seats.take(door.context.options.connections) else {
-                        door.turn_away(&stream);
-                        continue;
-                    };
-                    // Replies are written whole; waiting for more to send would only make the client wait.
-                    let _ = stream.set_nodelay(true);
-                    let connection = Connection::new(Arc::clone(&door), Stream::Plain(stream), peer, seat, shutdown.clone());
-                    connections.spawn(connection.run());
-                }
-                Err(error) => {
-                    // Out of file descriptors, most likely; connections that end will free some.
-                    tracing::warn!(listener = door.config.name, %error, "cannot accept connections");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
-        }
-    }
-    drop(listener);
-    let ended = tokio::time::timeout(bound, async { while connections.join_next().await.is_some() {} });
-    if ended.await.is_err() {
-        tracing::info!(
-            listener = door.config.name,
-            sessions = connections.len(),
-            "sessions cut at shutdown"
-        );
-        connections.shutdown().await;
-    }
+    let entrance = Arc::clone(&door.entrance);
+    let session = move |guest| Connection::new(Arc::clone(&door), guest).run();
+    entrance.serve(listener, shutdown, session).await;
 }
 
 /// A listener at work.
 struct Door {
     context: Arc<Context>,
-    config: ListenerConfig,
+    entrance: Arc<Entrance>,
     session: Arc<Config>,
-    seats: Arc<Seats>,
     buffers: Buffers,
     metrics: DoorMetrics,
 }
@@ -214,21 +169,25 @@ impl Door {
             limits: options.session.clone(),
         };
         let metrics = context.metrics.of(&config.name);
+        let bounds = Bounds {
+            connections: options.connections,
+            connections_per_address: options.connections_per_address,
+            handshake: options.handshake,
+            shutdown: options.shutdown,
+        };
+        let listener = net::ListenerConfig {
+            name: config.name,
+            tls: config.tls,
+            plaintext: config.plaintext,
+            proxies: config.proxies,
+        };
+        let counters = metrics.entrance.clone();
         Door {
             session: Arc::new(session),
-            seats: Arc::new(Seats::default()),
+            entrance: Arc::new(Entrance::new(listener, bounds, connection::TOO_MANY, counters)),
             buffers: Buffers::default(),
             metrics,
-            config,
             context,
-        }
-    }
-
-    /// There is no seat left; said without a task, and without waiting.
-    fn turn_away(&self, stream: &tokio::net::TcpStream) {
-        self.metrics.refused(421);
-        if !matches!(self.config.tls, Tls::Immediate(_)) {
-            let _ = stream.try_write(connection::TOO_MANY);
         }
     }
 }

@@ -1,12 +1,14 @@
-//! What every listening service shares: [`Seats`] bound how many connections there are, a [`Stream`] is one of them with or without TLS
-//! and with a PROXY header in front where the listener says so.
+//! What every listening service shares: an [`Entrance`] takes connections off a listener until it is time to stop, [`Seats`] bound how many
+//! there are, a [`Stream`] is one of them with or without TLS and with a PROXY header in front where the listener says so.
 //!
 //! Exposed to: the first octets of a PROXY header and the TLS handshake, both bounded. Touches nothing but sockets.
 
 mod deflate;
+mod entrance;
 mod seats;
 mod stream;
 
+pub use entrance::{Bounds, Counters, Entrance, Guest, ListenerConfig};
 pub use seats::{Seat, Seats};
 pub use stream::Stream;
 

@@ -5,10 +5,15 @@ use crate::deflate::Deflated;
 use rustls::ProtocolVersion;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+
+/// How long, and for how many octets, we listen after hanging up.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_OCTETS: usize = 1024 * 1024;
 
 /// A connection.
 pub enum Stream {
@@ -114,6 +119,23 @@ impl Stream {
             },
             Stream::Gone => Ok(()),
         }
+    }
+
+    /// Says that nothing more will be written, and listens for a moment, so that our last words are not lost in a reset.
+    pub async fn hang_up(&mut self) -> io::Result<()> {
+        self.finish().await?;
+        let mut scratch = [0; 1024];
+        let mut left = LINGER_OCTETS;
+        let drain = async {
+            while let Ok(count @ 1..) = self.read(&mut scratch).await {
+                left = left.saturating_sub(count);
+                if left == 0 {
+                    break;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(LINGER, drain).await;
+        Ok(())
     }
 
     /// The server's side of a TLS handshake.

@@ -9,13 +9,10 @@ use crate::imap::selected::Selected;
 use crate::imap::{Listener, Options, stopped};
 use imap::response::{Code, Encoder, Status};
 use imap::{Command, Event, Framer, Refused, Request, State};
-use net::Seat;
-use net::Stream;
-use smtp::proxy::Proxied;
+use net::{Guest, Seat, Stream};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use store::{Account, AccountId};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -29,16 +26,13 @@ const LARGE_BUFFER: usize = 64 * 1024;
 pub(crate) const OUT_BUFFER: usize = 64 * 1024;
 /// Capacity of the answers that is kept from one command to the next.
 const OUT_KEPT: usize = 4 * 1024;
-/// How long, and for how many octets, we listen after hanging up, so that our last words are not lost in a reset.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_OCTETS: usize = 1024 * 1024;
 
 /// A connection.
 pub(crate) struct Connection {
     pub(crate) listener: Arc<Listener>,
     pub(crate) stream: Stream,
     pub(crate) peer: SocketAddr,
-    seat: Seat,
+    _seat: Seat,
     shutdown: watch::Receiver<bool>,
     started: Instant,
     pub(crate) name: String,
@@ -99,21 +93,15 @@ enum Heard {
 }
 
 impl Connection {
-    pub(crate) fn new(
-        listener: Arc<Listener>,
-        stream: Stream,
-        peer: SocketAddr,
-        seat: Seat,
-        shutdown: watch::Receiver<bool>,
-    ) -> Connection {
+    pub(crate) fn new(listener: Arc<Listener>, guest: Guest) -> Connection {
         Connection {
             started: Instant::now(),
-            name: listener.context.session_name(),
+            name: guest.name,
             listener,
-            stream,
-            peer,
-            seat,
-            shutdown,
+            stream: guest.stream,
+            peer: guest.peer,
+            _seat: guest.seat,
+            shutdown: guest.shutdown,
             state: State::NotAuthenticated,
             owner: None,
             selected: None,
@@ -149,22 +137,7 @@ impl Connection {
     }
 
     /// Serves the connection to its end.
-    pub(crate) async fn run(mut self) {
-        let listener = Arc::clone(&self.listener);
-        listener.metrics.open.inc();
-        let _open = OnDrop(|| {
-            listener.metrics.open.dec();
-        });
-        if let Err(error) = self.serve().await {
-            tracing::debug!(session = self.name, client = %self.peer, %error, "connection lost");
-        }
-    }
-
-    async fn serve(&mut self) -> io::Result<()> {
-        if !self.enter().await? {
-            return Ok(());
-        }
-        tracing::debug!(session = self.name, listener = self.listener.config.name, client = %self.peer, "connected");
+    pub(crate) async fn run(mut self) -> io::Result<()> {
         self.greet();
         let mut framer = Framer::new(self.options().protocol.before_login());
         let mut entered = false;
@@ -258,7 +231,7 @@ impl Connection {
                     Next::Line => framer.expect_line(),
                     Next::StartTls => {
                         self.flush().await?;
-                        self.start_tls().await?;
+                        self.listener.entrance.handshake(&mut self.stream).await?;
                         // Nothing that came before TLS counts after it: it may be somebody else's.
                         framer = Framer::new(self.options().protocol.before_login());
                         input = &[];
@@ -291,57 +264,6 @@ impl Connection {
                 self.stream.acknowledge();
             }
             framer.shrink();
-        }
-    }
-
-    /// What comes before the session: PROXY header, the count of connections, TLS from the first octet. False: turned away.
-    async fn enter(&mut self) -> io::Result<bool> {
-        let listener = Arc::clone(&self.listener);
-        let options = &listener.context.options;
-        if let Some(proxies) = &listener.config.proxies
-            && proxies(self.peer.ip())
-        {
-            let proxied = timeout(options.handshake, self.stream.proxied())
-                .await
-                .map_err(|_| timed_out())??;
-            if let Proxied::Client { source, .. } = proxied {
-                self.peer = source;
-            }
-        }
-        if !self.seat.name(self.peer.ip(), options.connections_per_address) {
-            tracing::info!(session = self.name, listener = listener.config.name, client = %self.peer, "too many connections from there");
-            if !matches!(listener.config.tls, Tls::Immediate(_)) {
-                timeout(LINGER, self.stream.write(TOO_MANY))
-                    .await
-                    .map_err(|_| timed_out())??;
-            }
-            return Ok(false);
-        }
-        if let Tls::Immediate(provider) = &listener.config.tls {
-            self.handshake(provider()).await?;
-        }
-        Ok(true)
-    }
-
-    async fn handshake(&mut self, config: Arc<rustls::ServerConfig>) -> io::Result<()> {
-        let bound = self.options().handshake;
-        let result = timeout(bound, self.stream.handshake(config))
-            .await
-            .unwrap_or_else(|_| Err(timed_out()));
-        if let Err(error) = &result {
-            self.listener.metrics.handshakes.inc();
-            tracing::debug!(session = self.name, client = %self.peer, %error, "TLS handshake failed");
-        }
-        result.map(drop)
-    }
-
-    async fn start_tls(&mut self) -> io::Result<()> {
-        match &self.listener.config.tls {
-            Tls::Offer(provider) => {
-                let config = provider();
-                self.handshake(config).await
-            }
-            _ => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -432,19 +354,7 @@ impl Connection {
         self.append = None;
         self.selected = None;
         self.flush().await?;
-        self.stream.finish().await?;
-        let mut scratch = [0; 1024];
-        let mut left = LINGER_OCTETS;
-        let drain = async {
-            while let Ok(count @ 1..) = self.stream.read(&mut scratch).await {
-                left = left.saturating_sub(count);
-                if left == 0 {
-                    break;
-                }
-            }
-        };
-        let _ = timeout(LINGER, drain).await;
-        Ok(())
+        self.stream.hang_up().await
     }
 
     /// A line that is no command: a SASL response, or the end of IDLE.
@@ -512,7 +422,7 @@ impl Connection {
                 return Ok(Next::Close);
             }
             Command::StartTls => {
-                if !matches!(self.listener.config.tls, Tls::Offer(_)) || self.stream.is_tls() {
+                if !matches!(self.listener.config().tls, Tls::Offer(_)) || self.stream.is_tls() {
                     return Ok(self.answer(&tag, name, &Answer::bad("TLS cannot be started here"), false));
                 }
                 self.answer(&tag, name, &Answer::ok("begin TLS now"), false);
@@ -562,13 +472,4 @@ impl Drop for Connection {
 
 fn timed_out() -> io::Error {
     io::ErrorKind::TimedOut.into()
-}
-
-/// Runs a closure when dropped.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }

@@ -34,8 +34,8 @@ impl Connection {
     pub(crate) fn door(&self) -> Entry {
         let tls = self.stream.is_tls();
         Entry {
-            starttls: matches!(self.listener.config.tls, Tls::Offer(_)) && !tls,
-            passwords: tls || self.listener.config.plaintext,
+            starttls: matches!(self.listener.config().tls, Tls::Offer(_)) && !tls,
+            passwords: tls || self.listener.config().plaintext,
             binding: self.stream.channel_binding(),
         }
     }

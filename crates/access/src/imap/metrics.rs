@@ -1,5 +1,6 @@
 //! What is counted.
 
+use net::Counters;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -67,9 +68,12 @@ impl Metrics {
             listener: listener.to_owned(),
         };
         ListenerMetrics {
-            connections: self.connections.get_or_create_owned(&label),
-            open: self.open.get_or_create_owned(&label),
-            handshakes: self.handshakes.get_or_create_owned(&label),
+            entrance: Counters {
+                connections: self.connections.get_or_create_owned(&label),
+                open: self.open.get_or_create_owned(&label),
+                handshakes: self.handshakes.get_or_create_owned(&label),
+                ..Counters::default()
+            },
             listener: label.listener,
             all: self.clone(),
         }
@@ -78,9 +82,7 @@ impl Metrics {
 
 /// The counters of one listener.
 pub(crate) struct ListenerMetrics {
-    pub(crate) connections: Counter,
-    pub(crate) open: Gauge,
-    pub(crate) handshakes: Counter,
+    pub(crate) entrance: Counters,
     listener: String,
     all: Metrics,
 }

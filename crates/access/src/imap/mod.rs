@@ -26,18 +26,15 @@ mod trouble;
 pub use limits::Options;
 pub use metrics::Metrics;
 
-use crate::{ListenerConfig, Tls};
+use crate::ListenerConfig;
 use connection::Connection;
 use directory::Directory;
 use metrics::ListenerMetrics;
-use net::{Seats, Stream, blocking, now, stopped};
+use net::{Bounds, Entrance, blocking, now, stopped};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// What all IMAP listeners share.
 pub struct Context {
@@ -45,7 +42,6 @@ pub struct Context {
     store: Arc<Store>,
     options: Options,
     metrics: Metrics,
-    sessions: AtomicU64,
 }
 
 impl Context {
@@ -56,19 +52,12 @@ impl Context {
             store,
             options,
             metrics: Metrics::default(),
-            sessions: AtomicU64::new(0),
         }
     }
 
     /// The counters, to be registered.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
-    }
-
-    /// A name for a session: when it began and its number, short enough for every line of the log.
-    fn session_name(&self) -> String {
-        let number = self.sessions.fetch_add(1, Ordering::Relaxed) & 0xff_ffff;
-        format!("{:08x}{number:06x}", now() & 0xffff_ffff)
     }
 }
 
@@ -77,69 +66,36 @@ pub async fn serve(
     socket: TcpListener,
     context: Arc<Context>,
     config: ListenerConfig,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
 ) {
-    let bound = context.options.shutdown;
+    let metrics = context.metrics.of(&config.name);
+    let options = &context.options;
+    let bounds = Bounds {
+        connections: options.connections,
+        connections_per_address: options.connections_per_address,
+        handshake: options.handshake,
+        shutdown: options.shutdown,
+    };
+    let counters = metrics.entrance.clone();
+    let entrance = Arc::new(Entrance::new(config, bounds, connection::TOO_MANY, counters));
     let listener = Arc::new(Listener {
-        metrics: context.metrics.of(&config.name),
-        seats: Arc::new(Seats::default()),
-        config,
+        entrance: Arc::clone(&entrance),
+        metrics,
         context,
     });
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            biased;
-            () = stopped(&mut shutdown) => break,
-            Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = socket.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    listener.metrics.connections.inc();
-                    let Some(seat) = listener.seats.take(listener.context.options.connections) else {
-                        listener.turn_away(&stream);
-                        continue;
-                    };
-                    // Answers are written whole; waiting for more to send would only make the client wait.
-                    let _ = stream.set_nodelay(true);
-                    // A client that idles and is gone without a word is found out by the system.
-                    let _ = socket2::SockRef::from(&stream).set_keepalive(true);
-                    let connection =
-                        Connection::new(Arc::clone(&listener), Stream::Plain(stream), peer, seat, shutdown.clone());
-                    connections.spawn(connection.run());
-                }
-                Err(error) => {
-                    // Out of file descriptors, most likely; connections that end will free some.
-                    tracing::warn!(listener = listener.config.name, %error, "cannot accept connections");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
-        }
-    }
-    drop(socket);
-    let ended = tokio::time::timeout(bound, async { while connections.join_next().await.is_some() {} });
-    if ended.await.is_err() {
-        tracing::info!(
-            listener = listener.config.name,
-            sessions = connections.len(),
-            "sessions cut at shutdown"
-        );
-        connections.shutdown().await;
-    }
+    let session = move |guest| Connection::new(Arc::clone(&listener), guest).run();
+    entrance.serve(socket, shutdown, session).await;
 }
 
 /// A listener at work.
 struct Listener {
     context: Arc<Context>,
-    config: ListenerConfig,
-    seats: Arc<Seats>,
+    entrance: Arc<Entrance>,
     metrics: ListenerMetrics,
 }
 
 impl Listener {
-    /// There is no seat left; said without a task, and without waiting.
-    fn turn_away(&self, stream: &tokio::net::TcpStream) {
-        if !matches!(self.config.tls, Tls::Immediate(_)) {
-            let _ = stream.try_write(connection::TOO_MANY);
-        }
+    fn config(&self) -> &ListenerConfig {
+        self.entrance.config()
     }
 }

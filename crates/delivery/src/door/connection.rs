@@ -2,34 +2,30 @@
 
 use super::login::{self, Outcome};
 use super::message::Incoming;
-use super::{Door, Tls, stopped};
+use super::{Door, stopped};
 use db::AccountId;
 use ledger::{Acceptance, NewRecipient};
-use net::Seat;
-use net::Stream;
-use smtp::proxy::Proxied;
+use net::{Guest, Seat, Stream};
 use smtp::{Event, Received, Reply, Sender, Session, Status};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 /// What is said where there is no seat.
 pub(super) const TOO_MANY: &[u8] = b"421 4.7.0 too many connections, try again later\r\n";
 /// The buffer of a connection that waits for commands.
 const SMALL_BUFFER: usize = 4 * 1024;
-/// How long, and for how many octets, we listen after hanging up, so that our last words are not lost in a reset.
-const LINGER: Duration = Duration::from_secs(1);
-const LINGER_OCTETS: usize = 1024 * 1024;
 
 /// A connection.
 pub(super) struct Connection {
     door: Arc<Door>,
     stream: Stream,
+    /// TLS, where it was on from the first octet.
+    tls: Option<smtp::Tls>,
     peer: SocketAddr,
-    seat: Seat,
+    _seat: Seat,
     shutdown: watch::Receiver<bool>,
     /// The stop signal was seen.
     stopping: bool,
@@ -57,23 +53,17 @@ enum Heard {
 }
 
 impl Connection {
-    pub(super) fn new(
-        door: Arc<Door>,
-        stream: Stream,
-        peer: SocketAddr,
-        seat: Seat,
-        shutdown: watch::Receiver<bool>,
-    ) -> Connection {
-        let now = Instant::now();
+    pub(super) fn new(door: Arc<Door>, guest: Guest) -> Connection {
         Connection {
-            name: door.context.session_name(),
+            name: guest.name,
             door,
-            stream,
-            peer,
-            seat,
-            shutdown,
+            stream: guest.stream,
+            tls: guest.tls,
+            peer: guest.peer,
+            _seat: guest.seat,
+            shutdown: guest.shutdown,
             stopping: false,
-            started: now,
+            started: Instant::now(),
             account: None,
             candidate: None,
             transaction: None,
@@ -81,22 +71,8 @@ impl Connection {
     }
 
     /// Serves the connection to its end.
-    pub(super) async fn run(mut self) {
-        self.door.metrics.open.inc();
-        let door = Arc::clone(&self.door);
-        let _open = OnDrop(|| {
-            door.metrics.open.dec();
-        });
-        if let Err(error) = self.serve().await {
-            tracing::debug!(session = self.name, client = %self.peer, %error, "connection lost");
-        }
-    }
-
-    async fn serve(&mut self) -> io::Result<()> {
-        let Some(tls) = self.enter().await? else {
-            return Ok(());
-        };
-        tracing::debug!(session = self.name, listener = self.door.config.name, client = %self.peer, "connected");
+    pub(super) async fn run(mut self) -> io::Result<()> {
+        let tls = self.tls.take();
         let mut session = Session::new(Arc::clone(&self.door.session), tls);
         let (mut small, mut large) = (vec![0; SMALL_BUFFER], None::<Box<[u8]>>);
         loop {
@@ -118,11 +94,7 @@ impl Connection {
                             Event::MessageData(data) => self.push(data),
                             Event::StartTls => {
                                 self.write(&mut session).await?;
-                                let Tls::Offer(provider) = &self.door.config.tls else {
-                                    return Ok(());
-                                };
-                                let config = provider();
-                                session.tls_started(self.handshake(config).await?);
+                                session.tls_started(self.door.entrance.handshake(&mut self.stream).await?);
                                 self.transaction = None;
                                 self.account = None;
                             }
@@ -152,49 +124,6 @@ impl Connection {
                 Heard::Stop => self.stopping = true,
             }
         }
-    }
-
-    /// What comes before the session: PROXY header, the count of connections, TLS from the first octet. `None`: turned away.
-    async fn enter(&mut self) -> io::Result<Option<Option<smtp::Tls>>> {
-        let door = Arc::clone(&self.door);
-        let options = &door.context.options;
-        if let Some(proxies) = &door.config.proxies
-            && proxies(self.peer.ip())
-        {
-            let proxied = timeout(options.handshake, self.stream.proxied())
-                .await
-                .map_err(|_| timed_out())??;
-            if let Proxied::Client { source, .. } = proxied {
-                self.peer = source;
-            }
-        }
-        let seated = self.seat.name(self.peer.ip(), options.connections_per_address);
-        if !seated {
-            door.metrics.refused(421);
-            tracing::info!(session = self.name, listener = door.config.name, client = %self.peer, "too many connections from there");
-            if !matches!(door.config.tls, Tls::Immediate(_)) {
-                timeout(LINGER, self.stream.write(TOO_MANY))
-                    .await
-                    .map_err(|_| timed_out())??;
-            }
-            return Ok(None);
-        }
-        match &door.config.tls {
-            Tls::Immediate(provider) => Ok(Some(Some(self.handshake(provider()).await?))),
-            _ => Ok(Some(None)),
-        }
-    }
-
-    async fn handshake(&mut self, config: Arc<rustls::ServerConfig>) -> io::Result<smtp::Tls> {
-        let bound = self.door.context.options.handshake;
-        let result = timeout(bound, self.stream.handshake(config))
-            .await
-            .unwrap_or_else(|_| Err(timed_out()));
-        if let Err(error) = &result {
-            self.door.metrics.handshakes.inc();
-            tracing::debug!(session = self.name, client = %self.peer, %error, "TLS handshake failed");
-        }
-        result
     }
 
     /// Waits for the client, for the signal to stop, and for time to run out.
@@ -248,22 +177,10 @@ impl Connection {
     async fn hang_up(&mut self, session: &mut Session) -> io::Result<()> {
         self.transaction = None;
         self.write(session).await?;
-        self.stream.finish().await?;
         if session.has_quit() {
-            return Ok(());
+            return self.stream.finish().await;
         }
-        let mut scratch = [0; 1024];
-        let mut left = LINGER_OCTETS;
-        let drain = async {
-            while let Ok(count @ 1..) = self.stream.read(&mut scratch).await {
-                left = left.saturating_sub(count);
-                if left == 0 {
-                    break;
-                }
-            }
-        };
-        let _ = timeout(LINGER, drain).await;
-        Ok(())
+        self.stream.hang_up().await
     }
 
     /// Answers an event.
@@ -423,7 +340,7 @@ impl Connection {
             received_at,
             sender: sender.path.as_str().to_owned(),
             protocol: session.protocol().to_owned(),
-            listener: self.door.config.name.clone(),
+            listener: self.door.entrance.config().name.clone(),
             client: self.peer.to_string(),
             helo: session.helo().to_owned(),
             tls: session.tls().map(|tls| format!("{} {}", tls.version, tls.cipher)),
@@ -474,13 +391,4 @@ impl Connection {
 
 fn timed_out() -> io::Error {
     io::ErrorKind::TimedOut.into()
-}
-
-/// Does something when the task ends, however it ends.
-struct OnDrop<F: FnMut()>(F);
-
-impl<F: FnMut()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
 }

@@ -66,11 +66,11 @@ impl Door {
             Ok(Ok(Some(account))) => self.check_authzid(account, authzid.as_deref()),
             Ok(Ok(None)) => Outcome::Wrong,
             Ok(Err(error)) => {
-                tracing::warn!(listener = self.config.name, %error, "a login could not be checked");
+                tracing::warn!(listener = self.entrance.config().name, %error, "a login could not be checked");
                 Outcome::Unavailable
             }
             Err(error) => {
-                tracing::error!(listener = self.config.name, %error, "checking a login failed in our own code; please report this");
+                tracing::error!(listener = self.entrance.config().name, %error, "checking a login failed in our own code; please report this");
                 Outcome::Unavailable
             }
         }

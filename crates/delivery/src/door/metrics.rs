@@ -1,5 +1,6 @@
 //! What doors count.
 
+use net::Counters;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -100,13 +101,19 @@ impl Metrics {
             listener: listener.to_owned(),
         };
         DoorMetrics {
-            connections: self.connections.get_or_create_owned(&label),
-            open: self.open.get_or_create_owned(&label),
+            entrance: Counters {
+                connections: self.connections.get_or_create_owned(&label),
+                open: self.open.get_or_create_owned(&label),
+                turned_away: self.refusals.get_or_create_owned(&Refusal {
+                    listener: label.listener.clone(),
+                    code: 421,
+                }),
+                handshakes: self.handshakes.get_or_create_owned(&label),
+            },
             messages: self.messages.get_or_create_owned(&label),
             recipients: self.recipients.get_or_create_owned(&label),
             octets: self.octets.get_or_create_owned(&label),
             custody: self.custody.get_or_create_owned(&label),
-            handshakes: self.handshakes.get_or_create_owned(&label),
             listener: label.listener,
             all: self.clone(),
         }
@@ -115,13 +122,11 @@ impl Metrics {
 
 /// The counters of one door.
 pub(super) struct DoorMetrics {
-    pub(super) connections: Counter,
-    pub(super) open: Gauge,
+    pub(super) entrance: Counters,
     pub(super) messages: Counter,
     pub(super) recipients: Counter,
     pub(super) octets: Counter,
     pub(super) custody: Histogram,
-    pub(super) handshakes: Counter,
     listener: String,
     all: Metrics,
 }
