@@ -164,6 +164,7 @@ impl Door {
                 offered: submission,
                 required: submission,
                 plaintext: config.plaintext,
+                tokens: context.directory.takes_tokens(),
             },
             bare_newlines: options.bare_newlines,
             limits: options.session.clone(),

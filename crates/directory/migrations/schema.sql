@@ -45,3 +45,11 @@ CREATE TABLE credential (
     scram_stored_key BLOB NOT NULL,
     scram_server_key BLOB NOT NULL
 );
+
+CREATE TABLE credential_scram_sha1 (
+    account_id BIGINT PRIMARY KEY,
+    salt BLOB NOT NULL,
+    iterations BIGINT NOT NULL,
+    stored_key BLOB NOT NULL,
+    server_key BLOB NOT NULL
+);

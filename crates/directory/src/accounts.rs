@@ -142,7 +142,7 @@ impl Directory {
     pub fn account_delete(&self, id: AccountId) -> Result<()> {
         let changed = self.change(|tx| {
             account_must_exist_in(tx, id)?;
-            tx.execute("DELETE FROM credential WHERE account_id = ?1", &[id.into()])?;
+            credentials_delete_in(tx, id)?;
             tx.execute("DELETE FROM address WHERE account_id = ?1", &[id.into()])?;
             tx.execute(
                 "UPDATE account SET deleted = 1, name = '', disabled = 1, admin = 0 WHERE account_id = ?1",
@@ -264,9 +264,27 @@ pub(crate) fn address_insert_in(
     Ok(())
 }
 
+fn credentials_delete_in(tx: &Transaction<'_>, id: AccountId) -> Result<()> {
+    tx.execute("DELETE FROM credential_scram_sha1 WHERE account_id = ?1", &[id.into()])?;
+    tx.execute("DELETE FROM credential WHERE account_id = ?1", &[id.into()])?;
+    Ok(())
+}
+
 fn credentials_put_in(tx: &Transaction<'_>, id: AccountId, credentials: &Credentials) -> Result<()> {
     let scram = &credentials.scram;
-    tx.execute("DELETE FROM credential WHERE account_id = ?1", &[id.into()])?;
+    credentials_delete_in(tx, id)?;
+    if let Some(sha1) = &credentials.scram_sha1 {
+        tx.execute(
+            "INSERT INTO credential_scram_sha1 (account_id, salt, iterations, stored_key, server_key) VALUES (?1, ?2, ?3, ?4, ?5)",
+            &[
+                id.into(),
+                (&sha1.salt).into(),
+                sha1.iterations.into(),
+                (&sha1.stored_key).into(),
+                (&sha1.server_key).into(),
+            ],
+        )?;
+    }
     tx.execute(
         "INSERT INTO credential (account_id, argon2, scram_salt, scram_iterations, scram_stored_key, scram_server_key)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

@@ -8,10 +8,16 @@ use std::sync::Arc;
 /// The tables of this crate.
 pub const SCHEMA: Schema = Schema {
     component: "directory",
-    steps: &[Migration {
-        name: "domains, accounts, addresses, aliases, credentials",
-        sql: include_str!("../migrations/0001_directory.sql"),
-    }],
+    steps: &[
+        Migration {
+            name: "domains, accounts, addresses, aliases, credentials",
+            sql: include_str!("../migrations/0001_directory.sql"),
+        },
+        Migration {
+            name: "SCRAM-SHA-1 beside SCRAM-SHA-256",
+            sql: include_str!("../migrations/0002_scram_sha1.sql"),
+        },
+    ],
 };
 
 /// Who exists here. Cheap to clone; all clones are one.

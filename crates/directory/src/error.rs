@@ -70,6 +70,14 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// The keys that access tokens are verified with can't be used.
+    #[error("{}: {reason}", file.display())]
+    TokenKeys {
+        /// The key file.
+        file: std::path::PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The password can't be used.
     #[error("this password can't be used: {0}")]
     Password(&'static str),

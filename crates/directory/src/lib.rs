@@ -21,7 +21,7 @@
 //! a keyed hash that only this process can make, so that clients which log in every minute cost microseconds. Few hashes are
 //! computed at once ([`Limits::hashes_at_once`]), since each takes 19 MiB. An unknown user costs as long as a known one.
 //!
-//! This crate is exposed to names and passwords from the network, and touches nothing but its tables.
+//! This crate is exposed to names, passwords and tokens from the network, and touches nothing but its tables and a file of keys.
 
 mod accounts;
 mod address;
@@ -33,6 +33,7 @@ mod options;
 mod passwords;
 mod resolve;
 mod tables;
+mod tokens;
 
 pub use accounts::{Account, NewAccount};
 pub use address::{Address, AddressFault};
@@ -43,3 +44,4 @@ pub use domains::Domain;
 pub use error::{Error, Result};
 pub use options::{HashParameters, Limits, Options};
 pub use resolve::{Expansion, Final, Resolution};
+pub use tokens::{JwtCheck, JwtOptions, TokenCheck};

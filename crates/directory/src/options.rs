@@ -1,4 +1,6 @@
+use crate::TokenCheck;
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How a directory behaves.
@@ -11,6 +13,8 @@ pub struct Options {
     pub postmaster: Option<String>,
     /// What a new password's hash costs.
     pub hash: HashParameters,
+    /// Who tells whose an access token is. Default `None`: tokens are not taken.
+    pub tokens: Option<Arc<dyn TokenCheck>>,
     /// Bounds.
     pub limits: Limits,
 }
@@ -21,6 +25,7 @@ impl Default for Options {
             subaddress_separator: Some('+'),
             postmaster: None,
             hash: HashParameters::default(),
+            tokens: None,
             limits: Limits::default(),
         }
     }

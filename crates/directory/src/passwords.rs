@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD as BASE64;
 use db::AccountId;
 use parking_lot::{Condvar, Mutex};
-use sasl::ScramCredentials;
+use sasl::{ScramCredentials, ScramHash};
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -67,12 +67,19 @@ impl Directory {
         passwords.is_cached(account, &credentials, &password).then_some(account)
     }
 
-    /// The SCRAM-SHA-256 credentials of `user` (any address of the account) and the account that they let in. For an unknown
-    /// or disabled user, or one without password: made-up ones, the same every time, and `None`.
-    pub fn scram(&self, user: &str) -> (ScramCredentials, Option<AccountId>) {
-        match login_in(&self.tables(), user) {
-            Some((account, credentials)) => (credentials.scram.clone(), Some(account)),
-            None => (self.inner().passwords.made_up(user), None),
+    /// The SCRAM credentials of `user` (any address of the account) and the account that they let in. For an unknown
+    /// or disabled user, or one without password or without keys for this hash: made-up ones, the same every time, and `None`.
+    pub fn scram(&self, user: &str, hash: ScramHash) -> (ScramCredentials, Option<AccountId>) {
+        let known = login_in(&self.tables(), user).and_then(|(account, credentials)| {
+            let credentials = match hash {
+                ScramHash::Sha1 => credentials.scram_sha1.clone()?,
+                ScramHash::Sha256 => credentials.scram.clone(),
+            };
+            Some((credentials, account))
+        });
+        match known {
+            Some((credentials, account)) => (credentials, Some(account)),
+            None => (self.inner().passwords.made_up(user, hash), None),
         }
     }
 
@@ -150,10 +157,14 @@ impl Passwords {
         };
         let _turn = self.gate.enter()?;
         phc.hash = phc.compute(&password)?;
-        let salt: [u8; SALT_OCTETS] = rand::random();
+        let scram = |hash| {
+            let salt: [u8; SALT_OCTETS] = rand::random();
+            ScramCredentials::derive(hash, &password, &salt, self.parameters.scram_iterations)
+        };
         Ok(Credentials {
             argon2: phc.to_string(),
-            scram: ScramCredentials::derive(&password, &salt, self.parameters.scram_iterations),
+            scram: scram(ScramHash::Sha256),
+            scram_sha1: Some(scram(ScramHash::Sha1)),
         })
     }
 
@@ -203,21 +214,24 @@ impl Passwords {
     }
 
     /// SCRAM credentials for a user that does not exist: they look like others, and like themselves the next time.
-    fn made_up(&self, user: &str) -> ScramCredentials {
+    fn made_up(&self, user: &str, hash: ScramHash) -> ScramCredentials {
         let name = Address::parse(user).map_or_else(|_| user.to_lowercase(), |a| a.canonical());
         let mut hasher = blake3::Hasher::new_keyed(&self.secret);
-        hasher.update(b"scram");
+        hasher.update(match hash {
+            ScramHash::Sha1 => b"scram-sha-1",
+            ScramHash::Sha256 => &b"scram"[..],
+        });
         hasher.update(name.as_bytes());
-        let mut bytes = [0u8; 80];
+        let mut bytes = vec![0u8; SALT_OCTETS + 2 * hash.octets()];
         hasher.finalize_xof().fill(&mut bytes);
         let (salt, keys) = bytes.split_at(SALT_OCTETS);
-        let (stored, server) = keys.split_at(32);
-        let key = |half: &[u8]| <[u8; 32]>::try_from(half).unwrap_or_default();
+        let (stored, server) = keys.split_at(hash.octets());
         ScramCredentials {
+            hash,
             salt: salt.to_vec(),
             iterations: NonZeroU32::get(self.parameters.scram_iterations),
-            stored_key: key(stored),
-            server_key: key(server),
+            stored_key: stored.to_vec(),
+            server_key: server.to_vec(),
         }
     }
 }
@@ -404,11 +418,13 @@ mod tests {
         let credentials = Credentials {
             argon2: "x".into(),
             scram: ScramCredentials {
+                hash: ScramHash::Sha256,
                 salt: vec![],
                 iterations: 1,
-                stored_key: [0; 32],
-                server_key: [0; 32],
+                stored_key: vec![0; 32],
+                server_key: vec![0; 32],
             },
+            scram_sha1: None,
         };
         let passwords = Passwords::new(&options(3, 600), [0; 32]);
         for id in 1..=100 {

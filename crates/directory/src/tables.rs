@@ -1,8 +1,8 @@
 //! Everything in memory, as it stands after one change and until the next.
 
 use crate::{Account, Alias, Domain, Result};
-use db::{AccountId, Transaction};
-use sasl::ScramCredentials;
+use db::{AccountId, Row, Transaction};
+use sasl::{ScramCredentials, ScramHash};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -29,8 +29,10 @@ pub(crate) enum Owner {
 pub(crate) struct Credentials {
     /// PHC string of argon2id.
     pub(crate) argon2: String,
-    /// Beside it, for SCRAM.
+    /// Beside it, for SCRAM-SHA-256.
     pub(crate) scram: ScramCredentials,
+    /// And for SCRAM-SHA-1; a password that was set before there was this has none.
+    pub(crate) scram_sha1: Option<ScramCredentials>,
 }
 
 impl Tables {
@@ -104,26 +106,50 @@ impl Tables {
         for (address, alias) in aliases {
             tables.addresses.insert(address, Owner::Alias(Arc::new(alias)));
         }
+        let key = |row: &Row<'_>, column, octets| -> db::Result<Vec<u8>> {
+            let key = row.blob(column)?.to_vec();
+            if key.len() != octets {
+                return Err(db::Error::Column {
+                    column,
+                    reason: format!("should be {octets} octets"),
+                });
+            }
+            Ok(key)
+        };
+        let mut sha1 = HashMap::new();
+        tx.query(
+            "SELECT account_id, salt, iterations, stored_key, server_key FROM credential_scram_sha1",
+            &[],
+            |row| {
+                let octets = ScramHash::Sha1.octets();
+                let credentials = ScramCredentials {
+                    hash: ScramHash::Sha1,
+                    salt: row.blob(1)?.to_vec(),
+                    iterations: row.u32(2)?,
+                    stored_key: key(row, 3, octets)?,
+                    server_key: key(row, 4, octets)?,
+                };
+                sha1.insert(AccountId(row.i64(0)?), credentials);
+                Ok(())
+            },
+        )?;
         tx.query(
             "SELECT account_id, argon2, scram_salt, scram_iterations, scram_stored_key, scram_server_key FROM credential",
             &[],
             |row| {
-                let key = |column| -> db::Result<[u8; 32]> {
-                    row.blob(column)?.try_into().map_err(|_| db::Error::Column {
-                        column,
-                        reason: "should be 32 octets".into(),
-                    })
-                };
+                let (account, octets) = (AccountId(row.i64(0)?), ScramHash::Sha256.octets());
                 let credentials = Credentials {
                     argon2: row.text(1)?.to_owned(),
                     scram: ScramCredentials {
+                        hash: ScramHash::Sha256,
                         salt: row.blob(2)?.to_vec(),
                         iterations: row.u32(3)?,
-                        stored_key: key(4)?,
-                        server_key: key(5)?,
+                        stored_key: key(row, 4, octets)?,
+                        server_key: key(row, 5, octets)?,
                     },
+                    scram_sha1: sha1.remove(&account),
                 };
-                tables.credentials.insert(AccountId(row.i64(0)?), Arc::new(credentials));
+                tables.credentials.insert(account, Arc::new(credentials));
                 Ok(())
             },
         )?;

@@ -190,15 +190,29 @@ fn remembered_logins_run_out() {
 fn scram_credentials_are_real_or_steadily_made_up() {
     let (dir, d) = open(cheap());
     let ada = add(&d, "ada@phys.example", "pencil");
-    let (credentials, account) = d.scram("ADA@phys.example");
-    assert_eq!(account, Some(ada));
-    let iterations = std::num::NonZeroU32::new(credentials.iterations).unwrap();
-    assert_eq!(
-        credentials,
-        sasl::ScramCredentials::derive(b"pencil", &credentials.salt, iterations)
-    );
+    let hashes = [sasl::ScramHash::Sha1, sasl::ScramHash::Sha256];
+    for hash in hashes {
+        let (credentials, account) = d.scram("ADA@phys.example", hash);
+        assert_eq!(account, Some(ada));
+        let iterations = std::num::NonZeroU32::new(credentials.iterations).unwrap();
+        assert_eq!(
+            credentials,
+            sasl::ScramCredentials::derive(hash, b"pencil", &credentials.salt, iterations)
+        );
+        made_up_credentials(&d, &dir, hash, &credentials);
+    }
+    d.account_disable(ada).unwrap();
+    assert_eq!(d.scram("ada@phys.example", hashes[0]).1, None);
+    assert_eq!(d.scram("ada@phys.example", hashes[1]).1, None);
+}
 
-    let (made_up, nobody) = d.scram("nobody@phys.example");
+fn made_up_credentials(
+    d: &Directory,
+    dir: &tempfile::TempDir,
+    hash: sasl::ScramHash,
+    credentials: &sasl::ScramCredentials,
+) {
+    let (made_up, nobody) = d.scram("nobody@phys.example", hash);
     assert_eq!(nobody, None);
     assert_eq!(
         (made_up.salt.len(), made_up.iterations),
@@ -206,21 +220,19 @@ fn scram_credentials_are_real_or_steadily_made_up() {
         "they look alike"
     );
     assert_eq!(
-        d.scram("Nobody@PHYS.example").0,
+        d.scram("Nobody@PHYS.example", hash).0,
         made_up,
         "the same however it is written"
     );
-    assert_ne!(d.scram("nobody2@phys.example").0, made_up);
+    assert_ne!(d.scram("nobody2@phys.example", hash).0, made_up);
     assert_eq!(
-        Directory::open_with(database(&dir), cheap())
+        Directory::open_with(database(dir), cheap())
             .unwrap()
-            .scram("nobody@phys.example")
+            .scram("nobody@phys.example", hash)
             .0,
         made_up,
         "after a restart too"
     );
-    d.account_disable(ada).unwrap();
-    assert_eq!(d.scram("ada@phys.example").1, None);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// How long, and for how many octets, we listen after hanging up.
 const LINGER: Duration = Duration::from_secs(1);
@@ -173,6 +174,36 @@ impl Stream {
         sasl::ChannelBinding::None
     }
 
+    /// The addresses in the certificate that the client has shown, which was verified in the handshake; empty when it showed none.
+    /// RFC 5280 §4.2.1.6 (rfc822Name), RFC 9598 (SmtpUTF8Mailbox is not read)
+    pub fn certificate_addresses(&self) -> Vec<String> {
+        let Stream::Tls(stream) = self else { return Vec::new() };
+        let Some(own) = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first()) else {
+            return Vec::new();
+        };
+        let Ok((_, certificate)) = X509Certificate::from_der(own) else {
+            return Vec::new();
+        };
+        let Ok(Some(names)) = certificate.subject_alternative_name() else {
+            return Vec::new();
+        };
+        let address = |name: &GeneralName<'_>| match name {
+            GeneralName::RFC822Name(address) => Some((*address).to_owned()),
+            _ => None,
+        };
+        names.value.general_names.iter().filter_map(address).collect()
+    }
+
+    /// Whether the client has shown a certificate that was verified.
+    pub fn has_certificate(&self) -> bool {
+        let Stream::Tls(stream) = self else { return false };
+        stream
+            .get_ref()
+            .1
+            .peer_certificates()
+            .is_some_and(|chain| !chain.is_empty())
+    }
+
     /// Reads the PROXY header, and not an octet behind it.
     pub async fn proxied(&mut self) -> io::Result<smtp::proxy::Proxied> {
         let mut header = Vec::with_capacity(64);
@@ -212,5 +243,6 @@ fn describe(connection: &rustls::ServerConnection) -> smtp::Tls {
         // rustls marks the suites of TLS 1.3, the registry of IANA does not.
         cipher: cipher.replacen("TLS13_", "TLS_", 1),
         binding: version == Some(ProtocolVersion::TLSv1_3),
+        certificate: connection.peer_certificates().is_some_and(|chain| !chain.is_empty()),
     }
 }

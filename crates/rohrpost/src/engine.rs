@@ -39,6 +39,11 @@ pub struct Engine {
 impl Engine {
     /// Opens `data`, making what is not there yet.
     pub fn open(data: &Path, lock: DataLock) -> Result<Engine, Failure> {
+        Self::open_with(data, lock, directory::Options::default())
+    }
+
+    /// The same with a say in who exists and who may come in.
+    pub fn open_with(data: &Path, lock: DataLock, people: directory::Options) -> Result<Engine, Failure> {
         let file = data.join("server.db");
         let schemas = [directory::SCHEMA, ledger::SCHEMA, HEARTBEAT];
         let database = Arc::new(Database::open(&file, &schemas, db::Options::default()).map_err(Failure::new)?);
@@ -47,7 +52,7 @@ impl Engine {
             Store::open(&data.join("accounts"), blobs.clone(), store::Options::default()).map_err(Failure::new)?;
         let ledger =
             Ledger::open(Arc::clone(&database), blobs.clone(), &ledger::Options::default()).map_err(Failure::new)?;
-        let directory = Directory::open(Arc::clone(&database)).map_err(Failure::new)?;
+        let directory = Directory::open_with(Arc::clone(&database), people).map_err(Failure::new)?;
         // The folders and files just made have names, which a power cut must not take back from under their contents.
         std::fs::File::open(data).and_then(|d| d.sync_all()).at("sync", data)?;
         Ok(Engine {

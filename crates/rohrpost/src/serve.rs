@@ -131,10 +131,15 @@ fn drop_root(config: &Config) -> Result<(), Failure> {
 /// Opens the data directory; an administration command that has it open just now is waited for.
 fn open(config: &Config) -> Result<Engine, Failure> {
     files::folder(&config.data)?;
+    let mut people = directory::Options::default();
+    if let Some(oauth) = &config.oauth {
+        let check = directory::JwtCheck::open(oauth.clone()).map_err(Failure::usage)?;
+        people.tokens = Some(Arc::new(check));
+    }
     let began = Instant::now();
     loop {
         if let Some(lock) = DataLock::take(&config.data)? {
-            return Engine::open(&config.data, lock);
+            return Engine::open_with(&config.data, lock, people);
         }
         if began.elapsed() > LOCK_PATIENCE {
             return Err(

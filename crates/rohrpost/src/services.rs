@@ -109,7 +109,11 @@ impl Services {
     /// Where the listeners get their TLS settings, and how TLS comes about on this one.
     fn tls_for(&self, listener: &Listener) -> Option<(door::TlsProvider, TlsMode)> {
         let tls = Arc::clone(self.tls.as_ref()?);
-        Some((Arc::new(move || tls.server_config()), listener.tls_mode(true)))
+        let provider: door::TlsProvider = match listener.protocol {
+            Protocol::Smtp | Protocol::Lmtp => Arc::new(move || tls.server_config()),
+            _ => Arc::new(move || tls.people_config()),
+        };
+        Some((provider, listener.tls_mode(true)))
     }
 
     fn door_tls(&self, listener: &Listener) -> door::Tls {

@@ -5,10 +5,11 @@
 use crate::config::TlsFiles;
 use crate::failure::{At as _, Failure};
 use parking_lot::RwLock;
-use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
-use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::Path;
@@ -24,6 +25,7 @@ pub struct Tls {
     files: TlsFiles,
     current: Arc<Current>,
     server: Arc<ServerConfig>,
+    people: Arc<ServerConfig>,
 }
 
 #[derive(Debug)]
@@ -40,21 +42,41 @@ impl Tls {
     pub fn load(files: &TlsFiles) -> Result<Tls, Failure> {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let current = Arc::new(Current(RwLock::new(Arc::new(read_pair(files, &provider)?))));
-        let server = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| Failure::new(format!("TLS: {e}")))?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&current) as Arc<dyn ResolvesServerCert>);
+        let builder = || {
+            ServerConfig::builder_with_provider(Arc::clone(&provider))
+                .with_safe_default_protocol_versions()
+                .map_err(|e| Failure::new(format!("TLS: {e}")))
+        };
+        let resolver = || Arc::clone(&current) as Arc<dyn ResolvesServerCert>;
+        let server = Arc::new(builder()?.with_no_client_auth().with_cert_resolver(resolver()));
+        let people = match &files.client_ca {
+            None => Arc::clone(&server),
+            Some(file) => {
+                let verifier = client_verifier(file, &provider)?;
+                Arc::new(
+                    builder()?
+                        .with_client_cert_verifier(verifier)
+                        .with_cert_resolver(resolver()),
+                )
+            }
+        };
         Ok(Tls {
             files: files.clone(),
             current,
-            server: Arc::new(server),
+            server,
+            people,
         })
     }
 
-    /// What the listeners use.
+    /// What the listeners for other servers use.
     pub fn server_config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.server)
+    }
+
+    /// What the listeners use on which people log in: it asks for a certificate, where there is somebody to vouch for one. Other servers
+    /// are not asked: many have a certificate to show that says nothing to us, and would be turned away for it.
+    pub fn people_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.people)
     }
 
     /// Reads the files again; on a fault the old certificate stays.
@@ -105,6 +127,20 @@ pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> 
     Ok(chain)
 }
 
+/// Asks for a certificate, is content without one, and takes only those that somebody in `file` vouches for.
+fn client_verifier(file: &Path, provider: &Arc<CryptoProvider>) -> Result<Arc<dyn ClientCertVerifier>, Failure> {
+    let mut roots = RootCertStore::empty();
+    for certificate in read_chain(file)? {
+        roots
+            .add(certificate)
+            .map_err(|e| Failure::usage(format!("a certificate in {} cannot be used: {e}", file.display())))?;
+    }
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider))
+        .allow_unauthenticated()
+        .build()
+        .map_err(|e| Failure::usage(format!("{}: {e}", file.display())))
+}
+
 fn read_pair(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, Failure> {
     let chain = read_chain(&files.certificate)?;
     let text = std::fs::read(&files.key).at("read the key", &files.key)?;
@@ -147,6 +183,7 @@ mod tests {
         let files = TlsFiles {
             certificate: folder.join(format!("{name}.crt")),
             key: folder.join(format!("{name}.key")),
+            client_ca: None,
         };
         self_sign(&["mail.test"], 2026, &files).unwrap();
         files
@@ -159,6 +196,7 @@ mod tests {
         let mixed = TlsFiles {
             certificate: a.certificate.clone(),
             key: b.key.clone(),
+            client_ca: None,
         };
         assert!(Tls::load(&mixed).unwrap_err().message.contains("do not go together"));
 

@@ -1,6 +1,7 @@
 use crate::login::{self, Login};
 use crate::scram::{ClientFirst, Proven, ServerFirst};
-use crate::{Failure, Limits, Mechanism, Password, ScramCredentials, plain};
+use crate::token::{self, Frame, Presented};
+use crate::{Failure, Limits, Mechanism, Password, ScramCredentials, ScramHash, external, plain};
 
 /// What ties the exchange to the TLS connection below it (RFC 5056), so that somebody in the middle who forwards it is noticed.
 #[derive(Clone, PartialEq, Eq)]
@@ -40,6 +41,21 @@ pub enum Step {
     Credentials {
         /// Whose credentials.
         authcid: String,
+        /// Those of which hash.
+        hash: ScramHash,
+    },
+    /// The caller verifies the access token, finds out whose it is, and whether that is whom the client wants to act as; then it calls
+    /// it a success, or calls [`Exchange::token_refused`].
+    Token {
+        /// Whom to act as; `None` when the client left it out.
+        authzid: Option<String>,
+        /// The token.
+        token: Password,
+    },
+    /// The caller looks at the certificate that the client showed to TLS, and decides on the authzid.
+    External {
+        /// Whom to act as; `None` when the client left it out.
+        authzid: Option<String>,
     },
     /// The client has proven to know the password of `authcid`.
     Done {
@@ -65,8 +81,17 @@ pub struct Exchange {
 enum State {
     Plain,
     Login(Login),
-    Scram { plus: bool },
-    ScramCredentials(ClientFirst),
+    External,
+    Token(Frame),
+    /// The token is with the caller.
+    TokenCheck(Frame),
+    /// The client was told why, and owes an acknowledgement.
+    TokenRefused,
+    Scram {
+        hash: ScramHash,
+        plus: bool,
+    },
+    ScramCredentials(ScramHash, ClientFirst),
     ScramProof(Box<ServerFirst>),
     ScramEnd(Proven),
     Over,
@@ -84,8 +109,13 @@ impl Exchange {
         let state = match mechanism {
             Mechanism::Plain => State::Plain,
             Mechanism::Login => State::Login(Login::Username),
-            Mechanism::ScramSha256 => State::Scram { plus: false },
-            Mechanism::ScramSha256Plus => State::Scram { plus: true },
+            Mechanism::External => State::External,
+            Mechanism::OauthBearer => State::Token(Frame::Bearer),
+            Mechanism::Xoauth2 => State::Token(Frame::Xoauth2),
+            scram => match scram.scram() {
+                Some((hash, plus)) => State::Scram { hash, plus },
+                None => State::Over,
+            },
         };
         Exchange {
             limits,
@@ -107,15 +137,28 @@ impl Exchange {
     /// Hands over what [`Step::Credentials`] asked for.
     pub fn credentials(&mut self, credentials: ScramCredentials) -> Step {
         match std::mem::replace(&mut self.state, State::Over) {
-            State::ScramCredentials(first) => match first.answer(&self.nonce, credentials) {
-                Ok(server_first) => {
-                    let challenge = server_first.message().as_bytes().to_vec();
-                    self.state = State::ScramProof(Box::new(server_first));
-                    Step::Challenge(challenge)
+            State::ScramCredentials(hash, first) if hash == credentials.hash => {
+                match first.answer(&self.nonce, credentials) {
+                    Ok(server_first) => {
+                        let challenge = server_first.message().as_bytes().to_vec();
+                        self.state = State::ScramProof(Box::new(server_first));
+                        Step::Challenge(challenge)
+                    }
+                    Err(failure) => Step::Failed(failure),
                 }
-                Err(failure) => Step::Failed(failure),
-            },
+            }
             _ => Step::Failed(Failure::Sequence("credentials were not asked for")),
+        }
+    }
+
+    /// Says that the token of [`Step::Token`] is no good.
+    pub fn token_refused(&mut self) -> Step {
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::TokenCheck(frame) => {
+                self.state = State::TokenRefused;
+                Step::Challenge(token::refusal(frame))
+            }
+            _ => Step::Failed(Failure::Sequence("no token was asked about")),
         }
     }
 
@@ -123,7 +166,7 @@ impl Exchange {
         let state = std::mem::replace(&mut self.state, State::Over);
         let Some(response) = response else {
             let prompt = match &state {
-                State::Plain | State::Scram { .. } => &b""[..],
+                State::Plain | State::Scram { .. } | State::External | State::Token(_) => &b""[..],
                 State::Login(Login::Username) => login::USERNAME,
                 _ => return Err(Failure::Sequence("a response was expected")),
             };
@@ -140,13 +183,25 @@ impl Exchange {
                 self.state = next.map_or(State::Over, State::Login);
                 Ok(step)
             }
-            State::Scram { plus } => {
+            State::External => external::respond(response, &self.limits),
+            State::Token(frame) => {
+                let Presented { authzid, token } = token::read(frame, response, &self.limits)?;
+                self.state = State::TokenCheck(frame);
+                match token {
+                    Some(token) => Ok(Step::Token { authzid, token }),
+                    None => Ok(self.token_refused()),
+                }
+            }
+            State::TokenCheck(_) => Err(Failure::Sequence("the token was not judged yet")),
+            // RFC 7628 §3.2.3: control-A alone; XOAUTH2's clients send nothing. What it is does not matter any more.
+            State::TokenRefused => Err(Failure::Token),
+            State::Scram { hash, plus } => {
                 let first = ClientFirst::parse(response, plus, &self.binding, &self.limits)?;
                 let authcid = first.authcid().to_owned();
-                self.state = State::ScramCredentials(first);
-                Ok(Step::Credentials { authcid })
+                self.state = State::ScramCredentials(hash, first);
+                Ok(Step::Credentials { authcid, hash })
             }
-            State::ScramCredentials(_) => Err(Failure::Sequence("credentials are missing")),
+            State::ScramCredentials(..) => Err(Failure::Sequence("credentials are missing")),
             State::ScramProof(server_first) => {
                 let (proven, message) = server_first.verify(response)?;
                 self.state = State::ScramEnd(proven);

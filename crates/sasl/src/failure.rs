@@ -26,6 +26,9 @@ pub enum Failure {
     /// SCRAM: the proof is wrong: a wrong password, or no such user.
     #[error("wrong password or no such user")]
     Proof,
+    /// The access token is no good: forged, expired, for somebody else or another service.
+    #[error("the access token was refused")]
+    Token,
     /// The caller called out of turn, or gave an unusable nonce or credentials.
     #[error("called out of turn: {0}")]
     Sequence(&'static str),
@@ -35,6 +38,6 @@ impl Failure {
     /// Whether this is a wrong password or name (a `535`/`NO [AUTHENTICATIONFAILED]`), as opposed to a broken exchange
     /// (a `501`/`BAD`).
     pub fn is_credentials(&self) -> bool {
-        matches!(self, Failure::Proof)
+        matches!(self, Failure::Proof | Failure::Token)
     }
 }

@@ -1,4 +1,4 @@
-//! SASL mechanisms for servers, as state machines: PLAIN, LOGIN, SCRAM-SHA-256 and -PLUS.
+//! SASL mechanisms for servers, as state machines: passwords, SCRAM, access tokens, certificates.
 //!
 //! SASL (RFC 4422) is the part of SMTP, IMAP and POP3 in which somebody proves who they are: client and server swap opaque
 //! *responses* and *challenges* until the mechanism is satisfied. How those travel (base64 lines, `=` for an empty initial
@@ -12,8 +12,11 @@
 //! |---|---|---|
 //! | `PLAIN` | RFC 4616 | the password: offer it under TLS only |
 //! | `LOGIN` | draft-murchison-sasl-login | the password; old clients only |
+//! | `SCRAM-SHA-1`, `SCRAM-SHA-1-PLUS` | RFC 5802 | as SCRAM-SHA-256; for clients that know no other |
 //! | `SCRAM-SHA-256` | RFC 5802, RFC 7677 | that the client knows the password |
 //! | `SCRAM-SHA-256-PLUS` | the same, with `tls-exporter` of RFC 9266 | that, and that nobody sits between the two TLS ends |
+//! | `OAUTHBEARER`, `XOAUTH2` | RFC 7628 | an access token: offer them under TLS only |
+//! | `EXTERNAL` | RFC 4422 appendix A | nothing new: the client's TLS certificate says who it is |
 //!
 //! ```
 //! use sasl::{ChannelBinding, Exchange, Mechanism, Step};
@@ -31,6 +34,7 @@
 
 mod credentials;
 mod exchange;
+mod external;
 mod failure;
 mod limits;
 mod login;
@@ -39,11 +43,12 @@ mod password;
 mod plain;
 mod prepare;
 mod scram;
+mod token;
 
-pub use credentials::ScramCredentials;
+pub use credentials::{ScramCredentials, ScramHash};
 pub use exchange::{ChannelBinding, Exchange, Step};
 pub use failure::Failure;
 pub use limits::Limits;
-pub use mechanism::Mechanism;
+pub use mechanism::{Mechanism, Offer};
 pub use password::Password;
 pub use prepare::prepare;

@@ -1,7 +1,7 @@
 /// What a client may send. Longer is refused before it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Octets of a whole response. Default 4,096: three names at their longest, a password and SCRAM's attributes fit.
+    /// Octets of a whole response. Default 8,192: access tokens that carry many groups are the longest.
     pub response: usize,
     /// Octets of an authcid or authzid after unescaping. Default 320: an address is 64 + 1 + 255 at most (RFC 5321 §4.5.3.1).
     pub name: usize,
@@ -14,7 +14,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            response: 4096,
+            response: 8192,
             name: 320,
             password: 1024,
             nonce: 256,

@@ -1,4 +1,4 @@
-//! SCRAM (RFC 5802 §3, §5, §7) with SHA-256 (RFC 7677).
+//! SCRAM (RFC 5802 §3, §5, §7) with SHA-1 or SHA-256 (RFC 7677).
 //!
 //! ```text
 //! C: n,,n=user,r=cnonce                       gs2 header, user, the client's nonce
@@ -199,7 +199,7 @@ fn is_nonce_octet(b: u8) -> bool {
 }
 
 /// `saslname`: `=2C` stands for a comma, `=3D` for `=`; any other `=` is an error (RFC 5802 §5.1).
-fn unescape(escaped: &str) -> Result<String, Failure> {
+pub(crate) fn unescape(escaped: &str) -> Result<String, Failure> {
     let mut parts = escaped.split('=');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -7,14 +7,18 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use client::Client;
 use proptest::prelude::*;
-use sasl::{ChannelBinding, Exchange, Failure, Mechanism, ScramCredentials, Step};
+use sasl::{ChannelBinding, Exchange, Failure, Mechanism, ScramCredentials, ScramHash, Step};
 use std::num::NonZeroU32;
 
 const SERVER_NONCE: &str = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0";
 
 fn credentials(password: &str) -> ScramCredentials {
+    credentials_of(ScramHash::Sha256, password)
+}
+
+fn credentials_of(hash: ScramHash, password: &str) -> ScramCredentials {
     let salt = BASE64.decode("W22ZaJ0SNY7soEsUEjb6gQ==").unwrap();
-    ScramCredentials::derive(password.as_bytes(), &salt, NonZeroU32::new(4096).unwrap())
+    ScramCredentials::derive(hash, password.as_bytes(), &salt, NonZeroU32::new(4096).unwrap())
 }
 
 fn challenge(step: Step) -> Result<String, Failure> {
@@ -38,11 +42,11 @@ fn run_with(
 ) -> Result<(Option<String>, String), Failure> {
     let mut exchange = Exchange::new(mechanism, SERVER_NONCE.into(), binding);
     match exchange.respond(Some(client.first().as_bytes())) {
-        Step::Credentials { .. } => {}
+        Step::Credentials { hash, .. } => assert_eq!(hash, client.hash),
         Step::Failed(failure) => return Err(failure),
         other => panic!("{other:?}"),
     }
-    let server_first = challenge(exchange.credentials(credentials("pencil")))?;
+    let server_first = challenge(exchange.credentials(credentials_of(client.hash, "pencil")))?;
     let (last, expected) = client.last(&server_first);
     let signature = challenge(exchange.respond(Some(tamper(last).as_bytes())))?;
     assert_eq!(signature, expected, "the client must be able to trust the server");
@@ -58,7 +62,7 @@ fn example_of_rfc_7677() {
     let mut exchange = Exchange::new(Mechanism::ScramSha256, SERVER_NONCE.into(), ChannelBinding::None);
     assert_eq!(challenge(exchange.respond(None)).unwrap(), "");
     match exchange.respond(Some(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO")) {
-        Step::Credentials { authcid } => assert_eq!(authcid, "user"),
+        Step::Credentials { authcid, .. } => assert_eq!(authcid, "user"),
         other => panic!("{other:?}"),
     }
     assert_eq!(
@@ -72,6 +76,53 @@ fn example_of_rfc_7677() {
         "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4="
     );
     assert!(matches!(exchange.respond(Some(b"")), Step::Done { authzid: None, authcid } if authcid == "user"));
+}
+
+#[test]
+fn example_of_rfc_5802() {
+    let nonce = "3rfcNHYJY1ZVvWVs7j";
+    let mut exchange = Exchange::new(Mechanism::ScramSha1, nonce.into(), ChannelBinding::None);
+    match exchange.respond(Some(b"n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL")) {
+        Step::Credentials { authcid, hash } => assert_eq!((authcid.as_str(), hash), ("user", ScramHash::Sha1)),
+        other => panic!("{other:?}"),
+    }
+    let salt = BASE64.decode("QSXCR+Q6sek8bf92").unwrap();
+    let iterations = NonZeroU32::new(4096).unwrap();
+    let credentials = ScramCredentials::derive(ScramHash::Sha1, b"pencil", &salt, iterations);
+    assert_eq!(
+        challenge(exchange.credentials(credentials)).unwrap(),
+        "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096"
+    );
+    let last = b"c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=";
+    assert_eq!(
+        challenge(exchange.respond(Some(last))).unwrap(),
+        "v=rmF9pqV8S7suAoZWja4dJRkFsKQ="
+    );
+    assert!(matches!(exchange.respond(Some(b"")), Step::Done { authzid: None, authcid } if authcid == "user"));
+}
+
+#[test]
+fn keys_of_the_other_hash_let_nobody_in() {
+    let mut exchange = Exchange::new(Mechanism::ScramSha1, SERVER_NONCE.into(), ChannelBinding::None);
+    exchange.respond(Some(b"n,,n=user,r=abc"));
+    let step = exchange.credentials(credentials("pencil"));
+    assert!(matches!(step, Step::Failed(Failure::Sequence(_))), "{step:?}");
+}
+
+#[test]
+fn sha1_as_sha256() {
+    let exporter = || ChannelBinding::TlsExporter(vec![7; 32]);
+    let client = |gs2: &str, channel: &[u8]| Client::new(gs2, "user", "pencil", channel).with(ScramHash::Sha1);
+    let (plain, plus) = (Mechanism::ScramSha1, Mechanism::ScramSha1Plus);
+    assert!(run(plain, ChannelBinding::None, &client("n,,", &[])).is_ok());
+    assert!(run(plus, exporter(), &client("p=tls-exporter,,", &[7; 32])).is_ok());
+    let cheated = run(plain, exporter(), &client("y,,", &[]));
+    assert_eq!(cheated.unwrap_err(), Failure::Downgrade);
+    let wrong = Client {
+        password: "pencils".into(),
+        ..client("n,,", &[])
+    };
+    assert_eq!(run(plain, ChannelBinding::None, &wrong).unwrap_err(), Failure::Proof);
 }
 
 #[test]
@@ -145,7 +196,7 @@ fn names_and_authzid() {
 fn malformed_first_messages() {
     let long = format!("n,,n={},r=abc", "x".repeat(400));
     let long_nonce = format!("n,,n=user,r={}", "x".repeat(257));
-    let longer = format!("n,,n=user,r=abc,x={}", "y".repeat(5000));
+    let longer = format!("n,,n=user,r=abc,x={}", "y".repeat(9000));
     let table = [
         "",
         "n",
@@ -245,7 +296,7 @@ fn calls_out_of_turn() {
     let client = Client::new("n,,", "user", "pencil", b"");
     let mut exchange = begin(SERVER_NONCE);
     exchange.respond(Some(client.first().as_bytes()));
-    let server_first = challenge(exchange.credentials(credentials("pencil"))).unwrap();
+    let server_first = challenge(exchange.credentials(credentials_of(client.hash, "pencil"))).unwrap();
     challenge(exchange.respond(Some(client.last(&server_first).0.as_bytes()))).unwrap();
     assert!(matches!(
         exchange.respond(Some(b"x")),
@@ -257,12 +308,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
     #[test]
-    fn nothing_panics_and_nothing_passes(responses in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 1..5), which in 0usize..4) {
+    fn nothing_panics_and_nothing_passes(responses in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..80), 1..5), which in 0usize..9) {
         let mut exchange = Exchange::new(Mechanism::ALL[which], SERVER_NONCE.into(), ChannelBinding::TlsExporter(vec![1; 32]));
         for response in &responses {
             let mut step = exchange.respond(Some(response));
-            if matches!(step, Step::Credentials { .. }) {
-                step = exchange.credentials(ScramCredentials { salt: vec![1], iterations: 1, stored_key: [0; 32], server_key: [0; 32] });
+            if let Step::Credentials { hash, .. } = step {
+                step = exchange.credentials(ScramCredentials {
+                    hash,
+                    salt: vec![1],
+                    iterations: 1,
+                    stored_key: vec![0; hash.octets()],
+                    server_key: vec![0; hash.octets()],
+                });
             }
             let done = matches!(step, Step::Done { .. });
             prop_assert!(!done);

@@ -22,6 +22,8 @@ pub struct Authentication {
     pub required: bool,
     /// `AUTH` works without TLS. For loopback addresses only.
     pub plaintext: bool,
+    /// Access tokens can be verified: `OAUTHBEARER` and `XOAUTH2` are there.
+    pub tokens: bool,
 }
 
 /// A door's settings, shared by its sessions.
@@ -54,6 +56,7 @@ impl Config {
                 offered: submission,
                 required: submission,
                 plaintext: false,
+                tokens: false,
             },
             bare_newlines: false,
             limits: Limits::default(),

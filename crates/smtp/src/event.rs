@@ -35,6 +35,21 @@ pub enum Event<'a> {
     Credentials {
         /// Who logs in.
         authcid: String,
+        /// Those of which hash.
+        hash: sasl::ScramHash,
+    },
+    /// Is this access token good, and may whose it is act as `authzid`? Answer with [`answer_token`](crate::Session::answer_token).
+    CheckToken {
+        /// Whom to act as, where given.
+        authzid: Option<String>,
+        /// The token.
+        token: sasl::Password,
+    },
+    /// Whom does the client's TLS certificate name, and may they act as `authzid`? Answer with
+    /// [`answer_login`](crate::Session::answer_login).
+    CheckCertificate {
+        /// Whom to act as, where given.
+        authzid: Option<String>,
     },
     /// The client has proven that it is `authcid`; may it log in and act as `authzid`? Answer with
     /// [`answer_login`](crate::Session::answer_login).
@@ -90,6 +105,8 @@ pub struct Tls {
     pub version: String,
     /// `TLS_AES_256_GCM_SHA384`
     pub cipher: String,
-    /// Whether the connection has the channel binding of RFC 9266, so that `SCRAM-SHA-256-PLUS` can be offered.
+    /// Whether the connection has the channel binding of RFC 9266, so that `SCRAM-…-PLUS` can be offered.
     pub binding: bool,
+    /// Whether the client has shown a certificate that was verified, so that `EXTERNAL` can be offered.
+    pub certificate: bool,
 }

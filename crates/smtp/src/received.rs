@@ -144,6 +144,7 @@ mod tests {
             version: "TLSv1.3".into(),
             cipher: "TLS_AES_256_GCM_SHA384".into(),
             binding: true,
+            certificate: false,
         };
         let recipient = Address::parse("ada@phys.example").unwrap();
         let mut received = Received {

@@ -64,6 +64,7 @@ enum Waiting {
     Exchange { initial: Option<Vec<u8>> },
     Credentials { exchange: sasl::Exchange, round: u32 },
     Login,
+    Token { exchange: sasl::Exchange, round: u32 },
     Tls,
 }
 

@@ -119,6 +119,7 @@ fn tls() -> Tls {
         version: "TLSv1.3".into(),
         cipher: "TLS_AES_256_GCM_SHA384".into(),
         binding: true,
+        certificate: true,
     }
 }
 
@@ -376,7 +377,7 @@ impl<'c> House<'c> {
             Event::Aborted => self.give_up(),
             Event::AuthStart(mechanism) => {
                 assert!(
-                    mechanism != Mechanism::ScramSha256Plus || self.mode & 4 != 0,
+                    !matches!(mechanism, Mechanism::ScramSha256Plus | Mechanism::ScramSha1Plus) || self.mode & 4 != 0,
                     "-PLUS without a channel"
                 );
                 let binding = if self.mode & 4 == 0 {
@@ -398,14 +399,30 @@ impl<'c> House<'c> {
                 self.session
                     .answer_login(if authcid == "x" { Ok(()) } else { Err(refusal(535)) });
             }
-            Event::Credentials { authcid } => {
+            Event::Credentials { authcid, hash } => {
                 self.transcript.told.push(format!("credentials {authcid:?}"));
                 self.session.answer_credentials(ScramCredentials {
+                    hash,
                     salt: vec![7; 16],
                     iterations: 4096,
-                    stored_key: [1; 32],
-                    server_key: [2; 32],
+                    stored_key: vec![1; hash.octets()],
+                    server_key: vec![2; hash.octets()],
                 });
+            }
+            Event::CheckToken { authzid, token } => {
+                self.transcript
+                    .told
+                    .push(format!("token {authzid:?} {:?}", token.as_bytes()));
+                self.session.answer_token(if token.as_bytes() == b"x" {
+                    Ok(())
+                } else {
+                    Err(refusal(535))
+                });
+            }
+            Event::CheckCertificate { authzid } => {
+                self.transcript.told.push(format!("certificate {authzid:?}"));
+                self.session
+                    .answer_login(if authzid.is_none() { Ok(()) } else { Err(refusal(535)) });
             }
             Event::CheckLogin { authcid, .. } => fail(&format!("{authcid} has proven what nobody can")),
             Event::LoginFailed(failure) => self.transcript.told.push(format!("failed {failure}")),

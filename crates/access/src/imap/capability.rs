@@ -1,6 +1,6 @@
 //! What is announced: exactly what works in the state the session is in. RFC 9051 §6.1.1 and its registry.
 
-use sasl::{ChannelBinding, Mechanism};
+use sasl::{Mechanism, Offer};
 
 /// Before and after login.
 const ALWAYS: [&str; 5] = ["IMAP4rev1", "IMAP4rev2", "LITERAL+", "ID", "ENABLE"];
@@ -34,10 +34,8 @@ const AUTHENTICATED: &[&str] = &[
 pub(crate) struct Entry {
     /// STARTTLS can be done.
     pub(crate) starttls: bool,
-    /// Passwords may be sent.
-    pub(crate) passwords: bool,
-    /// What TLS gives to bind to.
-    pub(crate) binding: ChannelBinding,
+    /// What mechanisms it has what they need for.
+    pub(crate) offer: Offer,
 }
 
 /// The capabilities after login.
@@ -59,14 +57,9 @@ pub(crate) fn entry(entry: &Entry) -> Vec<String> {
     if entry.starttls {
         names.push("STARTTLS".to_owned());
     }
-    if !entry.passwords {
+    if !entry.offer.secrets {
         names.push("LOGINDISABLED".to_owned());
     }
-    names.extend(mechanisms(entry).map(|mechanism| format!("AUTH={}", mechanism.name())));
+    names.extend(Mechanism::offered(&entry.offer).map(|mechanism| format!("AUTH={}", mechanism.name())));
     names
-}
-
-/// The mechanisms that are offered.
-pub(crate) fn mechanisms(entry: &Entry) -> impl Iterator<Item = Mechanism> + use<> {
-    Mechanism::offered(entry.passwords, &entry.binding)
 }

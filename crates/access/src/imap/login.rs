@@ -3,14 +3,13 @@
 use crate::Tls;
 use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
-use crate::imap::capability::{self, Entry};
+use crate::imap::capability::Entry;
 use crate::imap::connection::{Connection, Owner};
-use directory::Resolution;
 use imap::State;
 use imap::command::Login;
 use imap::response::Code;
 use rand::Rng;
-use sasl::{ChannelBinding, Exchange, Mechanism, Password, Step};
+use sasl::{Exchange, Mechanism, Offer, Password, Step};
 use std::fmt::Write;
 use store::AccountId;
 
@@ -35,14 +34,18 @@ impl Connection {
         let tls = self.stream.is_tls();
         Entry {
             starttls: matches!(self.listener.config().tls, Tls::Offer(_)) && !tls,
-            passwords: tls || self.listener.config().plaintext,
-            binding: self.stream.channel_binding(),
+            offer: Offer {
+                secrets: tls || self.listener.config().plaintext,
+                binding: self.stream.channel_binding(),
+                tokens: self.listener.context.directory.takes_tokens(),
+                certificate: self.stream.has_certificate(),
+            },
         }
     }
 
     /// LOGIN.
     pub(crate) async fn login(&mut self, login: Login) -> Answer {
-        if !self.door().passwords {
+        if !self.door().offer.secrets {
             return Answer::no(Some(Code::PrivacyRequired), "start TLS first");
         }
         let Login { user, password } = login;
@@ -52,15 +55,20 @@ impl Connection {
 
     /// AUTHENTICATE, up to its first response.
     pub(crate) fn authenticate(&self, mechanism: &str) -> Result<Exchanging, Answer> {
-        let door = self.door();
+        let offer = self.door().offer;
         let Some(mechanism) = Mechanism::parse(mechanism) else {
             return Err(Answer::no(Some(Code::Cannot), "no such mechanism here"));
         };
-        if !capability::mechanisms(&door).any(|offered| offered == mechanism) {
-            return Err(if mechanism.reveals_password() {
+        if !mechanism.is_offered(&offer) {
+            return Err(if mechanism.reveals_secret() && !offer.secrets {
                 Answer::no(Some(Code::PrivacyRequired), "start TLS first")
             } else {
-                Answer::no(Some(Code::Cannot), "that mechanism needs TLS 1.3")
+                let needed = match mechanism {
+                    Mechanism::External => "that mechanism needs a TLS client certificate",
+                    Mechanism::OauthBearer | Mechanism::Xoauth2 => "access tokens are not taken here",
+                    _ => "that mechanism needs TLS 1.3",
+                };
+                Answer::no(Some(Code::Cannot), needed)
             });
         }
         let mut nonce = String::with_capacity(48);
@@ -68,9 +76,8 @@ impl Connection {
             // Writing to a String cannot fail.
             let _ = write!(nonce, "{byte:02x}");
         }
-        let binding: ChannelBinding = door.binding;
         Ok(Exchanging {
-            exchange: Exchange::new(mechanism, nonce, binding),
+            exchange: Exchange::new(mechanism, nonce, offer.binding),
             candidate: None,
         })
     }
@@ -85,8 +92,8 @@ impl Connection {
         loop {
             match step {
                 Step::Challenge(challenge) => return Ok(challenge),
-                Step::Credentials { authcid } => {
-                    let (credentials, candidate) = self.listener.context.directory.scram(&authcid);
+                Step::Credentials { authcid, hash } => {
+                    let (credentials, candidate) = self.listener.context.directory.scram(&authcid, hash);
                     exchanging.candidate = candidate;
                     step = exchanging.exchange.credentials(credentials);
                 }
@@ -97,6 +104,22 @@ impl Connection {
                 } => {
                     let outcome = self.check_password(authzid, authcid.clone(), password).await;
                     return Err(self.logged_in(&authcid, outcome).await);
+                }
+                Step::Token { authzid, token } => {
+                    let user = authzid.clone().unwrap_or_default();
+                    match self.check_token(authzid, token).await {
+                        // The client is told why inside the mechanism, and acknowledges it (RFC 7628 §3.2.2).
+                        Outcome::Wrong => step = exchanging.exchange.token_refused(),
+                        outcome => return Err(self.logged_in(&user, outcome).await),
+                    }
+                }
+                Step::External { authzid } => {
+                    let addresses = self.stream.certificate_addresses();
+                    let outcome = match self.listener.context.directory.certificate_account(&addresses) {
+                        Some(account) => self.check_authzid(account, authzid.as_deref()),
+                        None => Outcome::Wrong,
+                    };
+                    return Err(self.logged_in(&addresses.join(" "), outcome).await);
                 }
                 Step::Done { authzid, authcid } => {
                     let outcome = match exchanging.candidate.take() {
@@ -140,18 +163,27 @@ impl Connection {
         }
     }
 
-    /// Nobody acts as somebody else here; an authorization identity may only name the account itself (RFC 4616 §2).
+    async fn check_token(&self, authzid: Option<String>, token: Password) -> Outcome {
+        let directory = self.listener.context.directory.clone();
+        match tokio::task::spawn_blocking(move || directory.token_verify(token.as_bytes())).await {
+            Ok(Ok(Some(account))) => self.check_authzid(account, authzid.as_deref()),
+            Ok(Ok(None)) => Outcome::Wrong,
+            Ok(Err(error)) => {
+                tracing::warn!(session = self.name, %error, "an access token could not be checked");
+                Outcome::Unavailable
+            }
+            Err(error) => {
+                tracing::error!(session = self.name, %error, "checking a login failed in our own code; please report this");
+                Outcome::Unavailable
+            }
+        }
+    }
+
     fn check_authzid(&self, account: AccountId, authzid: Option<&str>) -> Outcome {
-        match authzid {
-            None | Some("") => Outcome::Account(account),
-            Some(name) => match self.listener.context.directory.resolve(name) {
-                Resolution::Account {
-                    account: named,
-                    subaddress: None,
-                    ..
-                } if named == account => Outcome::Account(account),
-                _ => Outcome::Wrong,
-            },
+        if self.listener.context.directory.acts_as(account, authzid) {
+            Outcome::Account(account)
+        } else {
+            Outcome::Wrong
         }
     }
 

@@ -240,8 +240,8 @@ impl Connection {
                 let outcome = self.door.check_password(authzid, authcid, password).await;
                 self.logged_in(session, &user, &outcome).await;
             }
-            Event::Credentials { authcid } => {
-                let (credentials, candidate) = self.door.context.directory.scram(&authcid);
+            Event::Credentials { authcid, hash } => {
+                let (credentials, candidate) = self.door.context.directory.scram(&authcid, hash);
                 self.candidate = candidate;
                 session.answer_credentials(credentials);
             }
@@ -251,6 +251,17 @@ impl Connection {
                     None => Outcome::Wrong,
                 };
                 self.logged_in(session, &authcid, &outcome).await;
+            }
+            Event::CheckToken { authzid, token } => {
+                let user = authzid.clone().unwrap_or_default();
+                let outcome = self.door.check_token(authzid, token).await;
+                self.note_login(&user, &outcome).await;
+                session.answer_token(outcome.answer());
+            }
+            Event::CheckCertificate { authzid } => {
+                let addresses = self.stream.certificate_addresses();
+                let outcome = self.door.check_certificate(authzid.as_deref(), &addresses);
+                self.logged_in(session, &addresses.join(" "), &outcome).await;
             }
             Event::LoginFailed(failure) => {
                 self.door.metrics.login("wrong");
@@ -263,6 +274,11 @@ impl Connection {
     }
 
     async fn logged_in(&mut self, session: &mut Session, user: &str, outcome: &Outcome) {
+        self.note_login(user, outcome).await;
+        session.answer_login(outcome.answer());
+    }
+
+    async fn note_login(&mut self, user: &str, outcome: &Outcome) {
         self.door.metrics.login(outcome.name());
         if let Outcome::Account(account) = outcome {
             self.account = Some(*account);
@@ -271,7 +287,6 @@ impl Connection {
             tracing::warn!(session = self.name, client = %self.peer, user, reason = outcome.name(), "login failed");
             tokio::time::sleep(self.door.context.options.login_failure_delay).await;
         }
-        session.answer_login(outcome.answer());
     }
 
     /// A recipient named twice gets the message once.

@@ -2,7 +2,6 @@
 
 use super::Door;
 use db::AccountId;
-use directory::Resolution;
 use net::Stream;
 use rand::Rng;
 use sasl::{Exchange, Mechanism, Password};
@@ -76,18 +75,36 @@ impl Door {
         }
     }
 
-    /// Nobody acts as somebody else here; an authorization identity may only name the account itself (RFC 4616 §2).
+    /// OAUTHBEARER and XOAUTH2.
+    pub(super) async fn check_token(&self, authzid: Option<String>, token: Password) -> Outcome {
+        let directory = self.context.directory.clone();
+        match tokio::task::spawn_blocking(move || directory.token_verify(token.as_bytes())).await {
+            Ok(Ok(Some(account))) => self.check_authzid(account, authzid.as_deref()),
+            Ok(Ok(None)) => Outcome::Wrong,
+            Ok(Err(error)) => {
+                tracing::warn!(listener = self.entrance.config().name, %error, "an access token could not be checked");
+                Outcome::Unavailable
+            }
+            Err(error) => {
+                tracing::error!(listener = self.entrance.config().name, %error, "checking a login failed in our own code; please report this");
+                Outcome::Unavailable
+            }
+        }
+    }
+
+    /// EXTERNAL.
+    pub(super) fn check_certificate(&self, authzid: Option<&str>, addresses: &[String]) -> Outcome {
+        match self.context.directory.certificate_account(addresses) {
+            Some(account) => self.check_authzid(account, authzid),
+            None => Outcome::Wrong,
+        }
+    }
+
     pub(super) fn check_authzid(&self, account: AccountId, authzid: Option<&str>) -> Outcome {
-        match authzid {
-            None | Some("") => Outcome::Account(account),
-            Some(name) => match self.context.directory.resolve(name) {
-                Resolution::Account {
-                    account: named,
-                    subaddress: None,
-                    ..
-                } if named == account => Outcome::Account(account),
-                _ => Outcome::Wrong,
-            },
+        if self.context.directory.acts_as(account, authzid) {
+            Outcome::Account(account)
+        } else {
+            Outcome::Wrong
         }
     }
 }

@@ -21,7 +21,7 @@ async fn submitting(house: &mut House) -> Client {
     client.tls(&house.certificate).await;
     let offers = client.say("EHLO client.example", "250").await;
     assert!(
-        offers.contains("AUTH PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS"),
+        offers.contains("AUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN"),
         "{offers}"
     );
     client

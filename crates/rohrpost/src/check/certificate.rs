@@ -142,6 +142,7 @@ mod tests {
         let files = TlsFiles {
             certificate: folder.path().join("c"),
             key: folder.path().join("k"),
+            client_ca: None,
         };
         crate::tls::self_sign(&["mail.test"], 2026, &files).unwrap();
         let at = |date: &str| date.parse::<jiff::Timestamp>().unwrap().as_second();

@@ -31,16 +31,18 @@ pub enum Section {
     Top,
     Listener,
     Tls,
+    Oauth,
     Limits,
     Delivery,
     Log,
 }
 
 impl Section {
-    pub const ALL: [Section; 6] = [
+    pub const ALL: [Section; 7] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
+        Section::Oauth,
         Section::Limits,
         Section::Delivery,
         Section::Log,
@@ -52,6 +54,7 @@ impl Section {
             Section::Top => "",
             Section::Listener => "listener",
             Section::Tls => "tls",
+            Section::Oauth => "oauth",
             Section::Limits => "limits",
             Section::Delivery => "delivery",
             Section::Log => "log",
@@ -66,6 +69,10 @@ impl Section {
             Section::Tls => {
                 "The certificate that all listeners show. Left out, no listener offers TLS, and then only loopback listeners with \
                  `plaintext = true` let anybody log in. The files are read again when they change."
+            }
+            Section::Oauth => {
+                "Logging in with an access token of the organisation's own sign-on (OAUTHBEARER and XOAUTH2, RFC 7628). The token is a signed JWT; \
+                 it is verified here, against the issuer's public keys, and says whose account it is for. Left out, tokens are not taken."
             }
             Section::Limits => "How much is too much. Everything that a stranger could make grow has its bound here.",
             Section::Delivery => "Into mailboxes.",
@@ -242,6 +249,15 @@ fn listener(config: &mut Config, change: impl FnOnce(&mut Listener)) -> Result<(
 
 fn tls(config: &mut Config, change: impl FnOnce(&mut TlsFiles)) -> Result<(), String> {
     change(config.tls.get_or_insert_default());
+    Ok(())
+}
+
+fn oauth(config: &mut Config, change: impl FnOnce(&mut directory::JwtOptions)) -> Result<(), String> {
+    let blank = || directory::JwtOptions {
+        claim: "email".to_owned(),
+        ..directory::JwtOptions::default()
+    };
+    change(config.oauth.get_or_insert_with(blank));
     Ok(())
 }
 
@@ -466,6 +482,48 @@ pub static KEYS: &[Key] = &[
         "\"/etc/rohrpost/key.pem\"",
         "Its private key in PEM.",
         |c, g| tls(c, |t| t.key = g.path()),
+    ),
+    optional(
+        Section::Tls,
+        "client_ca",
+        Kind::Path,
+        "\"/etc/rohrpost/people-ca.pem\"",
+        "Certificates, in PEM, of those who vouch for people's own certificates. With it, the listeners on which people log in ask for a client \
+         certificate; one that shows an address of an account (subjectAltName rfc822Name) lets it in by SASL EXTERNAL. Others log in as before.",
+        |c, g| tls(c, |t| t.client_ca = Some(g.path())),
+    ),
+    optional(
+        Section::Oauth,
+        "issuer",
+        Kind::Text,
+        "\"https://login.phys.example/realms/phys\"",
+        "Who gives the tokens out: their `iss` claim, to the letter.",
+        |c, g| oauth(c, |o| o.issuer = g.text().to_owned()),
+    ),
+    optional(
+        Section::Oauth,
+        "audience",
+        Kind::Text,
+        "\"rohrpost\"",
+        "For whom: must be among the token's `aud`.",
+        |c, g| oauth(c, |o| o.audience = g.text().to_owned()),
+    ),
+    optional(
+        Section::Oauth,
+        "keys",
+        Kind::Path,
+        "\"/etc/rohrpost/oauth-keys.json\"",
+        "The issuer's public keys, as a JSON Web Key Set (RFC 7517). Read again when the file changes: a timer that fetches the issuer's \
+         `jwks_uri` into it keeps up with its changes of keys.",
+        |c, g| oauth(c, |o| o.keys = g.path()),
+    ),
+    optional(
+        Section::Oauth,
+        "claim",
+        Kind::Text,
+        "\"email\"",
+        "The claim that holds the address of the account. Left out: `email`.",
+        |c, g| oauth(c, |o| o.claim = g.text().to_owned()),
     ),
     limit(
         "message_size",

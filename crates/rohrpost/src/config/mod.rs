@@ -38,6 +38,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Certificate and key; without them no listener offers TLS.
     pub tls: Option<TlsFiles>,
+    /// Whose access tokens let people in.
+    pub oauth: Option<directory::JwtOptions>,
     /// How much is too much.
     pub limits: Limits,
     /// Into mailboxes.
@@ -128,6 +130,8 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
+    /// Who vouches for people's certificates.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// How much is too much. `docs/configuration.md` says what each one bounds.
@@ -224,6 +228,7 @@ impl Config {
             group: None,
             listeners: Vec::new(),
             tls: None,
+            oauth: None,
             limits: Limits::default(),
             delivery: Delivery::default(),
             log: Log::default(),

@@ -88,9 +88,13 @@ pub(super) fn read(text: &str, file: &Path, folder: &Path) -> Result<Config, Fau
     }
     config.file = file.to_path_buf();
     config.data = folder.join(&config.data);
+    if let Some(oauth) = &mut config.oauth {
+        oauth.keys = folder.join(&oauth.keys);
+    }
     if let Some(tls) = &mut config.tls {
         tls.certificate = folder.join(&tls.certificate);
         tls.key = folder.join(&tls.key);
+        tls.client_ca = tls.client_ca.as_ref().map(|file| folder.join(file));
     }
     Ok(config)
 }
@@ -237,6 +241,11 @@ impl Reader<'_> {
             && (tls.certificate.as_os_str().is_empty() || tls.key.as_os_str().is_empty())
         {
             self.fault(None, "[tls] needs both certificate and key");
+        }
+        if let Some(oauth) = &self.config.oauth
+            && (oauth.issuer.is_empty() || oauth.audience.is_empty() || oauth.keys.as_os_str().is_empty())
+        {
+            self.fault(None, "[oauth] needs issuer, audience and keys");
         }
         let certificate = self.config.tls.is_some();
         let mut faults = Vec::new();

@@ -159,6 +159,7 @@ mod tests {
         let tls = TlsFiles {
             certificate: "tls/cert.pem".into(),
             key: "tls/key.pem".into(),
+            client_ca: None,
         };
         let values = Template {
             hostname: "mail.test",

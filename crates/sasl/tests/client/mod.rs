@@ -2,6 +2,7 @@
 use aws_lc_rs::{digest, hmac, pbkdf2};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use sasl::ScramHash;
 use std::num::NonZeroU32;
 
 pub struct Client {
@@ -11,6 +12,7 @@ pub struct Client {
     pub nonce: String,
     /// The client's idea of the channel.
     pub channel: Vec<u8>,
+    pub hash: ScramHash,
 }
 
 impl Client {
@@ -21,7 +23,12 @@ impl Client {
             password: password.into(),
             nonce: "rOprNGfwEbeRWgbNEkqO".into(),
             channel: channel.to_vec(),
+            hash: ScramHash::Sha256,
         }
+    }
+
+    pub fn with(self, hash: ScramHash) -> Client {
+        Client { hash, ..self }
     }
 
     fn bare(&self) -> String {
@@ -40,22 +47,20 @@ impl Client {
             .decode(parts.next().unwrap().strip_prefix("s=").unwrap())
             .unwrap();
         let iterations: u32 = parts.next().unwrap().strip_prefix("i=").unwrap().parse().unwrap();
-        let mut salted = [0u8; 32];
-        let rounds = NonZeroU32::new(iterations).unwrap();
-        pbkdf2::derive(
-            pbkdf2::PBKDF2_HMAC_SHA256,
-            rounds,
-            &salt,
-            self.password.as_bytes(),
-            &mut salted,
-        );
-        let mac = |key: &[u8], data: &[u8]| {
-            hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data)
-                .as_ref()
-                .to_vec()
+        let (rounds_of, mac_of, digest_of) = match self.hash {
+            ScramHash::Sha1 => (
+                pbkdf2::PBKDF2_HMAC_SHA1,
+                hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+                &digest::SHA1_FOR_LEGACY_USE_ONLY,
+            ),
+            ScramHash::Sha256 => (pbkdf2::PBKDF2_HMAC_SHA256, hmac::HMAC_SHA256, &digest::SHA256),
         };
+        let mut salted = vec![0u8; digest_of.output_len()];
+        let rounds = NonZeroU32::new(iterations).unwrap();
+        pbkdf2::derive(rounds_of, rounds, &salt, self.password.as_bytes(), &mut salted);
+        let mac = |key: &[u8], data: &[u8]| hmac::sign(&hmac::Key::new(mac_of, key), data).as_ref().to_vec();
         let client_key = mac(&salted, b"Client Key");
-        let stored_key = digest::digest(&digest::SHA256, &client_key);
+        let stored_key = digest::digest(digest_of, &client_key);
         let c = BASE64.encode([self.gs2.as_bytes(), &self.channel].concat());
         let without_proof = format!("c={c},r={nonce}");
         let signed = format!("{},{server_first},{without_proof}", self.bare());

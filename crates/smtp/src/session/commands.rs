@@ -113,9 +113,12 @@ impl Session {
         }
         let authentication = self.config.authentication;
         if authentication.offered && !self.authenticated && (self.tls.is_some() || authentication.plaintext) {
-            text.push_str("\nAUTH PLAIN LOGIN SCRAM-SHA-256");
-            if self.binds() {
-                text.push_str(" SCRAM-SHA-256-PLUS");
+            text.push_str("\nAUTH");
+            for mechanism in sasl::Mechanism::ALL {
+                if self.offers(mechanism) {
+                    text.push(' ');
+                    text.push_str(mechanism.name());
+                }
             }
         }
         self.say(&Reply::bare(250, text));
@@ -134,9 +137,21 @@ impl Session {
         self.wait(Waiting::Tls, Event::StartTls);
     }
 
-    /// Whether SCRAM can be tied to the connection.
-    pub(super) fn binds(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.binding)
+    /// Whether the connection has what a mechanism needs; that it may log in at all is asked before.
+    pub(super) fn offers(&self, mechanism: sasl::Mechanism) -> bool {
+        let tls = self.tls.as_ref();
+        let binding = if tls.is_some_and(|tls| tls.binding) {
+            // Its value is the caller's; here counts that there is one.
+            sasl::ChannelBinding::TlsExporter(Vec::new())
+        } else {
+            sasl::ChannelBinding::None
+        };
+        mechanism.is_offered(&sasl::Offer {
+            secrets: tls.is_some() || self.config.authentication.plaintext,
+            binding,
+            tokens: self.config.authentication.tokens,
+            certificate: tls.is_some_and(|tls| tls.certificate),
+        })
     }
 
     /// Ends the transaction, if there is one, and tells the caller.

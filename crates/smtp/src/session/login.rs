@@ -31,7 +31,28 @@ impl Session {
         }
     }
 
-    /// Answers [`Event::CheckPassword`] and [`Event::CheckLogin`].
+    /// Answers [`Event::CheckToken`]. A refused client is first told why, inside the mechanism (RFC 7628 §3.2.2).
+    pub fn answer_token(&mut self, answer: Result<(), Reply>) {
+        if !matches!(self.stage, Stage::Waiting(Waiting::Token { .. })) {
+            return;
+        }
+        let stage = std::mem::replace(&mut self.stage, Stage::Command);
+        let Stage::Waiting(Waiting::Token { mut exchange, round }) = stage else {
+            return;
+        };
+        match answer {
+            Err(reply) if reply.code() == 535 => {
+                let step = exchange.token_refused();
+                self.take_step(exchange, step, round);
+            }
+            answer => {
+                self.stage = Stage::Waiting(Waiting::Login);
+                self.answer_login(answer);
+            }
+        }
+    }
+
+    /// Answers [`Event::CheckPassword`], [`Event::CheckLogin`] and [`Event::CheckCertificate`].
     pub fn answer_login(&mut self, answer: Result<(), Reply>) {
         if !matches!(self.stage, Stage::Waiting(Waiting::Login)) {
             return;
@@ -71,7 +92,7 @@ impl Session {
             return self.fail(&reply);
         }
         let mechanism = sasl::Mechanism::parse(mechanism);
-        let mechanism = mechanism.filter(|&mechanism| mechanism != sasl::Mechanism::ScramSha256Plus || self.binds());
+        let mechanism = mechanism.filter(|&mechanism| self.offers(mechanism));
         let Some(mechanism) = mechanism else {
             return self.fail(&Reply::new(504, Status(5, 5, 4), "this mechanism is not known here"));
         };
@@ -132,9 +153,16 @@ impl Session {
                     },
                 );
             }
-            sasl::Step::Credentials { authcid } => {
-                self.wait(Waiting::Credentials { exchange, round }, Event::Credentials { authcid });
+            sasl::Step::Credentials { authcid, hash } => {
+                self.wait(
+                    Waiting::Credentials { exchange, round },
+                    Event::Credentials { authcid, hash },
+                );
             }
+            sasl::Step::Token { authzid, token } => {
+                self.wait(Waiting::Token { exchange, round }, Event::CheckToken { authzid, token });
+            }
+            sasl::Step::External { authzid } => self.wait(Waiting::Login, Event::CheckCertificate { authzid }),
             sasl::Step::Done { authzid, authcid } => self.wait(Waiting::Login, Event::CheckLogin { authzid, authcid }),
             sasl::Step::Failed(failure) => {
                 let reply = match failure {

@@ -37,6 +37,7 @@ pub fn tls() -> Tls {
         version: "TLSv1.3".into(),
         cipher: "TLS_AES_256_GCM_SHA384".into(),
         binding: true,
+        certificate: false,
     }
 }
 
@@ -157,15 +158,28 @@ impl House {
                     let right = authcid == "tim" && password.as_bytes() == b"tanstaaftanstaaf";
                     self.session.answer_login(if right { Ok(()) } else { Err(wrong()) });
                 }
-                Event::Credentials { authcid } => {
+                Event::Credentials { authcid, hash } => {
                     let password = if authcid == "user" { "pencil" } else { "nobody knows" };
                     let iterations = NonZeroU32::new(4096).unwrap();
-                    self.session
-                        .answer_credentials(ScramCredentials::derive(password.as_bytes(), &SALT, iterations));
+                    self.session.answer_credentials(ScramCredentials::derive(
+                        hash,
+                        password.as_bytes(),
+                        &SALT,
+                        iterations,
+                    ));
                 }
                 Event::CheckLogin { authcid, .. } => {
                     self.session
                         .answer_login(if authcid == "user" { Ok(()) } else { Err(wrong()) });
+                }
+                Event::CheckToken { authzid, token } => {
+                    let right = token.as_bytes() == b"vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="
+                        && authzid.is_none_or(|name| name == "user@example.com");
+                    self.session.answer_token(if right { Ok(()) } else { Err(wrong()) });
+                }
+                Event::CheckCertificate { authzid } => {
+                    let right = authzid.is_none_or(|name| name == "tim");
+                    self.session.answer_login(if right { Ok(()) } else { Err(wrong()) });
                 }
                 Event::LoginFailed(_) => {}
                 Event::StartTls => self.wants_tls = true,
