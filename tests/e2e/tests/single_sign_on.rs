@@ -105,14 +105,14 @@ for name, frame, end in (('OAUTHBEARER', bearer, b'\1'), ('XOAUTH2', xoauth2, b'
             return frame(who, token) if len(said) == 1 else end
         assert 'AUTHENTICATIONFAILED' in refused(lambda: imap().authenticate(name, answer))
         assert b'"status"' in said[1], said
-    s = smtplib.SMTP_SSL('127.0.0.1', int(submissions), context=context())
+    s = smtplib.SMTP_SSL('127.0.0.1', int(submissions), 'client.e2e.test', context=context())
     s.ehlo()
     assert name in s.esmtp_features['auth'], s.esmtp_features
     code, text = s.docmd('AUTH', name + ' ' + base64.b64encode(frame(ada, good)).decode())
     assert code == 235, (code, text)
     s.sendmail(ada, [bob], 'Subject: by token\r\n\r\nx\r\n')
     s.quit()
-    s = smtplib.SMTP_SSL('127.0.0.1', int(submissions), context=context())
+    s = smtplib.SMTP_SSL('127.0.0.1', int(submissions), 'client.e2e.test', context=context())
     s.ehlo()
     code, text = s.docmd('AUTH', name + ' ' + base64.b64encode(frame(bob, good)).decode())
     assert code == 334 and b'status' in base64.b64decode(text), (code, text)
@@ -129,7 +129,7 @@ assert 'AUTHENTICATIONFAILED' in refused(lambda: imap('ada').authenticate('EXTER
 assert 'AUTHENTICATIONFAILED' in refused(lambda: imap('nobody').authenticate('EXTERNAL', lambda _: b''))
 # A certificate is no must, and does not get in the way of a password.
 assert imap('ada').login(bob, password)[0] == 'OK'
-s = smtplib.SMTP_SSL('127.0.0.1', int(submissions), context=context('ada'))
+s = smtplib.SMTP_SSL('127.0.0.1', int(submissions), 'client.e2e.test', context=context('ada'))
 s.ehlo()
 assert s.docmd('AUTH', 'EXTERNAL =')[0] == 235
 s.sendmail(ada, [bob], 'Subject: by certificate\r\n\r\nx\r\n')
@@ -140,7 +140,7 @@ try:
     raise SystemExit('a certificate of a stranger was taken')
 except (ssl.SSLError, ConnectionError, imaplib.IMAP4.abort): pass
 # Other servers are not asked for one, so that what they have does not matter.
-s = smtplib.SMTP('127.0.0.1', int(smtp))
+s = smtplib.SMTP('127.0.0.1', int(smtp), 'client.e2e.test')
 s.starttls(context=context('mallory'))
 s.ehlo()
 assert 'auth' not in s.esmtp_features
