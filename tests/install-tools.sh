@@ -12,6 +12,13 @@ python3      python3
 mbsync       isync
 offlineimap  offlineimap3
 fetchmail    fetchmail
+getmail      getmail6
+neomutt      neomutt
+chromium     chromium
+php          php-cli
+node         nodejs
+npm          npm
+roundcube    roundcube-core roundcube-sqlite3 roundcube-plugins php-sqlite3
 postfix      postfix
 dovecot      dovecot-imapd
 strace       strace
@@ -22,6 +29,7 @@ PATH=$PATH:/usr/sbin:/sbin
 
 there() {
   case $1 in
+  roundcube) [ -e /var/lib/roundcube/index.php ] && [ -e /usr/share/roundcube/plugins/managesieve ] ;;
   swaks-tls) perl -MNet::SSLeay -e 1 2>/dev/null ;;
   *) command -v "$1" >/dev/null ;;
   esac
@@ -29,7 +37,7 @@ there() {
 
 packages=()
 while read -r program package; do
-  if [ -n "$program" ] && ! there "$program"; then packages+=("$package"); fi
+  if [ -n "$program" ] && ! there "$program"; then packages+=($package); fi
 done <<<"$wanted"
 [ ${#packages[@]} -gt 0 ] || exit 0
 
@@ -43,8 +51,9 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 export DEBIAN_FRONTEND=noninteractive
 echo "tests: installing ${packages[*]}" >&2
-# Postfix asks for its configuration and wants to start: the tests bring their own.
+# Some ask for their configuration and want to start: the tests bring their own.
 echo 'postfix postfix/main_mailer_type select No configuration' | debconf-set-selections
+echo 'roundcube-core roundcube/dbconfig-install boolean false' | debconf-set-selections
 policy=/usr/sbin/policy-rc.d
 if [ ! -e $policy ]; then
   printf '#!/bin/sh\nexit 101\n' >$policy

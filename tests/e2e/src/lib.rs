@@ -1,7 +1,8 @@
 //! Real mail programs against the real server.
 //!
 //! Each test starts the `rohrpost` binary in a folder of its own, on ports the system chooses, and lets a program talk to it
-//! that its users use: swaks, Python, curl, mbsync, offlineimap, fetchmail, Postfix. What the test then asserts is read back
+//! that its users use: swaks, Python, curl, mbsync, offlineimap, fetchmail, Postfix,
+//! Roundcube in a browser. What the test then asserts is read back
 //! over IMAP, byte for byte.
 //!
 //! A program that is not installed skips its tests, saying so on standard error; with `CI=true` or
@@ -12,20 +13,24 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod binary;
+mod browser;
 mod imap;
 mod mail;
 mod maildir;
+mod roundcube;
 mod server;
 mod smtp;
 mod tools;
 
 pub use binary::path as binary;
+pub use browser::{browse, browser_available};
 pub use imap::{Imap, Line, Reply};
 pub use mail::{Pattern, corpus, crlf, lf, made_up, ours_removed};
 pub use maildir::{maildir_files, maildir_make, maildir_messages, maildir_put};
+pub use roundcube::Roundcube;
 pub use server::{ADA, BOB, DOMAIN, PASSWORD, Server, Setup};
 pub use smtp::Smtp;
-pub use tools::{Ran, installed, is_root, python, run, run_unchecked, skipped};
+pub use tools::{Ran, installed, is_root, python, required, run, run_unchecked, skipped};
 
 use std::time::{Duration, Instant};
 

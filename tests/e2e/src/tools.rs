@@ -28,17 +28,21 @@ pub fn installed(programs: &[&str]) -> bool {
     if missing.is_empty() {
         return true;
     }
-    let required = ["CI", "ROHRPOST_REQUIRE_TOOLS"]
-        .iter()
-        .any(|name| std::env::var(name).is_ok_and(|value| value == "true" || value == "1"));
     assert!(
-        !required,
+        !required(),
         "not installed: {missing:?}; tests/install-tools.sh installs them"
     );
     skipped(&format!(
         "not installed: {missing:?}; tests/install-tools.sh installs them"
     ));
     false
+}
+
+/// Whether tests may not be skipped.
+pub fn required() -> bool {
+    ["CI", "ROHRPOST_REQUIRE_TOOLS"]
+        .iter()
+        .any(|name| std::env::var(name).is_ok_and(|value| value == "true" || value == "1"))
 }
 
 /// Says that this test is skipped, and why.
