@@ -6,5 +6,7 @@
 //! Each protocol has a module of its own, with its own options, counters and `serve`.
 
 pub mod imap;
+mod login;
+pub mod pop3;
 
 pub use net::{ListenerConfig, Proxies, Tls, TlsProvider};

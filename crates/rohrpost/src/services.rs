@@ -27,6 +27,7 @@ pub struct Services {
     tls: Option<Arc<Tls>>,
     doors: Arc<door::Context>,
     imap: Arc<access::imap::Context>,
+    pop3: Arc<access::pop3::Context>,
     dispatch: Arc<Mutex<Option<Dispatch>>>,
     registry: Arc<Registry>,
     stop: watch::Sender<bool>,
@@ -49,11 +50,13 @@ impl Services {
         let dispatch = Dispatch::start(ledger.clone(), Arc::clone(&store), directory.clone(), &options)?;
         let dispatch = Arc::new(Mutex::new(Some(dispatch)));
         let imap = access::imap::Context::new(directory.clone(), Arc::clone(&store), imap_options(config));
+        let pop3 = access::pop3::Context::new(directory.clone(), Arc::clone(&store), pop3_options(config));
         let doors = door::Context::new(directory, store, ledger, door_options(config));
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
         imap.metrics().register(&mut registry);
+        pop3.metrics().register(&mut registry);
         registry.register_collector(Box::new(Figures {
             engine: Arc::clone(&engine),
             dispatch: Arc::clone(&dispatch),
@@ -65,6 +68,7 @@ impl Services {
             tls,
             doors: Arc::new(doors),
             imap: Arc::new(imap),
+            pop3: Arc::new(pop3),
             dispatch,
             registry: Arc::new(registry),
             stop,
@@ -93,13 +97,12 @@ impl Services {
                 tokio::spawn(door::serve(socket, Arc::clone(&self.doors), config, stopping))
             }
             Protocol::Imap | Protocol::Imaps => {
-                let config = access::ListenerConfig {
-                    name: listener.protocol.name().to_owned(),
-                    tls: self.imap_tls(listener),
-                    plaintext: listener.plaintext,
-                    proxies: proxies(listener),
-                };
+                let config = self.access_config(listener);
                 tokio::spawn(access::imap::serve(socket, Arc::clone(&self.imap), config, stopping))
+            }
+            Protocol::Pop3 | Protocol::Pop3s => {
+                let config = self.access_config(listener);
+                tokio::spawn(access::pop3::serve(socket, Arc::clone(&self.pop3), config, stopping))
             }
             Protocol::Http => tokio::spawn(self.web(socket, stopping)),
         };
@@ -121,6 +124,15 @@ impl Services {
             None | Some((_, TlsMode::Off)) => door::Tls::Off,
             Some((provider, TlsMode::Offer)) => door::Tls::Offer(provider),
             Some((provider, TlsMode::Immediate)) => door::Tls::Immediate(provider),
+        }
+    }
+
+    fn access_config(&self, listener: &Listener) -> access::ListenerConfig {
+        access::ListenerConfig {
+            name: listener.protocol.name().to_owned(),
+            tls: self.imap_tls(listener),
+            plaintext: listener.plaintext,
+            proxies: proxies(listener),
         }
     }
 
@@ -219,6 +231,22 @@ fn imap_options(config: &Config) -> access::imap::Options {
     options.login_failure_delay = limits.login_failure_delay;
     options.login_idle = limits.imap_login_idle;
     options.idle = limits.imap_idle;
+    options.stall = limits.imap_stall;
+    options.handshake = limits.handshake;
+    options.shutdown = limits.shutdown;
+    options
+}
+
+fn pop3_options(config: &Config) -> access::pop3::Options {
+    let limits = &config.limits;
+    let mut options = access::pop3::Options::new(config.hostname.as_str());
+    options.protocol.errors = short(limits.imap_errors);
+    options.protocol.login_failures = short(limits.login_failures);
+    options.connections = whole(limits.connections);
+    options.connections_per_address = whole(limits.connections_per_address);
+    options.login_failure_delay = limits.login_failure_delay;
+    options.login_idle = limits.imap_login_idle;
+    options.idle = limits.pop3_idle;
     options.stall = limits.imap_stall;
     options.handshake = limits.handshake;
     options.shutdown = limits.shutdown;

@@ -20,6 +20,7 @@ mod flags;
 mod ids;
 mod mailbox;
 mod message;
+mod removal;
 mod snapshot;
 mod store;
 mod transfer;

@@ -400,11 +400,21 @@ pub static KEYS: &[Key] = &[
     required(
         Section::Listener,
         "protocol",
-        Kind::OneOf(&["smtp", "submission", "submissions", "lmtp", "imap", "imaps", "http"]),
+        Kind::OneOf(&[
+            "smtp",
+            "submission",
+            "submissions",
+            "lmtp",
+            "imap",
+            "imaps",
+            "pop3",
+            "pop3s",
+            "http",
+        ]),
         "\"smtp\"",
         "What is spoken: `smtp` (mail from other servers, port 25), `submission` (mail from your own users, 587), `submissions` (the \
          same with TLS from the first octet, 465), `lmtp` (mail from a server that stands in front), `imap` (143), `imaps` (993), \
-         `http` (health and metrics).",
+         `pop3` (110), `pop3s` (995), `http` (health and metrics).",
         |c, g| {
             let protocol = Protocol::ALL
                 .iter()
@@ -440,7 +450,7 @@ pub static KEYS: &[Key] = &[
         "tls",
         Kind::OneOf(&["offer", "immediate", "off"]),
         "\"offer\"",
-        "`offer`: STARTTLS; `immediate`: TLS from the first octet; `off`. Left out: `immediate` for `submissions` and `imaps`, `off` \
+        "`offer`: STARTTLS; `immediate`: TLS from the first octet; `off`. Left out: `immediate` for `submissions`, `imaps` and `pop3s`, `off` \
          for `http`, and for the others `offer` where there is a certificate.",
         |c, g| {
             let mode = match g.text() {
@@ -686,7 +696,7 @@ pub static KEYS: &[Key] = &[
         "imap_errors",
         Kind::Number,
         "50",
-        "Commands that cannot be read (BAD) after which an IMAP session is ended.",
+        "Commands that cannot be read (BAD; -ERR) after which an IMAP or POP3 session is ended.",
         |c, g| {
             let n = at_least_one(g)?;
             put(c, |l| l.imap_errors = n)
@@ -696,7 +706,7 @@ pub static KEYS: &[Key] = &[
         "imap_login_idle",
         Kind::Duration,
         "\"1 min\"",
-        "Silence after which an IMAP session is ended that has not logged in.",
+        "Silence after which an IMAP or POP3 session is ended that has not logged in.",
         |c, g| put(c, |l| l.imap_login_idle = g.duration()),
     ),
     limit(
@@ -715,8 +725,21 @@ pub static KEYS: &[Key] = &[
         "imap_stall",
         Kind::Duration,
         "\"5 min\"",
-        "How long an IMAP client may take to read a piece of an answer, or to send a piece of a message.",
+        "How long an IMAP or POP3 client may take to read a piece of an answer, or to send a piece of a message.",
         |c, g| put(c, |l| l.imap_stall = g.duration()),
+    ),
+    limit(
+        "pop3_idle",
+        Kind::Duration,
+        "\"10 min\"",
+        "Silence after which a logged-in POP3 session is ended, without removing anything, so that another one can have the mailbox \
+         (RFC 1939 §3 asks for at least 10 minutes).",
+        |c, g| {
+            if g.duration() < Duration::from_secs(600) {
+                return Err("must be at least 10 min".to_owned());
+            }
+            put(c, |l| l.pop3_idle = g.duration())
+        },
     ),
     limit(
         "shutdown",

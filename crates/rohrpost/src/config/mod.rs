@@ -67,7 +67,7 @@ impl Listener {
     /// How TLS comes about here: as set, else as the protocol has it.
     pub fn tls_mode(&self, certificate: bool) -> TlsMode {
         self.tls.unwrap_or(match self.protocol {
-            Protocol::Submissions | Protocol::Imaps => TlsMode::Immediate,
+            Protocol::Submissions | Protocol::Imaps | Protocol::Pop3s => TlsMode::Immediate,
             Protocol::Http => TlsMode::Off,
             _ if certificate => TlsMode::Offer,
             _ => TlsMode::Off,
@@ -90,19 +90,25 @@ pub enum Protocol {
     Imap,
     /// The same with TLS from the first octet, port 993.
     Imaps,
+    /// INBOX for collectors (RFC 1939), port 110.
+    Pop3,
+    /// The same with TLS from the first octet, port 995.
+    Pop3s,
     /// Health and metrics.
     Http,
 }
 
 impl Protocol {
     /// All of them with the name the file uses.
-    pub const ALL: [(&'static str, Protocol); 7] = [
+    pub const ALL: [(&'static str, Protocol); 9] = [
         ("smtp", Protocol::Smtp),
         ("submission", Protocol::Submission),
         ("submissions", Protocol::Submissions),
         ("lmtp", Protocol::Lmtp),
         ("imap", Protocol::Imap),
         ("imaps", Protocol::Imaps),
+        ("pop3", Protocol::Pop3),
+        ("pop3s", Protocol::Pop3s),
         ("http", Protocol::Http),
     ];
 
@@ -158,6 +164,7 @@ pub struct Limits {
     pub imap_login_idle: Duration,
     pub imap_idle: Duration,
     pub imap_stall: Duration,
+    pub pop3_idle: Duration,
     pub shutdown: Duration,
 }
 
