@@ -8,5 +8,6 @@
 pub mod imap;
 mod login;
 pub mod pop3;
+pub mod sharing;
 
 pub use net::{ListenerConfig, Proxies, Tls, TlsProvider};

@@ -48,7 +48,17 @@ except imaplib.IMAP4.error as e:
     assert "AUTHENTICATIONFAILED" in str(e), e
 ok(m.authenticate("PLAIN", lambda _: b"\0" + user.encode() + b"\0" + password.encode()))
 assert "IDLE" in ok(m.capability())[0].decode()
-ok(m.namespace(), b'(("" "/")) NIL NIL')
+ok(m.namespace(), b'(("" "/")) (("Other Users/" "/")) (("Shared Folders/" "/"))')
+ok(m.getacl('INBOX'), b'INBOX ' + user.encode() + b' lrswipkxteacd')
+ok(m.setacl('Drafts', 'bob@rohrpost.test', 'lrs'))
+ok(m.getacl('Drafts'), b'Drafts ' + user.encode() + b' lrswipkxteacd bob@rohrpost.test lrs')
+ok(m.deleteacl('Drafts', 'bob@rohrpost.test'))
+ok(m.myrights('INBOX'), b'INBOX lrswipkxteacd')
+typ, (roots, quotas) = m.getquotaroot('INBOX')
+assert typ == 'OK' and roots == [b'INBOX ' + user.encode()] and b'MAILBOX' in quotas[0], (roots, quotas)
+ok(m.getquota(user), b'MAILBOX')
+typ, _ = m.setquota(user, '(STORAGE 1)')
+assert typ == 'NO', typ
 ok(m.create("Box"))
 ok(m.subscribe("Box"))
 ok(m.lsub(), b'() "/" Box')

@@ -9,6 +9,8 @@
 //!     a <~ * OK [UID* 1]*     it reads a line of this shape: `*` stands for anything, `\*` for itself
 //!     a <+ A1 OK*             it reads lines up to one of this shape
 //!     a .                     it closes its connection
+//!
+//! Files named `shared…` have more people in the house, and a group mailbox.
 
 #![allow(
     clippy::unwrap_used,
@@ -83,6 +85,13 @@ fn untagged(pattern: &str) -> String {
 fn run(path: &Path) {
     let script = std::fs::read_to_string(path).unwrap();
     let server = Server::start(Mode::Plain, options());
+    // More people, and a group mailbox: team@rohrpost.test, of which ada and bob are members.
+    if path
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().starts_with("shared"))
+    {
+        server.populate();
+    }
     let mut sessions: HashMap<String, Session> = HashMap::new();
     for (number, line) in script.lines().enumerate() {
         let place = format!("{}:{}: {line}", path.display(), number + 1);
@@ -155,5 +164,5 @@ macro_rules! dialogues {
 }
 
 dialogues! {
-    entry mailboxes list append fetch sections store search copy idle sessions condstore rev2 refusals binary unusual qresync uidonly unauthenticate
+    entry mailboxes list append fetch sections store search copy idle sessions condstore rev2 refusals binary unusual qresync uidonly unauthenticate quota metadata shared_acl shared_people shared_group shared_flags
 }

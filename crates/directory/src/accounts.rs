@@ -1,6 +1,7 @@
 use crate::domains::{domain_must_exist_in, parse_address};
+use crate::groups;
 use crate::tables::Credentials;
-use crate::{Directory, Error, Result};
+use crate::{Address, Directory, Error, Result};
 use db::{AccountId, Transaction, Value};
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use std::sync::Arc;
 pub struct Account {
     /// Given once, never again.
     pub id: AccountId,
+    /// A group mailbox: nobody logs into it.
+    pub group: bool,
     /// Canonical; the first is the main one. Never empty.
     pub addresses: Vec<String>,
     /// Of the person, for display; may be empty.
@@ -50,15 +53,7 @@ impl Directory {
         self.check_name(new.name)?;
         let credentials = new.password.map(|p| self.inner().passwords.make(p)).transpose()?;
         self.change(|tx| {
-            domain_must_exist_in(tx, address.domain())?;
-            let canonical = address.canonical();
-            address_must_be_free_in(tx, &canonical)?;
-            let id = next_account_id_in(tx)?;
-            tx.execute(
-                "INSERT INTO account (account_id, name, disabled, admin, quota_bytes, deleted) VALUES (?1, ?2, 0, ?3, ?4, 0)",
-                &[id.into(), new.name.into(), new.admin.into(), quota(new.quota_bytes)],
-            )?;
-            address_insert_in(tx, &canonical, Some(id), 0)?;
+            let id = account_insert_in(tx, new, &address)?;
             if let Some(credentials) = &credentials {
                 credentials_put_in(tx, id, credentials)?;
             }
@@ -95,6 +90,9 @@ impl Directory {
         let credentials = self.inner().passwords.make(password)?;
         let changed = self.change(|tx| {
             account_must_exist_in(tx, id)?;
+            if groups::is_group_in(tx, id)? {
+                return Err(Error::GroupPassword);
+            }
             credentials_put_in(tx, id, &credentials)
         });
         self.inner().passwords.forget(id);
@@ -143,6 +141,7 @@ impl Directory {
         let changed = self.change(|tx| {
             account_must_exist_in(tx, id)?;
             credentials_delete_in(tx, id)?;
+            groups::forget_in(tx, id)?;
             tx.execute("DELETE FROM address WHERE account_id = ?1", &[id.into()])?;
             tx.execute(
                 "UPDATE account SET deleted = 1, name = '', disabled = 1, admin = 0 WHERE account_id = ?1",
@@ -207,7 +206,7 @@ impl Directory {
         })
     }
 
-    fn check_name(&self, name: &str) -> Result<()> {
+    pub(crate) fn check_name(&self, name: &str) -> Result<()> {
         let limit = self.inner().options.limits.name;
         if name.len() > limit || name.chars().any(char::is_control) {
             return Err(Error::Name { limit });
@@ -218,6 +217,20 @@ impl Directory {
 
 fn quota(bytes: Option<u64>) -> Value<'static> {
     bytes.map_or(Value::Null, |b| Value::Integer(i64::try_from(b).unwrap_or(i64::MAX)))
+}
+
+/// A new account's row and its main address.
+pub(crate) fn account_insert_in(tx: &Transaction<'_>, new: &NewAccount<'_>, address: &Address) -> Result<AccountId> {
+    domain_must_exist_in(tx, address.domain())?;
+    let canonical = address.canonical();
+    address_must_be_free_in(tx, &canonical)?;
+    let id = next_account_id_in(tx)?;
+    tx.execute(
+        "INSERT INTO account (account_id, name, disabled, admin, quota_bytes, deleted) VALUES (?1, ?2, 0, ?3, ?4, 0)",
+        &[id.into(), new.name.into(), new.admin.into(), quota(new.quota_bytes)],
+    )?;
+    address_insert_in(tx, &canonical, Some(id), 0)?;
+    Ok(id)
 }
 
 fn next_account_id_in(tx: &Transaction<'_>) -> Result<AccountId> {
@@ -231,7 +244,7 @@ fn next_account_id_in(tx: &Transaction<'_>) -> Result<AccountId> {
     Ok(AccountId(next.unwrap_or(2) - 1))
 }
 
-fn account_must_exist_in(tx: &Transaction<'_>, id: AccountId) -> Result<()> {
+pub(crate) fn account_must_exist_in(tx: &Transaction<'_>, id: AccountId) -> Result<()> {
     let found = tx.query_row(
         "SELECT 1 FROM account WHERE account_id = ?1 AND deleted = 0",
         &[id.into()],

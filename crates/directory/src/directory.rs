@@ -17,6 +17,10 @@ pub const SCHEMA: Schema = Schema {
             name: "SCRAM-SHA-1 beside SCRAM-SHA-256",
             sql: include_str!("../migrations/0002_scram_sha1.sql"),
         },
+        Migration {
+            name: "group mailboxes, who shares with whom",
+            sql: include_str!("../migrations/0003_groups.sql"),
+        },
     ],
 };
 
@@ -31,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) passwords: Passwords,
     tables: RwLock<Arc<Tables>>,
+    /// Held while an access control list and the index of them change.
+    sharing: Mutex<()>,
     /// Held while tables are built and put in place, so that older ones never replace newer ones.
     building: Mutex<()>,
 }
@@ -51,6 +57,7 @@ impl Directory {
             options,
             tables: RwLock::new(Arc::new(tables)),
             building: Mutex::new(()),
+            sharing: Mutex::new(()),
         };
         Ok(Directory { inner: Arc::new(inner) })
     }
@@ -67,6 +74,12 @@ impl Directory {
         let new = Arc::new(load(&self.inner.database)?);
         *self.inner.tables.write() = new;
         Ok(true)
+    }
+
+    /// To be held by whoever changes an access control list and then the index: [`Directory::shares_set`] must not lose what another notes
+    /// meanwhile.
+    pub fn sharing_alone(&self) -> impl Drop + '_ {
+        self.inner.sharing.lock()
     }
 
     /// The tables as they are now.

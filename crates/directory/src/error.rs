@@ -53,6 +53,15 @@ pub enum Error {
     /// The only address of an account can't be taken from it.
     #[error("{0} is the account's only address; add another first, or delete the account")]
     LastAddress(String),
+    /// The account is no group mailbox.
+    #[error("that account is a person's, not a group mailbox")]
+    NotAGroup,
+    /// Members of a group mailbox are people.
+    #[error("a group mailbox cannot be a member of another; add its members")]
+    GroupInGroup,
+    /// Nobody logs into a group mailbox.
+    #[error("a group mailbox has no password: its members open it from their own accounts")]
+    GroupPassword,
     /// No such alias.
     #[error("there is no alias {0}")]
     NoSuchAlias(String),

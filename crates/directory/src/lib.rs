@@ -29,6 +29,7 @@ mod aliases;
 mod directory;
 mod domains;
 mod error;
+mod groups;
 mod options;
 mod passwords;
 mod resolve;

@@ -1,5 +1,6 @@
 //! Everything in memory, as it stands after one change and until the next.
 
+use crate::groups::{Groups, groups_in};
 use crate::{Account, Alias, Domain, Result};
 use db::{AccountId, Row, Transaction};
 use sasl::{ScramCredentials, ScramHash};
@@ -15,6 +16,7 @@ pub(crate) struct Tables {
     pub(crate) addresses: HashMap<String, Owner>,
     pub(crate) accounts: BTreeMap<AccountId, Arc<Account>>,
     pub(crate) credentials: HashMap<AccountId, Arc<Credentials>>,
+    pub(crate) groups: Groups,
 }
 
 /// Whose an address is.
@@ -40,6 +42,7 @@ impl Tables {
     pub(crate) fn load(tx: &Transaction<'_>) -> Result<Tables> {
         let mut tables = Tables {
             generation: generation_in(tx)?,
+            groups: Groups::load(tx)?,
             ..Tables::default()
         };
         tx.query("SELECT domain, catch_all FROM domain", &[], |row| {
@@ -47,6 +50,7 @@ impl Tables {
             tables.domains.insert(domain.name.clone(), Arc::new(domain));
             Ok(())
         })?;
+        let groups = groups_in(tx)?;
         let mut accounts = BTreeMap::new();
         tx.query(
             "SELECT account_id, name, disabled, admin, quota_bytes FROM account WHERE deleted = 0",
@@ -54,6 +58,7 @@ impl Tables {
             |row| {
                 let account = Account {
                     id: AccountId(row.i64(0)?),
+                    group: groups.contains(&AccountId(row.i64(0)?)),
                     addresses: Vec::new(),
                     name: row.text(1)?.to_owned(),
                     disabled: row.bool(2)?,

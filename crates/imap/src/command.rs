@@ -1,22 +1,28 @@
 //! The commands. RFC 9051 §6 and, where rev1 has more, RFC 3501 §6; one file for each group or extension.
 
+mod acl;
 mod append;
 mod copy;
 mod fetch;
 mod list;
 mod mailboxes;
+mod metadata;
 mod qresync;
+mod quota;
 mod search;
 mod session;
 mod store;
 
+pub use acl::{AclEntry, RightsChange, SetAcl};
 pub use append::Append;
 pub(crate) use append::append_head;
 pub use copy::Copy;
 pub use fetch::{Fetch, FetchItem, Part, Partial, Section, SectionText};
 pub use list::{List, ListReturn, ListSelect, Lsub};
 pub use mailboxes::{Create, Select, StatusItem};
+pub use metadata::{Depth, GetMetadata, MetadataQuery, SetMetadata};
 pub use qresync::Qresync;
+pub use quota::SetQuota;
 pub use search::{Search, SearchKey, SearchReturn};
 pub use session::{Authenticate, Login, sasl_response};
 pub use store::{Store, StoreAction};
@@ -129,6 +135,26 @@ pub enum Command {
     Compress(String),
     /// RFC 8437
     Unauthenticate,
+    /// RFC 4314 §3.1
+    SetAcl(SetAcl),
+    /// RFC 4314 §3.2
+    DeleteAcl(AclEntry),
+    /// RFC 4314 §3.3
+    GetAcl(MailboxName),
+    /// RFC 4314 §3.4
+    ListRights(AclEntry),
+    /// RFC 4314 §3.5
+    MyRights(MailboxName),
+    /// RFC 9208 §4.1.1
+    GetQuota(String),
+    /// RFC 9208 §4.1.2
+    GetQuotaRoot(MailboxName),
+    /// RFC 9208 §4.1.3
+    SetQuota(SetQuota),
+    /// RFC 5464 §4.2
+    GetMetadata(GetMetadata),
+    /// RFC 5464 §4.3
+    SetMetadata(SetMetadata),
 }
 
 impl Command {
@@ -166,6 +192,16 @@ impl Command {
             Command::Id(_) => "ID",
             Command::Compress(_) => "COMPRESS",
             Command::Unauthenticate => "UNAUTHENTICATE",
+            Command::SetAcl(_) => "SETACL",
+            Command::DeleteAcl(_) => "DELETEACL",
+            Command::GetAcl(_) => "GETACL",
+            Command::ListRights(_) => "LISTRIGHTS",
+            Command::MyRights(_) => "MYRIGHTS",
+            Command::GetQuota(_) => "GETQUOTA",
+            Command::GetQuotaRoot(_) => "GETQUOTAROOT",
+            Command::SetQuota(_) => "SETQUOTA",
+            Command::GetMetadata(_) => "GETMETADATA",
+            Command::SetMetadata(_) => "SETMETADATA",
         }
     }
 
@@ -250,6 +286,16 @@ impl Command {
                     items: cursor.list(false, Cursor::status_item)?,
                 }
             }
+            "SETACL" => Command::SetAcl(cursor.set_acl()?),
+            "DELETEACL" => Command::DeleteAcl(cursor.acl_entry()?),
+            "GETACL" => Command::GetAcl(cursor.mailbox()?),
+            "LISTRIGHTS" => Command::ListRights(cursor.acl_entry()?),
+            "MYRIGHTS" => Command::MyRights(cursor.mailbox()?),
+            "GETQUOTA" => Command::GetQuota(cursor.astring_text()?),
+            "GETQUOTAROOT" => Command::GetQuotaRoot(cursor.mailbox()?),
+            "SETQUOTA" => Command::SetQuota(cursor.set_quota()?),
+            "GETMETADATA" => Command::GetMetadata(cursor.get_metadata()?),
+            "SETMETADATA" => Command::SetMetadata(cursor.set_metadata()?),
             // Without a literal there is no message.
             "APPEND" => return Err(Error::Expected("a message as literal")),
             _ => return Err(Error::UnknownCommand),
@@ -279,6 +325,16 @@ const WITH_ARGUMENTS: &[&str] = &[
     "STORE",
     "COPY",
     "MOVE",
+    "SETACL",
+    "DELETEACL",
+    "GETACL",
+    "LISTRIGHTS",
+    "MYRIGHTS",
+    "GETQUOTA",
+    "GETQUOTAROOT",
+    "SETQUOTA",
+    "GETMETADATA",
+    "SETMETADATA",
 ];
 
 impl<'a> Cursor<'a> {

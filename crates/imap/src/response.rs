@@ -3,16 +3,19 @@
 //! An [`Encoder`] knows one thing of the session: whether the client reads UTF-8 (it has enabled IMAP4rev2). Nothing here can write
 //! a line end where none belongs: texts are cleaned, strings that cannot be quoted become literals.
 
+mod acl;
 mod code;
 mod fetch;
 mod mailboxes;
+mod metadata;
+mod quota;
 mod search;
 mod string;
 mod vanished;
 
 pub use code::Code;
 pub use fetch::FetchResponse;
-pub use mailboxes::{Attribute, ListResponse};
+pub use mailboxes::{Attribute, ListResponse, Namespaces};
 pub use search::Esearch;
 pub use string::{astring, literal, nstring, quoted_or_literal};
 

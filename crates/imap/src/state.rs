@@ -50,6 +50,16 @@ impl State {
             | C::Status { .. }
             | C::Idle
             | C::Compress(_)
+            | C::SetAcl(_)
+            | C::DeleteAcl(_)
+            | C::GetAcl(_)
+            | C::ListRights(_)
+            | C::MyRights(_)
+            | C::GetQuota(_)
+            | C::GetQuotaRoot(_)
+            | C::SetQuota(_)
+            | C::GetMetadata(_)
+            | C::SetMetadata(_)
             | C::Unauthenticate => State::Authenticated,
             C::Check
             | C::Close

@@ -472,7 +472,7 @@ fn responses() {
             "* CAPABILITY IMAP4rev1 IDLE\r\n",
         ),
         (
-            wire(false, |e| e.namespace('/')),
+            wire(false, |e| e.namespace('/', &imap::response::Namespaces::default())),
             "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n",
         ),
         (

@@ -6,6 +6,7 @@
 //! each opening of the file starts a good way above the last number written.
 
 use crate::mailbox::{self, Mailbox, SpecialUse};
+use crate::sharing::{self, NO_MAILBOX, Sharing};
 use crate::{AccountId, ContentId, Error, Flags, Keywords, MailboxId, Message, ModSeq, Result, Snapshot, Uid};
 use blobs::Blobs;
 use db::{Database, Durability, Migration, Schema, Transaction};
@@ -18,10 +19,16 @@ use tokio::sync::watch;
 /// The tables of an account file.
 pub const SCHEMA: Schema = Schema {
     component: "store",
-    steps: &[Migration {
-        name: "mailboxes and messages",
-        sql: include_str!("../migrations/0001_mailboxes.sql"),
-    }],
+    steps: &[
+        Migration {
+            name: "mailboxes and messages",
+            sql: include_str!("../migrations/0001_mailboxes.sql"),
+        },
+        Migration {
+            name: "access control lists, metadata, seen by whom",
+            sql: include_str!("../migrations/0002_sharing.sql"),
+        },
+    ],
 };
 
 /// More changes than can be committed and not yet be on disk: the log is synced every thousand pages.
@@ -50,6 +57,18 @@ pub(crate) struct State {
 pub(crate) struct Rows {
     pub(crate) counters: Counters,
     pub(crate) mailboxes: BTreeMap<MailboxId, Mailbox>,
+    /// What a new mailbox at the top begins with.
+    pub(crate) defaults: Sharing,
+}
+
+impl Rows {
+    /// What a mailbox of that name inherits: from the nearest above it that is there.
+    pub(crate) fn sharing_above(&self, name: &str) -> &Sharing {
+        let above = name.match_indices('/').rev().filter_map(|(at, _)| name.get(..at));
+        let find = |above: &str| self.mailboxes.values().find(|m| m.name == above);
+        let found = above.filter_map(find).next();
+        found.map_or(&self.defaults, |mailbox| &mailbox.sharing)
+    }
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -414,6 +433,7 @@ fn create_in(tx: &Transaction<'_>, account: AccountId) -> db::Result<()> {
             uid_validity: 1,
         },
         mailboxes: BTreeMap::new(),
+        defaults: Sharing::default(),
     };
     let mut draft = Draft {
         rows: &rows,
@@ -446,7 +466,14 @@ fn load(id: AccountId, database: &Database) -> Result<Option<(Rows, Keywords)>> 
             },
         )?;
         let Some(counters) = counters else { return Ok(None) };
-        let mailboxes = mailbox::load_in(tx, id)?;
+        let mut mailboxes = mailbox::load_in(tx, id)?;
+        let mut sharing = sharing::load_in(tx, id)?;
+        let defaults = sharing.remove(&NO_MAILBOX).unwrap_or_default();
+        for (mailbox, sharing) in sharing {
+            if let Some(row) = mailboxes.get_mut(&mailbox) {
+                row.sharing = sharing;
+            }
+        }
         let mut keywords = Keywords::default();
         tx.query(
             "SELECT bit, name FROM keyword WHERE account = ?1",
@@ -456,7 +483,12 @@ fn load(id: AccountId, database: &Database) -> Result<Option<(Rows, Keywords)>> 
                 Ok(())
             },
         )?;
-        Ok(Some((Rows { counters, mailboxes }, keywords)))
+        let rows = Rows {
+            counters,
+            mailboxes,
+            defaults,
+        };
+        Ok(Some((rows, keywords)))
     })?)
 }
 

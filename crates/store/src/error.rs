@@ -19,6 +19,12 @@ pub enum Error {
     /// A named limit was reached.
     #[error("limit reached: {0}")]
     Limit(&'static str),
+    /// A value of metadata is larger than [`MAX_METADATA_BYTES`](crate::MAX_METADATA_BYTES).
+    #[error("metadata values have at most {} octets", crate::MAX_METADATA_BYTES)]
+    MetadataSize,
+    /// More metadata than [`MAX_METADATA_ENTRIES`](crate::MAX_METADATA_ENTRIES).
+    #[error("a mailbox has at most {} metadata entries", crate::MAX_METADATA_ENTRIES)]
+    MetadataCount,
     /// The account's quota leaves no room.
     #[error("the mailbox is full: {used} of {limit} bytes are used")]
     OverQuota {

@@ -48,13 +48,7 @@ impl Account {
         let account = self.id();
         let modseq = self.change(&mut state, Durability::Deferred, |tx, draft| {
             let modseq = take_in(tx, account, draft, mailbox, &gone)?;
-            for message in &gone {
-                tx.execute(
-                    "DELETE FROM content WHERE account = ?1 AND id = ?2
-                        AND NOT EXISTS (SELECT 1 FROM message WHERE account = ?1 AND content = ?2)",
-                    &[account.0.into(), message.content.into()],
-                )?;
-            }
+            contents_drop_in(tx, account, &gone)?;
             Ok(modseq)
         })?;
         state.publish(mailbox, |snapshot| snapshot.remove(&positions));
@@ -77,6 +71,18 @@ impl Account {
         })?;
         Ok((runs.len() <= most).then_some(runs))
     }
+}
+
+/// Drops what messages said that no other message says.
+pub(crate) fn contents_drop_in(tx: &Transaction<'_>, account: AccountId, gone: &[Message]) -> db::Result<()> {
+    for message in gone {
+        tx.execute(
+            "DELETE FROM content WHERE account = ?1 AND id = ?2
+                AND NOT EXISTS (SELECT 1 FROM message WHERE account = ?1 AND content = ?2)",
+            &[account.0.into(), message.content.into()],
+        )?;
+    }
+    Ok(())
 }
 
 /// Takes message rows (ascending) out of a mailbox and remembers that they were there. Their contents are left.

@@ -94,6 +94,13 @@ pub enum FlagChange {
     Remove(Flags),
     /// `FLAGS`
     Replace(Flags),
+    /// `FLAGS` from somebody who may change only some of them (RFC 4314 §4).
+    ReplaceWithin {
+        /// The flags after the change,
+        flags: Flags,
+        /// as far as they are among these.
+        allowed: Flags,
+    },
 }
 
 impl FlagChange {
@@ -103,6 +110,7 @@ impl FlagChange {
             FlagChange::Add(flags) => to | flags,
             FlagChange::Remove(flags) => to & !flags,
             FlagChange::Replace(flags) => flags,
+            FlagChange::ReplaceWithin { flags, allowed } => (to & !allowed) | (flags & allowed),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Mailboxes and their names. `/` separates levels; names are UTF-8; `INBOX` is the same in any case (RFC 9051 §5.1).
 
 use crate::account::Account;
+use crate::sharing::{self, Sharing};
 use crate::{AccountId, Error, MailboxId, ModSeq, Result, Uid};
 use db::{Durability, Transaction};
 use std::collections::BTreeMap;
@@ -91,6 +92,8 @@ pub struct Mailbox {
     pub size: u64,
     /// Messages from this UID up are recent.
     pub recent_from: Uid,
+    /// What others may do with it.
+    pub sharing: Sharing,
 }
 
 impl Mailbox {
@@ -113,6 +116,7 @@ impl Mailbox {
             deleted: 0,
             size: 0,
             recent_from: Uid(1),
+            sharing: Sharing::default(),
         }
     }
 
@@ -218,11 +222,16 @@ impl Account {
             return Err(Error::Limit("an account has at most 10000 mailboxes"));
         }
         let now = now();
-        self.change(&mut state, Durability::Synced, |_, draft| {
+        let account = self.id();
+        let inherited = state.rows.sharing_above(&name).clone();
+        self.change(&mut state, Durability::Synced, |tx, draft| {
             for superior in &missing {
-                draft.mailbox_add(superior, None, now);
+                let id = draft.mailbox_add(superior, None, now);
+                sharing::inherit_in(tx, draft, account, id, &inherited)?;
             }
-            Ok(draft.mailbox_add(&name, special_use, now))
+            let id = draft.mailbox_add(&name, special_use, now);
+            sharing::inherit_in(tx, draft, account, id, &inherited)?;
+            Ok(id)
         })
     }
 
@@ -255,6 +264,7 @@ impl Account {
                 "INSERT INTO mailbox_deleted (account, id, name, modseq) VALUES (?1, ?2, ?3, ?4)",
                 &[account.into(), id.into(), (&row.name).into(), modseq.into()],
             )?;
+            sharing::forget_in(tx, self.id(), id)?;
             draft.mailbox_remove(id);
             Ok(())
         })?;
@@ -273,6 +283,7 @@ impl Account {
                 self.snapshot(&mut state, inbox)?.iter().map(|m| m.uid).collect()
             };
             self.message_move(inbox, &all, target)?;
+            self.metadata_copy(inbox, target)?;
             return Ok(());
         }
         let below = format!("{from}/");
@@ -306,6 +317,7 @@ impl Account {
             .collect();
         let now = now();
         let account = self.id();
+        let inherited = state.rows.sharing_above(&to).clone();
         self.change(&mut state, Durability::Synced, |tx, draft| {
             // Names are unique at every moment: first out of the way, then to the new place.
             for (id, _) in &renamed {
@@ -315,7 +327,8 @@ impl Account {
                 )?;
             }
             for superior in &missing {
-                draft.mailbox_add(superior, None, now);
+                let id = draft.mailbox_add(superior, None, now);
+                sharing::inherit_in(tx, draft, account, id, &inherited)?;
             }
             for (id, name) in &renamed {
                 let modseq = draft.next_modseq();
@@ -330,6 +343,43 @@ impl Account {
             state.publish(*id, |_| {});
         }
         Ok(())
+    }
+
+    /// Says what a mailbox is for. The one that was for it until now is so no longer: its name (RFC 6154 §5.4).
+    pub fn mailbox_special_use_set(&self, id: MailboxId, special_use: Option<SpecialUse>) -> Result<Option<String>> {
+        let mut state = self.lock();
+        if !state.rows.mailboxes.contains_key(&id) {
+            return Err(Error::NoMailbox);
+        }
+        let other = state
+            .rows
+            .mailboxes
+            .values()
+            .find(|m| m.id != id && special_use.is_some() && m.special_use == special_use);
+        let other = other.map(|m| (m.id, m.name.clone()));
+        self.change(&mut state, Durability::Deferred, |_, draft| {
+            if let Some(m) = other.as_ref().and_then(|(other, _)| draft.mailbox(*other)) {
+                m.special_use = None;
+            }
+            if let Some(m) = draft.mailbox(id) {
+                m.special_use = special_use;
+            }
+            Ok(())
+        })?;
+        Ok(other.map(|(_, name)| name))
+    }
+
+    /// Octets of the messages with `\Deleted`: what EXPUNGE would give back (RFC 9208 §4.1.4).
+    pub fn mailbox_deleted_bytes(&self, id: MailboxId) -> Result<u64> {
+        let mut state = self.lock();
+        if state.rows.mailboxes.get(&id).ok_or(Error::NoMailbox)?.deleted == 0 {
+            return Ok(0);
+        }
+        let snapshot = self.snapshot(&mut state, id)?;
+        let deleted = snapshot
+            .iter()
+            .filter(|message| message.flags.contains(crate::Flags::DELETED));
+        Ok(deleted.map(|message| u64::from(message.size)).sum())
     }
 
     /// Names the user subscribed to, sorted; they need not exist.
@@ -408,6 +458,7 @@ pub(crate) fn load_in(tx: &Transaction<'_>, account: AccountId) -> db::Result<BT
                     deleted: row.u32(8)?,
                     size: row.u64(9)?,
                     recent_from: Uid(row.u32(10)?),
+                    sharing: Sharing::default(),
                 },
             );
             Ok(())

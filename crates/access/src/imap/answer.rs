@@ -127,6 +127,7 @@ impl Connection {
 
     /// Tells what is new in the selected mailbox. False: the session has to end.
     pub(crate) fn tell(&mut self, expunge: bool, own: Option<ModSeq>) -> bool {
+        let readable = self.selected_is_readable();
         let Some(selected) = &mut self.selected else {
             return true;
         };
@@ -138,11 +139,21 @@ impl Connection {
             uid_only: self.uid_only,
             rev2: self.rev2,
         };
-        if selected.tell(&mut self.out, how) {
+        if readable && selected.tell(&mut self.out, how) {
             return true;
         }
-        self.encoder().bye(None, "the selected mailbox was deleted");
+        // Whether it was deleted or shut is not for everybody to know.
+        self.encoder().bye(None, "the selected mailbox is gone");
         false
+    }
+
+    /// Whether the selected mailbox may still be read, and what else may be done with it, as its owner has it now.
+    pub(crate) fn selected_is_readable(&mut self) -> bool {
+        let (Some(selected), Some(owner)) = (&mut self.selected, &self.owner) else {
+            return true;
+        };
+        selected.account.id() == owner.id
+            || selected.rights_renew(&crate::sharing::who(&self.listener.context.directory, owner.id))
     }
 
     /// The answer to an error of the store.

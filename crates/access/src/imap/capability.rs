@@ -27,6 +27,15 @@ const AUTHENTICATED: &[&str] = &[
     "COMPRESS=DEFLATE",
     "UNAUTHENTICATE",
     "BINARY",
+    "ACL",
+    "RIGHTS=kxte",
+    "LIST-MYRIGHTS",
+    "METADATA",
+    "LIST-METADATA",
+    "QUOTA",
+    "QUOTASET",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MAILBOX",
     "APPENDLIMIT=",
 ];
 

@@ -1,5 +1,6 @@
 //! What the commands do, one file for each group.
 
+mod acl;
 mod append;
 mod compress;
 mod copy;
@@ -7,7 +8,9 @@ mod fetch;
 mod flags;
 mod list;
 mod mailboxes;
+mod metadata;
 mod query;
+mod quota;
 mod resync;
 mod search;
 mod section;
@@ -18,9 +21,10 @@ pub(crate) use append::Incoming;
 
 use crate::imap::answer::Answer;
 use crate::imap::connection::{Connection, Owner};
+use crate::imap::place::{OTHERS, SHARED};
 use crate::imap::selected::Selected;
 use imap::Command;
-use imap::response::Code;
+use imap::response::{Code, Namespaces};
 use std::io;
 use std::sync::Arc;
 use store::Account;
@@ -48,9 +52,23 @@ impl Connection {
             Command::Subscribe(mailbox) => self.subscribe(&mailbox, true),
             Command::Unsubscribe(mailbox) => self.subscribe(&mailbox, false),
             Command::Namespace => {
-                self.encoder().namespace('/');
+                let namespaces = Namespaces {
+                    others: Some(OTHERS),
+                    shared: Some(SHARED),
+                };
+                self.encoder().namespace('/', &namespaces);
                 Answer::ok("that is all")
             }
+            Command::SetAcl(set) => self.set_acl(&set),
+            Command::DeleteAcl(entry) => self.delete_acl(&entry),
+            Command::GetAcl(mailbox) => self.get_acl(&mailbox),
+            Command::ListRights(entry) => self.list_rights(&entry),
+            Command::MyRights(mailbox) => self.my_rights(&mailbox),
+            Command::GetQuota(root) => self.get_quota(&root),
+            Command::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox),
+            Command::SetQuota(set) => self.set_quota(&set),
+            Command::GetMetadata(get) => self.get_metadata(&get),
+            Command::SetMetadata(set) => self.set_metadata(&set),
             Command::Status { mailbox, items } => self.status(&mailbox, &items),
             Command::List(list) => self.list(&list),
             Command::Lsub(lsub) => self.lsub(&lsub),

@@ -405,6 +405,10 @@ impl Connection {
         if let Err(text) = self.state.check(&command) {
             return Ok(self.answer(&tag, name, &Answer::bad(text), false));
         }
+        if !self.selected_is_readable() {
+            self.tell(true, None);
+            return Ok(Next::Close);
+        }
         if self.uid_only && imap::uses_sequence_numbers(&command) {
             let answer =
                 Answer::bad("after ENABLE UIDONLY messages are named by UIDs").with(OwnCode::Plain(Code::UidRequired));

@@ -3,7 +3,7 @@
 use imap::response::{Encoder, FetchResponse};
 use imap::{Flag, NumberSet, SequenceSet};
 use std::sync::Arc;
-use store::{Account, Flags, Keywords, MailboxId, Message, ModSeq, OpenMailbox, Snapshot, Uid};
+use store::{Account, Flags, Keywords, MailboxId, Message, ModSeq, OpenMailbox, Rights, Snapshot, Uid, Who};
 
 /// A selected mailbox.
 pub(crate) struct Selected {
@@ -16,6 +16,8 @@ pub(crate) struct Selected {
     /// The keywords that the last FLAGS response named.
     pub(crate) keywords: Arc<Keywords>,
     pub(crate) read_only: bool,
+    /// What the session's account may do with it; brought up to date before each command.
+    pub(crate) rights: Rights,
     /// UIDs of the result that `$` stands for (RFC 5182).
     pub(crate) saved: NumberSet,
 }
@@ -36,7 +38,13 @@ pub(crate) struct Telling {
 }
 
 impl Selected {
-    pub(crate) fn new(account: Arc<Account>, mailbox: MailboxId, open: OpenMailbox, read_only: bool) -> Selected {
+    pub(crate) fn new(
+        account: Arc<Account>,
+        mailbox: MailboxId,
+        open: OpenMailbox,
+        read_only: bool,
+        rights: Rights,
+    ) -> Selected {
         let told = open.snapshot();
         Selected {
             account,
@@ -45,8 +53,19 @@ impl Selected {
             told,
             open,
             read_only,
+            rights,
             saved: NumberSet::new(),
         }
+    }
+
+    /// Looks up what may be done now: its owner may have changed it. False: it must not be read any more.
+    pub(crate) fn rights_renew(&mut self, who: &Who) -> bool {
+        if self.account.id() != who.account
+            && let Some(mailbox) = self.account.mailbox(self.mailbox)
+        {
+            self.rights = self.account.rights_of(&mailbox, who);
+        }
+        self.rights.contains(Rights::READ)
     }
 
     /// The positions that a set means, ascending. `Err`: a sequence number that is not in the mailbox.

@@ -9,7 +9,7 @@ pub(crate) fn explain(error: &Error) -> (Option<Code<'static>>, String) {
         Error::NoMailbox => Code::NonExistent,
         Error::MailboxExists => Code::AlreadyExists,
         Error::MailboxName(_) | Error::Inbox => Code::Cannot,
-        Error::Limit(_) => Code::Limit,
+        Error::Limit(_) | Error::MetadataSize | Error::MetadataCount => Code::Limit,
         Error::OverQuota { .. } => Code::OverQuota,
         Error::NoContent(_) => Code::ExpungeIssued,
         Error::Damaged { .. } => Code::ServerBug,

@@ -106,6 +106,28 @@ impl Server {
         }
     }
 
+    /// Adds eve, zoe (an administrator) and the group mailbox team@, of which ada and bob are members.
+    pub fn populate(&self) {
+        let new = |address, admin| NewAccount {
+            address,
+            password: Some(PASSWORD.as_bytes()),
+            admin,
+            ..NewAccount::default()
+        };
+        self.directory.account_add(&new("eve@rohrpost.test", false)).unwrap();
+        self.directory.account_add(&new("zoe@rohrpost.test", true)).unwrap();
+        let team = self.directory.group_add(&new("team@rohrpost.test", false)).unwrap();
+        let account = self.store.account(team).unwrap();
+        account.seen_own_set(None, true).unwrap();
+        for (member, rights) in [("ada@rohrpost.test", "lrswipkxte"), ("bob@rohrpost.test", "lrswip")] {
+            let member = self.directory.account_show(member).unwrap().id;
+            self.directory.group_member_add(team, member).unwrap();
+            let rights = store::Rights::parse(rights).unwrap();
+            let identifier = store::Identifier::Account(member);
+            access::sharing::acl_everywhere(&self.directory, &account, identifier, rights).unwrap();
+        }
+    }
+
     pub fn stop(&mut self) {
         let _ = self.stop.send(true);
         if let (Some(runtime), Some(task)) = (&self.runtime, self.task.take()) {

@@ -1,6 +1,6 @@
 //! LIST with its extensions: RFC 9051 §6.3.9 (RFC 5258, RFC 5819 `STATUS`, RFC 6154 `SPECIAL-USE`), and LSUB of RFC 3501 §6.3.9.
 
-use crate::command::StatusItem;
+use crate::command::{MetadataQuery, StatusItem};
 use crate::cursor::Cursor;
 use crate::mailbox::wire_decode;
 use crate::{Error, Result};
@@ -44,6 +44,10 @@ pub struct ListReturn {
     pub special_use: bool,
     /// Its STATUS with these items.
     pub status: Vec<StatusItem>,
+    /// What the client may do to it (RFC 8440).
+    pub my_rights: bool,
+    /// Its METADATA (RFC 9590).
+    pub metadata: Option<MetadataQuery>,
 }
 
 /// LSUB.
@@ -130,6 +134,13 @@ impl<'a> Cursor<'a> {
             "STATUS" => {
                 self.space()?;
                 returns.status = self.list(false, Cursor::status_item)?;
+            }
+            "MYRIGHTS" => returns.my_rights = true,
+            "METADATA" => {
+                self.space()?;
+                let mut query = MetadataQuery::default();
+                self.metadata_entries(&mut query, true)?;
+                returns.metadata = Some(query);
             }
             _ => return Err(Error::Unknown("return option")),
         }

@@ -46,11 +46,13 @@ pub enum StatusItem {
     Size,
     /// The highest mod-sequence (RFC 7162).
     HighestModSeq,
+    /// Octets of the messages with `\Deleted` (RFC 9208 §4.1.4).
+    DeletedStorage,
 }
 
 impl StatusItem {
     /// All of them.
-    pub const ALL: [StatusItem; 8] = [
+    pub const ALL: [StatusItem; 9] = [
         StatusItem::Messages,
         StatusItem::Recent,
         StatusItem::UidNext,
@@ -59,6 +61,7 @@ impl StatusItem {
         StatusItem::Deleted,
         StatusItem::Size,
         StatusItem::HighestModSeq,
+        StatusItem::DeletedStorage,
     ];
 
     /// The name on the wire.
@@ -72,6 +75,7 @@ impl StatusItem {
             StatusItem::Deleted => "DELETED",
             StatusItem::Size => "SIZE",
             StatusItem::HighestModSeq => "HIGHESTMODSEQ",
+            StatusItem::DeletedStorage => "DELETED-STORAGE",
         }
     }
 }

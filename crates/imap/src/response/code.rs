@@ -35,6 +35,12 @@ pub enum Code<'a> {
     HighestModSeq(u64),
     InUse,
     Limit,
+    /// RFC 5464: the largest value that was left out.
+    MetadataLongEntries(u64),
+    /// RFC 5464: values have at most so many octets.
+    MetadataMaxSize(u64),
+    MetadataNoPrivate,
+    MetadataTooMany,
     Modified(&'a NumberSet),
     NoModSeq,
     NonExistent,
@@ -84,6 +90,8 @@ impl Code<'_> {
             Code::HasChildren => "HASCHILDREN",
             Code::InUse => "INUSE",
             Code::Limit => "LIMIT",
+            Code::MetadataNoPrivate => "METADATA NOPRIVATE",
+            Code::MetadataTooMany => "METADATA TOOMANY",
             Code::NoModSeq => "NOMODSEQ",
             Code::NonExistent => "NONEXISTENT",
             Code::NoPerm => "NOPERM",
@@ -106,6 +114,8 @@ impl Code<'_> {
                 return encoder.print(format_args!("COPYUID {validity} {from} {to}"));
             }
             Code::HighestModSeq(modseq) => return encoder.print(format_args!("HIGHESTMODSEQ {modseq}")),
+            Code::MetadataLongEntries(size) => return encoder.print(format_args!("METADATA LONGENTRIES {size}")),
+            Code::MetadataMaxSize(size) => return encoder.print(format_args!("METADATA MAXSIZE {size}")),
             Code::Modified(set) => return encoder.print(format_args!("MODIFIED {set}")),
             Code::UidNext(uid) => return encoder.print(format_args!("UIDNEXT {uid}")),
             Code::UidValidity(validity) => return encoder.print(format_args!("UIDVALIDITY {validity}")),

@@ -53,6 +53,15 @@ pub struct ListResponse<'a> {
     pub old_name: Option<&'a MailboxName>,
 }
 
+/// The prefixes of what is not one's own (RFC 2342 §5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Namespaces<'a> {
+    /// Other users' mailboxes.
+    pub others: Option<&'a str>,
+    /// Mailboxes that are nobody's alone.
+    pub shared: Option<&'a str>,
+}
+
 impl Encoder<'_> {
     /// `* LIST (…) "/" name`
     pub fn list(&mut self, response: &ListResponse<'_>) {
@@ -101,11 +110,25 @@ impl Encoder<'_> {
         self.end();
     }
 
-    /// `* NAMESPACE (("" "/")) NIL NIL`: one personal namespace without a prefix.
-    pub fn namespace(&mut self, separator: char) {
-        self.push("* NAMESPACE ((\"\" ");
-        self.separator(Some(separator));
-        self.push(")) NIL NIL");
+    /// `* NAMESPACE (("" "/")) (("Other Users/" "/")) NIL`: one personal namespace without a prefix, and what is behind prefixes.
+    pub fn namespace(&mut self, separator: char, namespaces: &Namespaces<'_>) {
+        self.push("* NAMESPACE ");
+        for (i, prefix) in [Some(""), namespaces.others, namespaces.shared].into_iter().enumerate() {
+            if i > 0 {
+                self.push(" ");
+            }
+            match prefix {
+                Some(prefix) => {
+                    self.push("((");
+                    let prefix = MailboxName::new(prefix).encode(self.utf8);
+                    quoted_or_literal(self.out, prefix.as_bytes(), self.utf8);
+                    self.push(" ");
+                    self.separator(Some(separator));
+                    self.push("))");
+                }
+                None => self.push("NIL"),
+            }
+        }
         self.end();
     }
 
@@ -130,7 +153,7 @@ impl Encoder<'_> {
         }
     }
 
-    fn mailbox(&mut self, mailbox: &MailboxName) {
+    pub(crate) fn mailbox(&mut self, mailbox: &MailboxName) {
         let name = mailbox.encode(self.utf8);
         astring(self.out, name.as_bytes(), self.utf8);
     }

@@ -3,12 +3,12 @@
 use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::connection::{Connection, Next};
-use crate::imap::place::Place;
+use crate::imap::place::{Place, flags_allowed};
 use imap::command::Append;
 use imap::response::Code;
 use imap::{DateTime, Flag};
 use std::sync::Arc;
-use store::{Account, Digester, MailboxId, NewMessage};
+use store::{Account, Digester, MailboxId, NewMessage, Rights};
 
 /// An APPEND whose message is coming.
 pub(crate) struct Incoming {
@@ -26,6 +26,7 @@ enum What {
 struct Taken {
     account: Arc<Account>,
     mailbox: MailboxId,
+    rights: Rights,
     flags: Vec<Flag>,
     date: Option<DateTime>,
     writer: blobs::Writer,
@@ -66,7 +67,12 @@ impl Connection {
                 format!("a message has at most {limit} octets here"),
             ));
         }
-        let Place { account, mailbox } = self.place_for_messages(&append.mailbox)?;
+        let Place {
+            account,
+            mailbox,
+            rights,
+            ..
+        } = self.place_for_messages(&append.mailbox)?;
         if let Some(quota) = self.quota(&account) {
             let used = account.bytes_used();
             if used.saturating_add(append.size) > quota {
@@ -76,6 +82,7 @@ impl Connection {
         Ok(Taken {
             account,
             mailbox: mailbox.id,
+            rights,
             flags: append.flags,
             date: append.date,
             writer: self.listener.context.store.blobs().writer(),
@@ -115,6 +122,7 @@ impl Connection {
         let Taken {
             account,
             mailbox,
+            rights,
             flags,
             date,
             writer,
@@ -130,13 +138,14 @@ impl Connection {
         }
         let quota = self.quota(&account);
         let appended = blocking(|| {
-            let flags = account.flags_resolve(flags.iter().map(Flag::name), true)?;
+            // RFC 4314 §4: a flag one may not set is left out.
+            let flags = account.flags_resolve(flags.iter().map(Flag::name), rights.contains(Rights::WRITE))?;
             let message = NewMessage {
                 blob: commit.id(),
                 blob_len: commit.len(),
                 prefix: &[],
                 digest: &digest,
-                flags,
+                flags: flags & flags_allowed(rights),
                 received: date.map_or_else(crate::imap::now, |date| date.seconds),
             };
             account.message_append(mailbox, &message, quota)

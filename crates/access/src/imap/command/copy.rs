@@ -1,20 +1,39 @@
-//! COPY and MOVE. RFC 9051 §6.4.7, §6.4.8.
+//! COPY and MOVE. RFC 9051 §6.4.7, §6.4.8; what others let one do: RFC 4314 §4.
 
 use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::connection::Connection;
+use crate::imap::place::{Place, flags_allowed, not_allowed};
 use imap::NumberSet;
 use imap::command::Copy;
 use imap::response::{Code, Status};
 use std::sync::Arc;
-use store::{Account, Copied, MailboxId, ModSeq, Uid};
+use store::{Account, Copied, MailboxId, ModSeq, Rights, Uid};
 
 /// What is to go where.
 struct Errand {
     account: Arc<Account>,
     from: MailboxId,
+    /// What may be done where it comes from.
+    rights: Rights,
     uids: Vec<Uid>,
-    to: MailboxId,
+    to: Place,
+}
+
+impl Errand {
+    /// Within one account, by its owner: rows are copied, nothing else.
+    fn is_plain(&self) -> bool {
+        self.account.id() == self.to.account.id() && self.rights == Rights::ALL && self.to.rights == Rights::ALL
+    }
+
+    /// Carries messages to a mailbox where the session's account may not do everything, or to another account's.
+    fn carry(&self, quota: Option<u64>) -> store::Result<Copied> {
+        let parcels = self.account.message_parcels(self.from, &self.uids)?;
+        let allowed = flags_allowed(self.to.rights);
+        self.to
+            .account
+            .message_receive(self.to.mailbox.id, &parcels, allowed, quota)
+    }
 }
 
 impl Connection {
@@ -23,8 +42,16 @@ impl Connection {
             Ok(errand) => errand,
             Err(answer) => return answer,
         };
-        let quota = self.quota(&errand.account);
-        let copied = blocking(|| errand.account.message_copy(errand.from, &errand.uids, errand.to, quota));
+        let quota = self.quota(&errand.to.account);
+        let copied = blocking(|| {
+            if errand.is_plain() {
+                errand
+                    .account
+                    .message_copy(errand.from, &errand.uids, errand.to.mailbox.id, quota)
+            } else {
+                errand.carry(quota)
+            }
+        });
         match copied {
             Ok(copied) => match went(&copied) {
                 Some((from, to)) => Answer::ok("copied").with(OwnCode::CopyUid {
@@ -43,7 +70,24 @@ impl Connection {
             Ok(errand) => errand,
             Err(answer) => return answer,
         };
-        match blocking(|| errand.account.message_move(errand.from, &errand.uids, errand.to)) {
+        // It is COPY, \Deleted and EXPUNGE in one, and needs what these need (RFC 6851 §3.2).
+        if !errand.rights.contains(Rights::DELETED | Rights::EXPUNGE) {
+            return not_allowed();
+        }
+        let same = errand.account.id() == errand.to.account.id();
+        // What stays in the account takes no more room than before.
+        let quota = if same { None } else { self.quota(&errand.to.account) };
+        let moved = blocking(|| {
+            if errand.is_plain() {
+                return errand
+                    .account
+                    .message_move(errand.from, &errand.uids, errand.to.mailbox.id);
+            }
+            let copied = errand.carry(quota)?;
+            errand.account.message_remove(errand.from, &copied.from)?;
+            Ok(copied)
+        });
+        match moved {
             Ok(copied) => {
                 // RFC 6851 §4.3: where they went is said before they are expunged.
                 if let Some((from, to)) = went(&copied) {
@@ -69,11 +113,11 @@ impl Connection {
         let target = self.place_for_messages(&copy.mailbox);
         let (account, selected) = self.working()?;
         let positions = selected.positions(&copy.set, copy.uid).map_err(Answer::bad)?;
-        let target = target?.mailbox;
         Ok(Errand {
             from: selected.mailbox,
+            rights: selected.rights,
             uids: selected.uids(&positions),
-            to: target.id,
+            to: target?,
             account,
         })
     }

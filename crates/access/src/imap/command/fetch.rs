@@ -86,7 +86,10 @@ impl Connection {
         }
         let mut own = None;
         let mut seen = Vec::new();
-        if !selected.read_only && fetch.items.iter().any(FetchItem::sets_seen) {
+        if !selected.read_only
+            && selected.rights.contains(store::Rights::SEEN)
+            && fetch.items.iter().any(FetchItem::sets_seen)
+        {
             let unseen = |uid: &Uid| {
                 let message = newest.position(*uid).and_then(|p| newest.at(p));
                 message.is_some_and(|message| !message.flags.contains(Flags::SEEN))

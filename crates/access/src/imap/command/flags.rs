@@ -3,11 +3,12 @@
 use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::connection::Connection;
+use crate::imap::place::{flags_allowed, not_allowed};
 use crate::imap::selected::{begin, flag_names, sequence};
 use imap::command::{Store, StoreAction};
 use imap::response::Code;
 use imap::{Flag, NumberSet, SequenceSet};
-use store::{FlagChange, ModSeq, Uid};
+use store::{FlagChange, Flags, ModSeq, Rights, Uid};
 
 impl Connection {
     pub(crate) fn store(&mut self, store: &Store) -> Answer {
@@ -25,15 +26,20 @@ impl Connection {
         };
         let uids = selected.uids(&positions);
         let mailbox = selected.mailbox;
+        if !may_change(selected.rights, store) {
+            return not_allowed();
+        }
         // A flag that is taken away need not be known.
-        let create = store.action != StoreAction::Remove;
+        let allowed = flags_allowed(selected.rights);
+        let create = store.action != StoreAction::Remove && selected.rights.contains(Rights::WRITE);
         let since = store.unchanged_since.map(ModSeq);
         let flagged = blocking(|| {
             let flags = account.flags_resolve(store.flags.iter().map(Flag::name), create)?;
+            // RFC 4314 §4: what one may change is changed, the rest of what was named is left.
             let change = match store.action {
-                StoreAction::Add => FlagChange::Add(flags),
-                StoreAction::Remove => FlagChange::Remove(flags),
-                StoreAction::Replace => FlagChange::Replace(flags),
+                StoreAction::Add => FlagChange::Add(flags & allowed),
+                StoreAction::Remove => FlagChange::Remove(flags & allowed),
+                StoreAction::Replace => FlagChange::ReplaceWithin { flags, allowed },
             };
             account.message_flag(mailbox, &uids, change, since)
         });
@@ -100,6 +106,9 @@ impl Connection {
             Ok(working) => working,
             Err(answer) => return answer,
         };
+        if !selected.rights.contains(Rights::EXPUNGE) {
+            return not_allowed();
+        }
         let mailbox = selected.mailbox;
         let among = match set.map(|set| selected.positions(set, true)) {
             None => None,
@@ -115,4 +124,15 @@ impl Connection {
             Err(error) => self.trouble(&error),
         }
     }
+}
+
+/// Whether rights let somebody change at least one of the flags that a STORE names (RFC 4314 §4).
+fn may_change(rights: Rights, store: &Store) -> bool {
+    let allowed = flags_allowed(rights);
+    let may = |flag: &Flag| match Flags::system(flag.name()) {
+        Some(flag) => allowed.contains(flag),
+        None => rights.contains(Rights::WRITE),
+    };
+    let nothing_named = store.flags.is_empty() && store.action != StoreAction::Replace;
+    nothing_named || store.flags.iter().any(may) || store.action == StoreAction::Replace && allowed != Flags::NONE
 }

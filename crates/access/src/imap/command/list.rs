@@ -1,22 +1,34 @@
 //! LIST and LSUB. RFC 9051 §6.3.9, RFC 5258, RFC 5819, RFC 6154; RFC 3501 §6.3.9.
 
 use super::mailboxes::status_values;
+use super::metadata::{Entries, leave_out_long};
 use crate::imap::answer::Answer;
 use crate::imap::blocking;
 use crate::imap::connection::Connection;
-use imap::command::{List, ListReturn, Lsub};
+use crate::imap::place::{Place, namespace};
+use imap::command::{List, ListReturn, Lsub, MetadataQuery};
 use imap::response::{Attribute, ListResponse};
 use imap::{MailboxName, SpecialUse};
 use std::collections::BTreeMap;
-use store::Mailbox;
+use std::sync::Arc;
+use store::{Account, Mailbox, Rights};
 
 /// Patterns in one LIST. Each costs a comparison with every mailbox.
 const MAX_PATTERNS: usize = 100;
 
+/// A mailbox that is there for the session's account.
+struct Shown {
+    account: Arc<Account>,
+    row: Mailbox,
+    rights: Rights,
+    /// It is one's own.
+    own: bool,
+}
+
 /// A name that LIST may show.
 #[derive(Default)]
 struct Node {
-    mailbox: Option<Mailbox>,
+    mailbox: Option<Shown>,
     subscribed: bool,
     has_children: bool,
     /// Something below it is subscribed.
@@ -93,15 +105,41 @@ impl Connection {
                 old_name: None,
             });
             // RFC 5819 §2: STATUS after each LIST it belongs to; a mailbox that cannot be selected has none.
-            if let (Some(row), false) = (&node.mailbox, returns.status.is_empty()) {
-                self.encoder().status(&mailbox, &status_values(row, &returns.status));
+            let Some(shown) = &node.mailbox else { continue };
+            if !returns.status.is_empty() && shown.rights.contains(Rights::READ) {
+                match blocking(|| status_values(&shown.account, &shown.row, &returns.status)) {
+                    Ok(values) => self.encoder().status(&mailbox, &values),
+                    Err(error) => return self.trouble(&error),
+                }
                 statuses += 1;
+            }
+            // RFC 8440 §3, RFC 9590 §3: of what was selected, not of parents shown for the sake of a child.
+            if returns.my_rights && selected {
+                self.encoder().my_rights(&mailbox, &shown.rights.letters_with_old());
+            }
+            if let Some(query) = returns.metadata.as_ref().filter(|_| selected) {
+                match self.list_metadata(&mailbox, shown, query) {
+                    Ok(entries) => self.encoder().metadata(&mailbox, &entries),
+                    Err(answer) => return answer,
+                }
             }
         }
         if statuses > 0 && returns.status.contains(&imap::command::StatusItem::HighestModSeq) {
             self.condstore_enable();
         }
         Answer::ok("that is all")
+    }
+
+    fn list_metadata(&self, name: &MailboxName, shown: &Shown, query: &MetadataQuery) -> Result<Entries, Answer> {
+        let place = Place {
+            account: Arc::clone(&shown.account),
+            mailbox: shown.row.clone(),
+            rights: shown.rights,
+            name: name.clone(),
+        };
+        let mut entries = self.mailbox_metadata(&place, query)?;
+        leave_out_long(&mut entries, query.max_size);
+        Ok(entries)
     }
 
     pub(crate) fn lsub(&mut self, lsub: &Lsub) -> Answer {
@@ -136,17 +174,30 @@ impl Connection {
         let account = self.account()?;
         let subscriptions = blocking(|| account.subscriptions()).map_err(|error| self.trouble(&error))?;
         let mut nodes: BTreeMap<String, Node> = BTreeMap::new();
-        let mailboxes = account.mailbox_list();
-        for mailbox in &mailboxes {
-            for superior in superiors(&mailbox.name) {
-                let node = nodes.entry(superior.to_owned()).or_default();
-                node.has_children = true;
-                node.special_below |= mailbox.special_use.is_some();
+        let who = self.who()?;
+        let mut add = |prefix: &str, account: &Arc<Account>, own: bool| {
+            for row in account.mailbox_list() {
+                let rights = account.rights_of(&row, &who);
+                let name = format!("{prefix}{}", row.name);
+                if !rights.contains(Rights::LOOKUP) || own && namespace(&name).is_some() {
+                    continue;
+                }
+                for superior in superiors(&name) {
+                    let node = nodes.entry(superior.to_owned()).or_default();
+                    node.has_children = true;
+                    node.special_below |= own && row.special_use.is_some();
+                }
+                nodes.entry(name).or_default().mailbox = Some(Shown {
+                    account: Arc::clone(account),
+                    row,
+                    rights,
+                    own,
+                });
             }
-        }
-        for mailbox in mailboxes {
-            let name = mailbox.name.clone();
-            nodes.entry(name).or_default().mailbox = Some(mailbox);
+        };
+        add("", &account, true);
+        for home in self.homes_elsewhere(&who) {
+            add(&home.prefix, &home.account, false);
         }
         for name in subscriptions {
             for superior in superiors(&name) {
@@ -160,8 +211,9 @@ impl Connection {
 
 impl Node {
     fn special_use(&self) -> Option<SpecialUse> {
-        let mailbox = self.mailbox.as_ref()?;
-        mailbox.special_use.and_then(|u| SpecialUse::parse(u.attribute()))
+        // Of others' mailboxes a client would take the wrong one for its drafts.
+        let shown = self.mailbox.as_ref().filter(|shown| shown.own)?;
+        shown.row.special_use.and_then(|u| SpecialUse::parse(u.attribute()))
     }
 
     fn attributes(&self) -> Vec<Attribute> {

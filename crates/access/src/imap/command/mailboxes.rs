@@ -3,18 +3,23 @@
 use crate::imap::answer::Answer;
 use crate::imap::blocking;
 use crate::imap::connection::Connection;
-use crate::imap::place::{Place, Right};
+use crate::imap::place::{Home, Place, not_allowed, nothing};
 use imap::command::{Create, StatusItem};
 use imap::response::{Code, Status};
 use imap::{MailboxName, State};
-use store::{Mailbox, SpecialUse};
+use std::sync::Arc;
+use store::{Account, Mailbox, Rights, SpecialUse};
 
 impl Connection {
     pub(crate) fn create(&mut self, create: &Create) -> Answer {
-        let account = match self.account() {
-            Ok(account) => account,
+        let home = match self.home_for_new(&create.mailbox) {
+            Ok(home) => home,
             Err(answer) => return answer,
         };
+        let account = &home.account;
+        if !create.special_use.is_empty() && !home.is_own() {
+            return Answer::no(Some(Code::UseAttr), "only mailboxes of one's own have a use");
+        }
         // RFC 6154 §3: a use that cannot be given fails the whole command.
         let special_use = match create.special_use.as_slice() {
             [] => None,
@@ -27,14 +32,14 @@ impl Connection {
         if special_use.is_some() && account.mailbox_list().iter().any(|m| m.special_use == special_use) {
             return Answer::no(Some(Code::UseAttr), "another mailbox has that use already");
         }
-        match blocking(|| account.mailbox_create(create.mailbox.as_str(), special_use)) {
+        match blocking(|| account.mailbox_create(&home.inner, special_use)) {
             Ok(_) => Answer::ok("created"),
             Err(error) => self.trouble(&error),
         }
     }
 
     pub(crate) fn delete(&mut self, name: &MailboxName) -> Answer {
-        let Place { account, mailbox } = match self.place(name, Right::DeleteMailbox) {
+        let Place { account, mailbox, .. } = match self.place(name, Rights::DELETE_MAILBOX) {
             Ok(place) => place,
             Err(answer) => return answer,
         };
@@ -58,15 +63,55 @@ impl Connection {
     }
 
     pub(crate) fn rename(&mut self, from: &MailboxName, to: &MailboxName) -> Answer {
-        let account = match self.account() {
-            Ok(account) => account,
+        let (account, from, to) = match self.renamed(from, to) {
+            Ok(renamed) => renamed,
             Err(answer) => return answer,
         };
-        let to = to.as_str().strip_suffix('/').unwrap_or(to.as_str());
-        match blocking(|| account.mailbox_rename(from.as_str(), to)) {
+        let to = to.strip_suffix('/').unwrap_or(&to);
+        match blocking(|| account.mailbox_rename(&from, to)) {
             Ok(()) => Answer::ok("renamed"),
             Err(error) => self.trouble(&error),
         }
+    }
+
+    /// The account a new mailbox is to be in, and its name there.
+    fn home_for_new(&self, name: &MailboxName) -> Result<Home, Answer> {
+        let who = self.who()?;
+        let home = self.home(name.as_str(), &who)?;
+        // Who may not create there is told the same whether there is such an account or not.
+        let allowed = home.filter(|home| home.account.may_create(&home.inner, &who));
+        allowed.ok_or_else(nothing)
+    }
+
+    /// The account in which a mailbox gets another name, and both names there. No mailbox changes its owner by this.
+    fn renamed(&self, from: &MailboxName, to: &MailboxName) -> Result<(Arc<Account>, String, String), Answer> {
+        let who = self.who()?;
+        let Some(home) = self.home(from.as_str(), &who)? else {
+            return Err(nothing());
+        };
+        if !home.is_own() {
+            let place = self.place(from, Rights::DELETE_MAILBOX)?;
+            if place.mailbox.name == "INBOX" {
+                return Err(Answer::no(
+                    Some(Code::Cannot),
+                    "only its owner moves messages out of INBOX by renaming it",
+                ));
+            }
+        }
+        let elsewhere = || {
+            Answer::no(
+                Some(Code::Cannot),
+                "a mailbox stays with its owner; copy its messages instead",
+            )
+        };
+        let target = self.home(to.as_str(), &who)?.ok_or_else(elsewhere)?;
+        if target.account.id() != home.account.id() {
+            return Err(elsewhere());
+        }
+        if !target.account.may_create(&target.inner, &who) {
+            return Err(not_allowed());
+        }
+        Ok((home.account, home.inner, target.inner))
     }
 
     pub(crate) fn subscribe(&mut self, name: &MailboxName, subscribed: bool) -> Answer {
@@ -84,30 +129,41 @@ impl Connection {
         if items.contains(&StatusItem::HighestModSeq) {
             self.condstore_enable();
         }
-        match self.place(name, Right::Read) {
-            Ok(Place { mailbox, .. }) => {
-                self.encoder().status(name, &status_values(&mailbox, items));
+        let place = match self.place(name, Rights::READ) {
+            Ok(place) => place,
+            Err(answer) => return answer,
+        };
+        match blocking(|| status_values(&place.account, &place.mailbox, items)) {
+            Ok(values) => {
+                self.encoder().status(name, &values);
                 Answer::ok("that is all")
             }
-            Err(answer) => answer,
+            Err(error) => self.trouble(&error),
         }
     }
 }
 
 /// What STATUS says of a mailbox.
-pub(super) fn status_values(mailbox: &Mailbox, items: &[StatusItem]) -> Vec<(StatusItem, u64)> {
-    let value = |item: StatusItem| match item {
-        StatusItem::Messages => u64::from(mailbox.messages),
-        StatusItem::Recent => {
-            let since = mailbox.uid_next.0.saturating_sub(mailbox.recent_from.0);
-            u64::from(since.min(mailbox.messages))
-        }
-        StatusItem::UidNext => u64::from(mailbox.uid_next.0),
-        StatusItem::UidValidity => u64::from(mailbox.uid_validity),
-        StatusItem::Unseen => u64::from(mailbox.unseen),
-        StatusItem::Deleted => u64::from(mailbox.deleted),
-        StatusItem::Size => mailbox.size,
-        StatusItem::HighestModSeq => mailbox.highest_modseq.0,
+pub(super) fn status_values(
+    account: &Account,
+    mailbox: &Mailbox,
+    items: &[StatusItem],
+) -> store::Result<Vec<(StatusItem, u64)>> {
+    let value = |item: StatusItem| -> store::Result<u64> {
+        Ok(match item {
+            StatusItem::Messages => u64::from(mailbox.messages),
+            StatusItem::Recent => {
+                let since = mailbox.uid_next.0.saturating_sub(mailbox.recent_from.0);
+                u64::from(since.min(mailbox.messages))
+            }
+            StatusItem::UidNext => u64::from(mailbox.uid_next.0),
+            StatusItem::UidValidity => u64::from(mailbox.uid_validity),
+            StatusItem::Unseen => u64::from(mailbox.unseen),
+            StatusItem::Deleted => u64::from(mailbox.deleted),
+            StatusItem::Size => mailbox.size,
+            StatusItem::HighestModSeq => mailbox.highest_modseq.0,
+            StatusItem::DeletedStorage => account.mailbox_deleted_bytes(mailbox.id)?,
+        })
     };
-    items.iter().map(|item| (*item, value(*item))).collect()
+    items.iter().map(|item| Ok((*item, value(*item)?))).collect()
 }

@@ -3,12 +3,12 @@
 use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::connection::Connection;
-use crate::imap::place::{Place, Right};
+use crate::imap::place::{Place, flags_allowed, namespace};
 use crate::imap::selected::{Selected, all_flags, flags_line, sequence};
 use imap::State;
 use imap::command::Select;
 use imap::response::{Attribute, Code, ListResponse, Status};
-use store::Flags;
+use store::{Flags, Rights};
 
 impl Connection {
     pub(crate) async fn select(&mut self, select: &Select) -> std::io::Result<Answer> {
@@ -36,15 +36,23 @@ impl Connection {
         if select.condstore {
             self.condstore = true;
         }
-        let Place { account, mailbox } = match self.place(&select.mailbox, Right::Read) {
+        let Place {
+            account,
+            mailbox,
+            rights,
+            name,
+        } = match self.place(&select.mailbox, Rights::READ) {
             Ok(place) => place,
             Err(answer) => return answer,
         };
-        let open = match blocking(|| account.mailbox_open(mailbox.id, !select.read_only)) {
+        // RFC 4314 §5.2: who may change nothing has it read-only.
+        let changes = Rights::INSERT | Rights::EXPUNGE | Rights::SEEN | Rights::WRITE | Rights::DELETED;
+        let read_only = select.read_only || !rights.intersects(changes);
+        let open = match blocking(|| account.mailbox_open(mailbox.id, !read_only)) {
             Ok(open) => open,
             Err(error) => return self.trouble(&error),
         };
-        let selected = Selected::new(account, mailbox.id, open, select.read_only);
+        let selected = Selected::new(account, mailbox.id, open, read_only, rights);
         let told = &selected.told;
         let flags = all_flags(&told.keywords);
         flags_line(&mut self.out, &told.keywords, self.rev2);
@@ -59,13 +67,15 @@ impl Connection {
                 encoder.untagged(Status::Ok, Some(&code), "the first that was not seen");
             }
         }
-        let permanent = if select.read_only {
-            Code::PermanentFlags { flags: &[], any: false }
-        } else {
-            Code::PermanentFlags {
-                flags: &flags,
-                any: true,
-            }
+        let allowed = flags_allowed(rights);
+        let lasting: Vec<imap::Flag> = flags
+            .iter()
+            .filter(|flag| !read_only && allowed.contains(Flags::system(flag.name()).unwrap_or(Flags::ANSWERED)))
+            .cloned()
+            .collect();
+        let permanent = Code::PermanentFlags {
+            flags: &lasting,
+            any: !read_only && rights.contains(Rights::WRITE),
         };
         encoder.untagged(Status::Ok, Some(&permanent), "these are kept");
         encoder.untagged(
@@ -80,8 +90,11 @@ impl Connection {
             "changes are counted",
         );
         if rev2 {
-            let name = imap::MailboxName::new(&mailbox.name);
-            let special_use = mailbox.special_use.and_then(|u| imap::SpecialUse::parse(u.attribute()));
+            let own = namespace(name.as_str()).is_none();
+            let special_use = mailbox
+                .special_use
+                .filter(|_| own)
+                .and_then(|u| imap::SpecialUse::parse(u.attribute()));
             let attributes: Vec<Attribute> = special_use.map(Attribute::Use).into_iter().collect();
             encoder.list(&ListResponse {
                 attributes: &attributes,
@@ -91,15 +104,9 @@ impl Connection {
                 old_name: (name != select.mailbox).then_some(&select.mailbox),
             });
         }
-        self.state = State::Selected {
-            read_only: select.read_only,
-        };
+        self.state = State::Selected { read_only };
         self.selected = Some(Box::new(selected));
-        let code = if select.read_only {
-            Code::ReadOnly
-        } else {
-            Code::ReadWrite
-        };
+        let code = if read_only { Code::ReadOnly } else { Code::ReadWrite };
         Answer::ok("selected").with(OwnCode::Plain(code))
     }
 
@@ -108,7 +115,9 @@ impl Connection {
             Ok(working) => working,
             Err(answer) => return answer,
         };
-        let (mailbox, read_only) = (selected.mailbox, selected.read_only);
+        // RFC 4314 §4: who may not expunge closes all the same.
+        let read_only = selected.read_only || !selected.rights.contains(Rights::EXPUNGE);
+        let mailbox = selected.mailbox;
         let expunged = if read_only {
             Ok(store::Expunged::default())
         } else {
