@@ -10,8 +10,8 @@ mod search;
 mod session;
 mod store;
 
-pub use append::Append;
-pub(crate) use append::append_head;
+pub use append::{Append, AppendPart, Replace};
+pub(crate) use append::{Appending, Piece, Segment, append_begin};
 pub use copy::Copy;
 pub use fetch::{Fetch, FetchItem, Part, Partial, Section, SectionText};
 pub use list::{List, ListReturn, ListSelect, Lsub};
@@ -189,6 +189,7 @@ impl Command {
                 cursor.space()?;
                 match name.as_str() {
                     "EXPUNGE" => Command::Expunge(Some(cursor.sequence_set()?)),
+                    "REPLACE" => return Err(Error::Expected("a message as literal")),
                     name => Command::on_messages(name, true, cursor)?.ok_or(Error::UnknownCommand)?,
                 }
             }
@@ -251,7 +252,7 @@ impl Command {
                 }
             }
             // Without a literal there is no message.
-            "APPEND" => return Err(Error::Expected("a message as literal")),
+            "APPEND" | "REPLACE" => return Err(Error::Expected("a message as literal")),
             _ => return Err(Error::UnknownCommand),
         })
     }
@@ -274,6 +275,7 @@ const WITH_ARGUMENTS: &[&str] = &[
     "LSUB",
     "STATUS",
     "APPEND",
+    "REPLACE",
     "FETCH",
     "SEARCH",
     "STORE",

@@ -18,10 +18,16 @@ use tokio::sync::watch;
 /// The tables of an account file.
 pub const SCHEMA: Schema = Schema {
     component: "store",
-    steps: &[Migration {
-        name: "mailboxes and messages",
-        sql: include_str!("../migrations/0001_mailboxes.sql"),
-    }],
+    steps: &[
+        Migration {
+            name: "mailboxes and messages",
+            sql: include_str!("../migrations/0001_mailboxes.sql"),
+        },
+        Migration {
+            name: "save dates, previews and conversations",
+            sql: include_str!("../migrations/0002_objects.sql"),
+        },
+    ],
 };
 
 /// More changes than can be committed and not yet be on disk: the log is synced every thousand pages.

@@ -46,11 +46,13 @@ pub enum StatusItem {
     Size,
     /// The highest mod-sequence (RFC 7162).
     HighestModSeq,
+    /// The number that its MAILBOXID is made of (RFC 8474).
+    MailboxId,
 }
 
 impl StatusItem {
     /// All of them.
-    pub const ALL: [StatusItem; 8] = [
+    pub const ALL: [StatusItem; 9] = [
         StatusItem::Messages,
         StatusItem::Recent,
         StatusItem::UidNext,
@@ -59,6 +61,7 @@ impl StatusItem {
         StatusItem::Deleted,
         StatusItem::Size,
         StatusItem::HighestModSeq,
+        StatusItem::MailboxId,
     ];
 
     /// The name on the wire.
@@ -72,6 +75,7 @@ impl StatusItem {
             StatusItem::Deleted => "DELETED",
             StatusItem::Size => "SIZE",
             StatusItem::HighestModSeq => "HIGHESTMODSEQ",
+            StatusItem::MailboxId => "MAILBOXID",
         }
     }
 }

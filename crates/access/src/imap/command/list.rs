@@ -58,6 +58,10 @@ impl Connection {
             special_use: true,
             ..ListReturn::default()
         });
+        let account = match self.account() {
+            Ok(account) => account.id(),
+            Err(answer) => return answer,
+        };
         let mut statuses = 0;
         for (name, node) in &nodes {
             if !patterns.iter().any(|pattern| pattern.matches(name)) {
@@ -94,7 +98,8 @@ impl Connection {
             });
             // RFC 5819 §2: STATUS after each LIST it belongs to; a mailbox that cannot be selected has none.
             if let (Some(row), false) = (&node.mailbox, returns.status.is_empty()) {
-                self.encoder().status(&mailbox, &status_values(row, &returns.status));
+                self.encoder()
+                    .status(&mailbox, &status_values(account, row, &returns.status));
                 statuses += 1;
             }
         }

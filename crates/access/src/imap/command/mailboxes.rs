@@ -1,13 +1,14 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS. RFC 9051 §6.3.4 to §6.3.8, §6.3.11.
 
-use crate::imap::answer::Answer;
+use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::connection::Connection;
+use crate::imap::object;
 use crate::imap::place::{Place, Right};
 use imap::command::{Create, StatusItem};
 use imap::response::{Code, Status};
 use imap::{MailboxName, State};
-use store::{Mailbox, SpecialUse};
+use store::{AccountId, Mailbox, SpecialUse};
 
 impl Connection {
     pub(crate) fn create(&mut self, create: &Create) -> Answer {
@@ -28,7 +29,10 @@ impl Connection {
             return Answer::no(Some(Code::UseAttr), "another mailbox has that use already");
         }
         match blocking(|| account.mailbox_create(create.mailbox.as_str(), special_use)) {
-            Ok(_) => Answer::ok("created"),
+            Ok(id) => {
+                let code = Code::MailboxId(object::mailbox(account.id(), id));
+                Answer::ok("created").with(OwnCode::Plain(code))
+            }
             Err(error) => self.trouble(&error),
         }
     }
@@ -85,8 +89,9 @@ impl Connection {
             self.condstore_enable();
         }
         match self.place(name, Right::Read) {
-            Ok(Place { mailbox, .. }) => {
-                self.encoder().status(name, &status_values(&mailbox, items));
+            Ok(Place { account, mailbox }) => {
+                self.encoder()
+                    .status(name, &status_values(account.id(), &mailbox, items));
                 Answer::ok("that is all")
             }
             Err(answer) => answer,
@@ -95,7 +100,7 @@ impl Connection {
 }
 
 /// What STATUS says of a mailbox.
-pub(super) fn status_values(mailbox: &Mailbox, items: &[StatusItem]) -> Vec<(StatusItem, u64)> {
+pub(super) fn status_values(account: AccountId, mailbox: &Mailbox, items: &[StatusItem]) -> Vec<(StatusItem, u64)> {
     let value = |item: StatusItem| match item {
         StatusItem::Messages => u64::from(mailbox.messages),
         StatusItem::Recent => {
@@ -108,6 +113,7 @@ pub(super) fn status_values(mailbox: &Mailbox, items: &[StatusItem]) -> Vec<(Sta
         StatusItem::Deleted => u64::from(mailbox.deleted),
         StatusItem::Size => mailbox.size,
         StatusItem::HighestModSeq => mailbox.highest_modseq.0,
+        StatusItem::MailboxId => object::mailbox(account, mailbox.id),
     };
     items.iter().map(|item| (*item, value(*item))).collect()
 }
