@@ -14,8 +14,8 @@ mod session;
 mod store;
 
 pub use acl::{AclEntry, RightsChange, SetAcl};
-pub use append::Append;
-pub(crate) use append::append_head;
+pub use append::{Append, AppendPart, Replace};
+pub(crate) use append::{Appending, Piece, Segment, append_begin};
 pub use copy::Copy;
 pub use fetch::{Fetch, FetchItem, Part, Partial, Section, SectionText};
 pub use list::{List, ListReturn, ListSelect, Lsub};
@@ -225,6 +225,7 @@ impl Command {
                 cursor.space()?;
                 match name.as_str() {
                     "EXPUNGE" => Command::Expunge(Some(cursor.sequence_set()?)),
+                    "REPLACE" => return Err(Error::Expected("a message as literal")),
                     name => Command::on_messages(name, true, cursor)?.ok_or(Error::UnknownCommand)?,
                 }
             }
@@ -297,7 +298,7 @@ impl Command {
             "GETMETADATA" => Command::GetMetadata(cursor.get_metadata()?),
             "SETMETADATA" => Command::SetMetadata(cursor.set_metadata()?),
             // Without a literal there is no message.
-            "APPEND" => return Err(Error::Expected("a message as literal")),
+            "APPEND" | "REPLACE" => return Err(Error::Expected("a message as literal")),
             _ => return Err(Error::UnknownCommand),
         })
     }
@@ -320,6 +321,7 @@ const WITH_ARGUMENTS: &[&str] = &[
     "LSUB",
     "STATUS",
     "APPEND",
+    "REPLACE",
     "FETCH",
     "SEARCH",
     "STORE",

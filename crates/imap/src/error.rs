@@ -49,8 +49,8 @@ pub enum Error {
     /// A command that ran on past everything that the server is willing to throw away.
     #[error("the command is too long")]
     CommandTooLong,
-    /// A second message in one APPEND.
-    #[error("APPEND takes one message")]
+    /// A second message in one REPLACE.
+    #[error("REPLACE takes one message")]
     OneMessage,
 }
 

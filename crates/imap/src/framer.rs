@@ -6,9 +6,10 @@
 //! What is too long is refused with the command's tag, and swallowed up to its end where the client is sending it anyway, so
 //! that the session goes on. Only a client that never ends is told to leave.
 
-use crate::command::{Append, append_head};
+use crate::command::{Append, AppendPart, Appending, Piece, Segment, append_begin};
 use crate::cursor::{LiteralMark, is_tag, literal_mark};
 use crate::{Error, Limits};
+use std::collections::VecDeque;
 
 /// Octets kept of a line that is being thrown away: enough for `~{9223372036854775807+}` and the line end.
 const TAIL: usize = 26;
@@ -38,9 +39,13 @@ pub enum Event<'a> {
     Command(&'a [u8]),
     /// The line that [`Framer::expect_line`] asked for, without its end.
     Line(&'a [u8]),
-    /// The head of an APPEND. Its message follows as [`Event::Literal`] up to [`Event::AppendEnd`]. If [`Append::sync`] the
+    /// The head of an APPEND or REPLACE, or of a further message in it. The message follows as [`Event::Literal`] up to [`Event::AppendEnd`]. If [`Append::sync`] the
     /// client waits: answer with a continuation request, or with `NO` after [`Framer::append_refuse`].
     Append(Box<Append>),
+    /// An octet string in a CATENATE: follows as [`Event::Literal`]. If [`AppendPart::sync`] the client waits, as for a message.
+    Part(AppendPart),
+    /// A URL in a CATENATE, whose octets are to be put here.
+    Url(String),
     /// A piece of the APPEND's message.
     Literal(&'a [u8]),
     /// The APPEND is complete.
@@ -64,7 +69,7 @@ enum State {
     Literal { left: u64 },
     /// In the message of an APPEND.
     Message { left: u64 },
-    /// Behind the message of an APPEND.
+    /// Behind a message of an APPEND.
     MessageTail,
     /// In a line that is thrown away; its last octets are in the buffer.
     Discard { error: Error },
@@ -90,6 +95,10 @@ pub struct Framer {
     /// The buffer was handed out and is to be emptied first.
     spent: bool,
     utf8: bool,
+    /// The APPEND that is being read, from the first of its messages on.
+    appending: Option<Box<Appending>>,
+    /// What was understood and not handed out yet.
+    queue: VecDeque<Event<'static>>,
 }
 
 impl Framer {
@@ -104,6 +113,8 @@ impl Framer {
             discarded: 0,
             spent: false,
             utf8: false,
+            appending: None,
+            queue: VecDeque::new(),
         }
     }
 
@@ -133,6 +144,11 @@ impl Framer {
         self.reset();
     }
 
+    /// Whether [`input`](Self::input) has something to say without any further octet.
+    pub fn has_more(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
     /// Whether a command has begun and not ended.
     pub fn is_midway(&self) -> bool {
         !(self.spent || (matches!(self.state, State::Line | State::Raw) && self.buffer.is_empty()))
@@ -151,6 +167,9 @@ impl Framer {
     pub fn input<'a>(&'a mut self, input: &'a [u8]) -> Step<'a> {
         if self.spent {
             self.reset_buffer();
+        }
+        if let Some(event) = self.queue.pop_front() {
+            return Step { used: 0, event };
         }
         let mut used = 0;
         loop {
@@ -186,7 +205,10 @@ impl Framer {
                         };
                     }
                     self.line_start = self.buffer.len();
-                    self.state = State::Line;
+                    self.state = match self.appending {
+                        Some(_) => State::MessageTail,
+                        None => State::Line,
+                    };
                     continue;
                 }
                 State::DiscardLiteral { left, error } => {
@@ -237,7 +259,7 @@ impl Framer {
                             event: Event::Line(text),
                         };
                     }
-                    State::Line if !text.ends_with(b"}") => {
+                    State::Line if !text.ends_with(b"}") && !is_catenation(text) => {
                         return Step {
                             used,
                             event: Event::Command(text),
@@ -317,13 +339,7 @@ impl Framer {
         let line = without_end(self.buffer.get(self.line_start..).unwrap_or_default());
         match &self.state {
             State::Raw => Some(Outcome::Line),
-            State::MessageTail if line.is_empty() => Some(Outcome::AppendEnd),
-            State::MessageTail => {
-                self.state = State::Discard {
-                    error: Error::OneMessage,
-                };
-                self.line_end()
-            }
+            State::MessageTail => self.append_segment(),
             State::Discard { error } => {
                 let error = error.clone();
                 match literal_mark(line) {
@@ -333,7 +349,7 @@ impl Framer {
                 }
             }
             _ => match literal_mark(line) {
-                Ok(None) => Some(Outcome::Command),
+                Ok(None) => self.command_end(),
                 Ok(Some(mark)) => self.literal_begin(mark),
                 // The number has more digits than any literal: there is no telling where it ends.
                 Err(_) if line.ends_with(b"+}") => Some(Outcome::Fatal),
@@ -350,17 +366,85 @@ impl Framer {
         let head = command
             .get(..command.len().saturating_sub(mark.width))
             .unwrap_or_default();
-        match append_head(head, mark, self.utf8, &self.limits) {
-            None => {}
-            Some(Ok(append)) => {
+        match append_begin(head, Some(mark), self.utf8, &self.limits) {
+            None | Some(Ok((Segment::Argument, _))) => {}
+            Some(Ok((segment, appending))) => {
                 if !mark.sync && mark.size > self.limits.nonsync_literal {
                     return self.literal_refuse(mark, Error::LiteralTooBig);
                 }
-                self.tag = Some(append.tag.clone());
-                return Some(Outcome::Append(Box::new(append)));
+                self.appending = Some(Box::new(appending));
+                return self.append_pieces(segment, Some(mark));
             }
             Some(Err(error)) => return self.literal_refuse(mark, error),
         }
+        self.literal_gather(mark)
+    }
+
+    /// A command without a literal at its end: one that hands over messages by URLs alone, or any other.
+    fn command_end(&mut self) -> Option<Outcome> {
+        let command = without_end(&self.buffer);
+        match append_begin(command, None, self.utf8, &self.limits) {
+            Some(Ok((segment @ Segment::Complete(_), appending))) => {
+                self.appending = Some(Box::new(appending));
+                self.append_pieces(segment, None)
+            }
+            _ => Some(Outcome::Command),
+        }
+    }
+
+    /// A line of an APPEND behind one of its messages.
+    fn append_segment(&mut self) -> Option<Outcome> {
+        let text = without_end(&self.buffer);
+        let mark = match literal_mark(without_end(self.buffer.get(self.line_start..).unwrap_or_default())) {
+            Ok(mark) => mark,
+            Err(_) => return Some(Outcome::Fatal),
+        };
+        let width = mark.map_or(0, |mark| mark.width);
+        let segment = text.get(..text.len().saturating_sub(width)).unwrap_or_default();
+        let Some(appending) = &mut self.appending else {
+            return Some(Outcome::Rejected(Error::OneMessage));
+        };
+        match (appending.segment(segment, mark, self.utf8, &self.limits), mark) {
+            (Ok(Segment::Argument), Some(mark)) => self.literal_gather(mark),
+            (Ok(_), Some(mark)) if !mark.sync && mark.size > self.limits.nonsync_literal => {
+                self.literal_refuse(mark, Error::LiteralTooBig)
+            }
+            (Ok(segment), mark) => self.append_pieces(segment, mark),
+            (Err(error), Some(mark)) => self.literal_refuse(mark, error),
+            (Err(error), None) => Some(Outcome::Rejected(error)),
+        }
+    }
+
+    /// Hands out what a segment means, and takes the literal behind it for a message's.
+    fn append_pieces(&mut self, segment: Segment, mark: Option<LiteralMark>) -> Option<Outcome> {
+        let (pieces, complete) = match segment {
+            Segment::Complete(pieces) => (pieces, true),
+            Segment::Pieces(pieces) => (pieces, false),
+            Segment::Argument => return Some(Outcome::Rejected(Error::Expected("a message as literal"))),
+        };
+        self.tag = self.appending.as_ref().map(|appending| appending.tag().to_owned());
+        self.reset_buffer();
+        for piece in pieces {
+            self.queue.push_back(match piece {
+                Piece::Message(append) => Event::Append(Box::new(append)),
+                Piece::Part(part) => Event::Part(part),
+                Piece::Url(url) => Event::Url(url),
+            });
+        }
+        if complete {
+            self.queue.push_back(Event::AppendEnd);
+            self.appending = None;
+            self.tag = None;
+            self.state = State::Line;
+        } else {
+            self.state = State::Message {
+                left: mark.map_or(0, |mark| mark.size),
+            };
+        }
+        Some(Outcome::Queued)
+    }
+
+    fn literal_gather(&mut self, mark: LiteralMark) -> Option<Outcome> {
         let whole = (self.buffer.len() as u64).saturating_add(mark.size);
         if mark.size > self.limits.literal
             || whole > self.limits.command as u64
@@ -373,7 +457,9 @@ impl Framer {
     }
 
     fn literal_refuse(&mut self, mark: LiteralMark, error: Error) -> Option<Outcome> {
-        self.tag = tag_of(&self.buffer);
+        if self.appending.is_none() {
+            self.tag = tag_of(&self.buffer);
+        }
         if mark.sync {
             Some(Outcome::Rejected(error))
         } else {
@@ -404,15 +490,7 @@ impl Framer {
                 self.state = State::Line;
                 Event::Line(without_end(&self.buffer))
             }
-            Outcome::Append(append) => {
-                self.reset_buffer();
-                self.state = State::Message { left: append.size };
-                Event::Append(append)
-            }
-            Outcome::AppendEnd => {
-                self.reset();
-                Event::AppendEnd
-            }
+            Outcome::Queued => self.queue.pop_front().unwrap_or(Event::More),
             Outcome::Rejected(error) => {
                 let tag = self.tag.take();
                 self.reset();
@@ -429,6 +507,8 @@ impl Framer {
     fn reset(&mut self) {
         self.state = State::Line;
         self.tag = None;
+        self.appending = None;
+        self.queue.clear();
         self.discarded = 0;
         self.reset_buffer();
     }
@@ -445,8 +525,7 @@ enum Outcome {
     Continue,
     Command,
     Line,
-    Append(Box<Append>),
-    AppendEnd,
+    Queued,
     Rejected(Error),
     Fatal,
 }
@@ -459,6 +538,11 @@ fn head(input: &[u8], left: u64) -> &[u8] {
 fn without_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Whether a line may be an APPEND or REPLACE that needs no literal.
+fn is_catenation(line: &[u8]) -> bool {
+    line.ends_with(b")") && line.windows(8).any(|window| window.eq_ignore_ascii_case(b"CATENATE"))
 }
 
 fn tag_of(command: &[u8]) -> Option<String> {

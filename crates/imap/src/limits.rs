@@ -14,6 +14,8 @@ pub struct Limits {
     pub discard: u64,
     /// Depth of search keys in each other (`NOT`, `OR`, brackets). 32.
     pub nesting: usize,
+    /// Messages and parts of messages in one APPEND (RFC 3502, RFC 4469): each is held until all are there. 1,000.
+    pub append_parts: usize,
     /// Pairs in an ID command. RFC 2971 §3.3 allows 30.
     pub id_pairs: usize,
 }
@@ -27,6 +29,7 @@ impl Default for Limits {
             nonsync_literal: u64::MAX,
             discard: 1024 * 1024,
             nesting: 32,
+            append_parts: 1000,
             id_pairs: 30,
         }
     }

@@ -275,7 +275,7 @@ impl<'a> Cursor<'a> {
             .is_some_and(|b| b.is_ascii_digit() || b == b'*' || b == b'$')
     }
 
-    fn bound(&mut self) -> Result<Bound> {
+    pub(crate) fn bound(&mut self) -> Result<Bound> {
         if self.eat(b'*') {
             return Ok(Bound::Largest);
         }

@@ -9,8 +9,9 @@
 )]
 
 use imap::command::FetchItem;
+use imap::command::{SearchKey, StatusItem};
 use imap::response::{Code, Encoder, FetchResponse, Status};
-use imap::{Command, Limits, NumberSet, Request, uses_sequence_numbers};
+use imap::{Command, DateTime, Limits, MailboxName, NumberSet, ObjectKind, Request, uses_sequence_numbers};
 
 fn parse(line: &str) -> Command {
     match Request::parse(line.as_bytes(), false, &Limits::default()) {
@@ -148,4 +149,132 @@ fn compress() {
 fn unauthenticate() {
     assert_eq!(parse("b UNAUTHENTICATE"), Command::Unauthenticate);
     fails("b UNAUTHENTICATE now");
+}
+
+/// The items of a FETCH.
+fn items(line: &str) -> Vec<FetchItem> {
+    let Command::Fetch(fetch) = parse(line) else {
+        panic!("{line}")
+    };
+    fetch.items
+}
+
+fn keys(line: &str) -> Vec<SearchKey> {
+    let Command::Search(search) = parse(line) else {
+        panic!("{line}")
+    };
+    search.keys
+}
+
+/// What an item of FETCH looks like.
+fn item(write: impl FnOnce(&mut FetchResponse, &mut Vec<u8>)) -> String {
+    let mut out = Vec::new();
+    let mut fetch = FetchResponse::begin(&mut out, 1);
+    write(&mut fetch, &mut out);
+    fetch.end(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+/// RFC 8474.
+#[test]
+fn objectid() {
+    assert_eq!(
+        items("22 fetch 1:* (emailid threadid)"),
+        [FetchItem::EmailId, FetchItem::ThreadId]
+    );
+    assert_eq!(
+        keys("27 search emailid M6d99ac3275bb4e"),
+        [SearchKey::EmailId("M6d99ac3275bb4e".to_owned())]
+    );
+    assert_eq!(
+        keys("28 search threadid T64b478a75b7ea9"),
+        [SearchKey::ThreadId("T64b478a75b7ea9".to_owned())]
+    );
+    fails("28 search threadid \"T64b478a75b7ea9\"");
+    let Command::Status { items, .. } = parse("6 status foo (mailboxid)") else {
+        panic!()
+    };
+    assert_eq!(items, [StatusItem::MailboxId]);
+    let line = written(|e| e.status(&MailboxName::new("foo"), &[(StatusItem::MailboxId, 0x1_0000_0007)]));
+    assert_eq!(line, "* STATUS foo (MAILBOXID (F100000007))\r\n");
+    assert_eq!(code(&Code::MailboxId(26)), "MAILBOXID (F1a)");
+    assert_eq!(
+        item(|f, out| f.object_id(out, "EMAILID", Some("M00000001"))),
+        "* 1 FETCH (EMAILID (M00000001))\r\n"
+    );
+    assert_eq!(
+        item(|f, out| f.object_id(out, "THREADID", None)),
+        "* 1 FETCH (THREADID NIL)\r\n"
+    );
+    for kind in [ObjectKind::Mailbox, ObjectKind::Email, ObjectKind::Thread] {
+        for number in [0, 1, 0x1_0000_0001, u64::MAX] {
+            assert_eq!(kind.read(&kind.write(number)), Some(number));
+        }
+        assert_eq!(
+            (kind.read("X1"), kind.read(""), kind.read("M+1"), kind.read("M01")),
+            (None, None, None, None)
+        );
+    }
+}
+
+/// RFC 8514.
+#[test]
+fn savedate() {
+    assert_eq!(items("A101 FETCH 998 (SAVEDATE)"), [FetchItem::SaveDate]);
+    assert!(matches!(
+        keys("A SEARCH SAVEDBEFORE 20-Nov-2017")[..],
+        [SearchKey::SavedBefore(_)]
+    ));
+    assert!(matches!(
+        keys("A SEARCH SAVEDON 20-Nov-2017")[..],
+        [SearchKey::SavedOn(_)]
+    ));
+    assert!(matches!(
+        keys("A SEARCH SAVEDSINCE 20-Nov-2017")[..],
+        [SearchKey::SavedSince(_)]
+    ));
+    assert_eq!(keys("A102 SEARCH SAVEDATESUPPORTED"), [SearchKey::SaveDateSupported]);
+    let date = DateTime::utc(1_420_134_653);
+    assert_eq!(
+        item(|f, out| f.save_date(out, Some(date))),
+        "* 1 FETCH (SAVEDATE \" 1-Jan-2015 17:50:53 +0000\")\r\n"
+    );
+    assert_eq!(item(|f, out| f.save_date(out, None)), "* 1 FETCH (SAVEDATE NIL)\r\n");
+}
+
+/// RFC 8970.
+#[test]
+fn preview() {
+    assert_eq!(
+        items("A2 FETCH 1 (RFC822.SIZE PREVIEW)"),
+        [FetchItem::Size, FetchItem::Preview { lazy: false }]
+    );
+    assert_eq!(
+        items("B1 FETCH 1:4 (ENVELOPE PREVIEW (LAZY))"),
+        [FetchItem::Envelope, FetchItem::Preview { lazy: true }]
+    );
+    let Command::Fetch(fetch) = parse("B1 FETCH 1:4 PREVIEW (LAZY) (CHANGEDSINCE 5)") else {
+        panic!()
+    };
+    assert_eq!(
+        (fetch.changed_since, fetch.items[0].clone()),
+        (Some(5), FetchItem::Preview { lazy: true })
+    );
+    let Command::Fetch(fetch) = parse("B1 FETCH 1:4 PREVIEW (CHANGEDSINCE 5)") else {
+        panic!()
+    };
+    assert_eq!(fetch.changed_since, Some(5));
+    fails("B1 FETCH 1:4 (PREVIEW (HASTY))");
+    assert_eq!(
+        item(|f, out| f.preview(out, Some("Preview text for message 1."), false)),
+        "* 1 FETCH (PREVIEW \"Preview text for message 1.\")\r\n"
+    );
+    assert_eq!(
+        item(|f, out| f.preview(out, Some(""), false)),
+        "* 1 FETCH (PREVIEW \"\")\r\n"
+    );
+    assert_eq!(
+        item(|f, out| f.preview(out, None, false)),
+        "* 1 FETCH (PREVIEW NIL)\r\n"
+    );
 }

@@ -28,15 +28,27 @@ fn run(framer: &mut Framer, pieces: &[&[u8]]) -> Vec<String> {
                 Event::Command(line) => events.push(format!("command {}", text(line))),
                 Event::Line(line) => events.push(format!("line {}", text(line))),
                 Event::Append(append) => {
+                    if let Some(before) = message.replace(Vec::new()) {
+                        events.push(format!("message {}", text(&before)));
+                    }
                     events.push(format!(
                         "append {} {} {} {}",
                         append.tag, append.mailbox, append.size, append.sync
                     ));
-                    message = Some(Vec::new());
+                    if let Some(replace) = append.replace {
+                        events.push(format!("instead of {replace:?}"));
+                    }
                 }
+                Event::Part(part) => {
+                    events.push(format!("part {} {} {}", part.size, part.sync, part.utf8));
+                }
+                Event::Url(url) => events.push(format!("url {url}")),
                 Event::Literal(octets) => message.as_mut().unwrap().extend_from_slice(octets),
                 Event::AppendEnd => events.push(format!("message {}", text(&message.take().unwrap()))),
-                Event::Rejected { tag, error } => events.push(format!("bad {} {error}", tag.unwrap_or("*".to_owned()))),
+                Event::Rejected { tag, error } => {
+                    message = None;
+                    events.push(format!("bad {} {error}", tag.unwrap_or("*".to_owned())));
+                }
                 Event::Fatal(error) => {
                     events.push(format!("fatal {error}"));
                     stop = true;
@@ -124,6 +136,96 @@ fn messages() {
         "a APPEND {3+}\r\nx{1 {2+}\r\nhi\r\n",
         &["append a x{1 2 false", "message hi"],
     );
+    // RFC 3502 §6.3.11
+    check(
+        &l,
+        "A APPEND s (\\Seen) {2}\r\nab (\\Draft) \" 7-Feb-1994 22:43:04 -0800\" {1+}\r\nc ~{3}\r\ndef\r\nb NOOP\r\n",
+        &[
+            "append A s 2 true",
+            "message ab",
+            "append A s 1 false",
+            "message c",
+            "append A s 3 true",
+            "message def",
+            "command b NOOP",
+        ],
+    );
+    // RFC 4469 §3
+    check(
+        &l,
+        "A APPEND D (\\Draft) CATENATE (URL \"/D;UIDVALIDITY=3/;UID=20\" TEXT {2}\r\nab URL {3+}\r\nxyz TEXT {1+}\r\nc)\r\nb NOOP\r\n",
+        &[
+            "append A D 0 false",
+            "url /D;UIDVALIDITY=3/;UID=20",
+            "part 2 true false",
+            "url xyz",
+            "part 1 false false",
+            "message abc",
+            "command b NOOP",
+        ],
+    );
+    check(
+        &l,
+        "A APPEND D CATENATE (URL x)\r\nb NOOP\r\n",
+        &["append A D 0 false", "url x", "message ", "command b NOOP"],
+    );
+    check(
+        &l,
+        "A APPEND D CATENATE (URL x) UTF8 (~{2+}\r\nab) CATENATE (UTF8 (~{1+}\r\nc))\r\n",
+        &[
+            "append A D 0 false",
+            "url x",
+            "message ",
+            "append A D 2 false",
+            "message ab",
+            "append A D 0 false",
+            "part 1 false true",
+            "message c",
+        ],
+    );
+    // RFC 8508 §3
+    check(
+        &l,
+        "A REPLACE 4 D (\\Seen) {1+}\r\nx\r\nB UID REPLACE 9 D CATENATE (TEXT {1+}\r\ny)\r\n",
+        &[
+            "append A D 1 false",
+            "instead of Replace { uid: false, message: Number(4) }",
+            "message x",
+            "append B D 0 false",
+            "instead of Replace { uid: true, message: Number(9) }",
+            "part 1 false false",
+            "message y",
+        ],
+    );
+    check(
+        &l,
+        "A REPLACE 4 D {1+}\r\nx {1+}\r\ny\r\nb NOOP\r\n",
+        &[
+            "append A D 1 false",
+            "instead of Replace { uid: false, message: Number(4) }",
+            "bad A REPLACE takes one message",
+            "command b NOOP",
+        ],
+    );
+    for (bad, error) in [
+        ("A APPEND D CATENATE (TEXT {1+}\r\nx\r\n", "expected a space"),
+        (
+            "A APPEND D CATENATE (TEXT {1+}\r\nx WHAT y)\r\n",
+            "expected TEXT or URL",
+        ),
+        (
+            "A APPEND D CATENATE (TEXT {1+}\r\nx) y\r\n",
+            "expected a message as literal",
+        ),
+        ("A APPEND D UTF8 (~{1+}\r\nx\r\n", "expected a closing bracket"),
+    ] {
+        let events = run(&mut Framer::new(l.clone()), &[bad.as_bytes()]);
+        assert_eq!(
+            events.last().map(String::as_str),
+            Some(format!("bad A {error}").as_str()),
+            "{bad}"
+        );
+    }
     // Bigger than any buffer: not our concern.
     let big = "x".repeat(3000);
     check(
@@ -176,8 +278,12 @@ fn refused_and_gone_on() {
     );
     check(
         &l,
-        "a APPEND x {1}\r\ny {1}\r\nb NOOP\r\n",
-        &["append a x 1 true", "bad a APPEND takes one message", "command b NOOP"],
+        "a APPEND x {1}\r\ny z {1}\r\nb NOOP\r\n",
+        &[
+            "append a x 1 true",
+            "bad a expected a message as literal",
+            "command b NOOP",
+        ],
     );
     check(
         &l,
@@ -265,7 +371,7 @@ fn append_without_an_answer_holds_nothing() {
         framer.input(b" (second)\r\n").event,
         Event::Rejected {
             tag: Some("a".to_owned()),
-            error: Error::OneMessage
+            error: Error::Expected("a space")
         }
     );
 }

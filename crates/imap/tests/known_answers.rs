@@ -440,7 +440,7 @@ fn responses() {
                     Status::Ok,
                     Some(&Code::AppendUid {
                         validity: 38505,
-                        uid: 3955,
+                        uids: &[3955].into_iter().collect(),
                     }),
                     "",
                 )

@@ -28,6 +28,10 @@ pub const SCHEMA: Schema = Schema {
             name: "access control lists, metadata, seen by whom",
             sql: include_str!("../migrations/0002_sharing.sql"),
         },
+        Migration {
+            name: "save dates, previews and conversations",
+            sql: include_str!("../migrations/0003_objects.sql"),
+        },
     ],
 };
 

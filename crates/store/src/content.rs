@@ -43,7 +43,7 @@ impl Account {
         let read = self.database().read(|tx| {
             for id in ids {
                 let row = tx.query_row(
-                    "SELECT blob, prefix, size, envelope, structure FROM content WHERE account = ?1 AND id = ?2",
+                    "SELECT blob, prefix, size, envelope, structure, preview FROM content WHERE account = ?1 AND id = ?2",
                     &[self.id().0.into(), (*id).into()],
                     |row| {
                         let blob = BlobId::try_from(row.blob(0)?).map_err(|_| db::Error::Column {
@@ -57,6 +57,7 @@ impl Account {
                             digest: Digest {
                                 envelope: row.blob(3)?.to_vec(),
                                 structure: row.blob(4)?.to_vec(),
+                                preview: row.opt_text(5)?.map(str::to_owned),
                             },
                         })
                     },

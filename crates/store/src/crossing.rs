@@ -5,7 +5,7 @@
 
 use crate::account::Account;
 use crate::message::{NewMessage, add_in};
-use crate::{Content, Copied, Error, Expunged, Flags, Keywords, MailboxId, Message, Result, Uid, expunge};
+use crate::{Content, Copied, Error, Flags, Keywords, MailboxId, Message, Result, Uid};
 use db::Durability;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -118,33 +118,5 @@ impl Account {
         copied.from = parcels.uids();
         copied.to = added.iter().map(|message| message.uid).collect();
         Ok(copied)
-    }
-
-    /// Takes messages away, whatever their flags: they have gone elsewhere. UIDs ascend; those that are not there are passed over.
-    pub fn message_remove(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Expunged> {
-        let mut state = self.lock();
-        let snapshot = self.snapshot(&mut state, mailbox)?;
-        let (positions, gone): (Vec<usize>, Vec<Message>) = uids
-            .iter()
-            .filter_map(|uid| snapshot.position(*uid))
-            .filter_map(|position| Some((position, *snapshot.at(position)?)))
-            .unzip();
-        if gone.is_empty() {
-            return Ok(Expunged {
-                uids: Vec::new(),
-                modseq: snapshot.highest_modseq,
-            });
-        }
-        let account = self.id();
-        let modseq = self.change(&mut state, Durability::Synced, |tx, draft| {
-            let modseq = expunge::take_in(tx, account, draft, mailbox, &gone)?;
-            expunge::contents_drop_in(tx, account, &gone)?;
-            Ok(modseq)
-        })?;
-        state.publish(mailbox, |snapshot| snapshot.remove(&positions));
-        Ok(Expunged {
-            uids: gone.iter().map(|message| message.uid).collect(),
-            modseq,
-        })
     }
 }

@@ -12,6 +12,8 @@ pub struct Digest {
     pub envelope: Vec<u8>,
     /// `mime::Structure`, encoded.
     pub structure: Vec<u8>,
+    /// The first words (RFC 8970); `None` if they were not worked out.
+    pub preview: Option<String>,
 }
 
 impl Digest {
@@ -66,6 +68,7 @@ fn made(scanner: Scanner, start: &[u8]) -> Digest {
     Envelope::parse(&start[..header]).write_imap(&mut envelope);
     Digest {
         envelope,
+        preview: Some(mime::preview(start, &structure)),
         structure: structure.encode(),
     }
 }

@@ -10,6 +10,7 @@
 //! served in front.
 
 mod account;
+mod append;
 mod arrival;
 mod audit;
 mod content;
@@ -21,15 +22,18 @@ mod flags;
 mod ids;
 mod mailbox;
 mod message;
-mod removal;
 mod metadata;
+mod removal;
 mod rights;
+mod saved;
 mod sharing;
 mod snapshot;
 mod store;
+mod thread;
 mod transfer;
 
 pub use account::{Account, OpenMailbox, SCHEMA};
+pub use append::AppendedAll;
 pub use arrival::{Arrival, Delivered};
 pub use audit::ArrivalState;
 pub use content::Content;

@@ -53,7 +53,7 @@ pub struct Flagged {
 }
 
 /// Octets of all the messages that one account may keep in a single message: IMAP counts sizes in 32 bits here.
-const MAX_MESSAGE_BYTES: u64 = u32::MAX as u64;
+pub(crate) const MAX_MESSAGE_BYTES: u64 = u32::MAX as u64;
 
 impl Account {
     /// APPEND (RFC 9051 §6.3.12): durable when it returns. `quota` is the most octets the account may hold.
@@ -247,7 +247,7 @@ pub(crate) fn add_in(
     )?;
     if row.is_some() {
         tx.execute(
-            "INSERT INTO content (account, id, blob, prefix, size, envelope, structure) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO content (account, id, blob, prefix, size, envelope, structure, preview) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             &[
                 account.0.into(),
                 content.into(),
@@ -256,6 +256,7 @@ pub(crate) fn add_in(
                 message.blob_len.cast_signed().into(),
                 (&message.digest.envelope).into(),
                 (&message.digest.structure).into(),
+                message.digest.preview.as_deref().into(),
             ],
         )?;
     }
@@ -283,7 +284,7 @@ pub(crate) fn insert_in(
     m.highest_modseq = modseq;
     m.count(&row, true);
     tx.execute(
-        "INSERT INTO message (account, mailbox, uid, content, flags, modseq, received, size) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO message (account, mailbox, uid, content, flags, modseq, received, size, saved) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         &[
             account.0.into(),
             mailbox.into(),
@@ -293,6 +294,7 @@ pub(crate) fn insert_in(
             row.modseq.into(),
             row.received.into(),
             row.size.into(),
+            crate::mailbox::now().into(),
         ],
     )?;
     Ok(Some(row))

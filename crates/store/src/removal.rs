@@ -1,33 +1,36 @@
-//! Taking messages away by name, whatever their flags: what POP3's QUIT does (RFC 1939 §6).
+//! Taking messages away by name, whatever their flags: what POP3's QUIT does (RFC 1939 §6), and a MOVE into another's mailbox.
 
 use crate::account::Account;
-use crate::expunge::take_in;
-use crate::{MailboxId, Message, Result, Uid};
+use crate::{Expunged, MailboxId, Message, Result, Uid, expunge};
 use db::Durability;
 
 impl Account {
-    /// Takes away those of `uids` (ascending) that are still there, all in one transaction that is on disk when this returns; gives how many.
-    pub fn message_remove(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<usize> {
+    /// Takes messages away, whatever their flags: in one transaction that is on disk when this
+    /// returns. UIDs ascend; those that are not there are passed over.
+    pub fn message_remove(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Expunged> {
         let mut state = self.lock();
         let snapshot = self.snapshot(&mut state, mailbox)?;
-        let positions: Vec<usize> = uids.iter().filter_map(|uid| snapshot.position(*uid)).collect();
-        let gone: Vec<Message> = positions.iter().filter_map(|at| snapshot.at(*at)).copied().collect();
+        let (positions, gone): (Vec<usize>, Vec<Message>) = uids
+            .iter()
+            .filter_map(|uid| snapshot.position(*uid))
+            .filter_map(|position| Some((position, *snapshot.at(position)?)))
+            .unzip();
         if gone.is_empty() {
-            return Ok(0);
+            return Ok(Expunged {
+                uids: Vec::new(),
+                modseq: snapshot.highest_modseq,
+            });
         }
         let account = self.id();
-        self.change(&mut state, Durability::Synced, |tx, draft| {
-            take_in(tx, account, draft, mailbox, &gone)?;
-            for message in &gone {
-                tx.execute(
-                    "DELETE FROM content WHERE account = ?1 AND id = ?2
-                        AND NOT EXISTS (SELECT 1 FROM message WHERE account = ?1 AND content = ?2)",
-                    &[account.0.into(), message.content.into()],
-                )?;
-            }
-            Ok(())
+        let modseq = self.change(&mut state, Durability::Synced, |tx, draft| {
+            let modseq = expunge::take_in(tx, account, draft, mailbox, &gone)?;
+            expunge::contents_drop_in(tx, account, &gone)?;
+            Ok(modseq)
         })?;
         state.publish(mailbox, |snapshot| snapshot.remove(&positions));
-        Ok(gone.len())
+        Ok(Expunged {
+            uids: gone.iter().map(|message| message.uid).collect(),
+            modseq,
+        })
     }
 }

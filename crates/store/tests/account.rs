@@ -28,6 +28,7 @@ fn house() -> House {
 const DIGEST: &Digest = &Digest {
     envelope: Vec::new(),
     structure: Vec::new(),
+    preview: None,
 };
 const PREFIX: &[u8] = b"Return-Path: <a@b>\r\n";
 

@@ -66,6 +66,18 @@ const TOKENS: &[&[u8]] = &[
     b"LARGER 100",
     b"APPEND x {3+}\r\nabc\r\n",
     b"APPEND ",
+    b"REPLACE 1 x ",
+    b"CATENATE (",
+    b"TEXT {3+}\r\nabc",
+    b" URL \"/x;UIDVALIDITY=1/;UID=2/;SECTION=1.2;URLAUTH=anonymous:INTERNAL:00\"",
+    b"UTF8 (~{3+}\r\nabc)",
+    b" (\\Seen) {3+}\r\nabc",
+    b"COMPRESS DEFLATE",
+    b"UNAUTHENTICATE",
+    b"PREVIEW (LAZY)",
+    b"EMAILID THREADID SAVEDATE",
+    b"(CHANGEDSINCE 5 VANISHED)",
+    b"SELECT x (QRESYNC (1 2 3:4 (5 6)))",
     b"IDLE\r\nDONE\r\n",
     b"AUTHENTICATE PLAIN\r\n",
     b"AHgAeQ==\r\n",
@@ -101,6 +113,7 @@ fn limits(mode: u8) -> Limits {
         nonsync_literal: 40,
         discard: 1000,
         nesting: 4,
+        append_parts: 5,
         id_pairs: 3,
     }
 }
@@ -153,13 +166,29 @@ fn listen(pieces: &[&[u8]], mode: u8, signature: &mut Signature) -> Vec<String> 
                     told.push(format!("line {line:?} {:?}", imap::sasl_response(line)));
                 }
                 Event::Append(append) => {
-                    assert!(message.is_none(), "a message within a message");
+                    if let Some((size, gathered)) = message.take() {
+                        assert_eq!(gathered.len() as u64, size, "a message as long as announced");
+                        told.push(format!("message {gathered:?}"));
+                    }
                     told.push(format!("{append:?}"));
                     signature.note(("append", append.sync));
                     if append.sync && append.tag.len() % 2 == 0 {
                         then = Then::Refuse;
                     } else {
                         message = Some((append.size, Vec::new()));
+                    }
+                }
+                Event::Part(part) => {
+                    told.push(format!("{part:?}"));
+                    match &mut message {
+                        Some((size, _)) => *size += part.size,
+                        None => fail("a part of no message"),
+                    }
+                }
+                Event::Url(url) => {
+                    told.push(format!("url {url} {:?}", imap::ImapUrl::parse(&url)));
+                    if message.is_none() {
+                        fail("a URL of no message");
                     }
                 }
                 Event::Literal(octets) => match &mut message {

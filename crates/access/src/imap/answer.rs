@@ -26,6 +26,11 @@ pub(crate) enum OwnCode {
         to: NumberSet,
     },
     Modified(NumberSet),
+    AppendUid {
+        validity: u32,
+        uids: NumberSet,
+    },
+    BadUrl(String),
 }
 
 impl Answer {
@@ -80,6 +85,11 @@ impl Connection {
                 to,
             }),
             Some(OwnCode::Modified(set)) => Some(Code::Modified(set)),
+            Some(OwnCode::AppendUid { validity, uids }) => Some(Code::AppendUid {
+                validity: *validity,
+                uids,
+            }),
+            Some(OwnCode::BadUrl(url)) => Some(Code::BadUrl(url)),
         };
         self.encoder().tagged(tag, answer.status, code.as_ref(), &answer.text);
         if !alive {

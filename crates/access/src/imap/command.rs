@@ -16,6 +16,7 @@ mod search;
 mod section;
 mod select;
 mod unauthenticate;
+mod url;
 
 pub(crate) use append::Incoming;
 
@@ -137,6 +138,10 @@ impl Connection {
                     self.condstore_enable();
                     self.qresync = true;
                     enabled.push("QRESYNC");
+                }
+                "UTF8=ACCEPT" => {
+                    self.utf8_accept = true;
+                    enabled.push("UTF8=ACCEPT");
                 }
                 "UIDONLY" => {
                     self.uid_only = true;

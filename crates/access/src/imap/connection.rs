@@ -47,6 +47,8 @@ pub(crate) struct Connection {
     pub(crate) qresync: bool,
     /// UIDONLY was enabled (RFC 9586).
     pub(crate) uid_only: bool,
+    /// UTF8=ACCEPT was enabled (RFC 6855).
+    pub(crate) utf8_accept: bool,
     pub(crate) out: Vec<u8>,
     waiting: Waiting,
     pub(crate) append: Option<Incoming>,
@@ -109,6 +111,7 @@ impl Connection {
             condstore: false,
             qresync: false,
             uid_only: false,
+            utf8_accept: false,
             out: Vec::new(),
             waiting: Waiting::Command,
             append: None,
@@ -128,7 +131,7 @@ impl Connection {
 
     /// Whether strings go over the wire as UTF-8.
     pub(crate) fn utf8(&self) -> bool {
-        self.rev2
+        self.rev2 || self.utf8_accept
     }
 
     /// The time to log in begins again.
@@ -169,7 +172,7 @@ impl Connection {
                 }
             };
             let mut input = buffer.get(..count).unwrap_or_default();
-            while !input.is_empty() {
+            while !input.is_empty() || framer.has_more() {
                 let step = framer.input(input);
                 input = input.get(step.used..).unwrap_or_default();
                 let next = match step.event {
@@ -203,6 +206,29 @@ impl Connection {
                         } else {
                             Next::Command
                         }
+                    }
+                    Event::Part(part) => {
+                        if self.append_part(part) {
+                            if part.sync {
+                                self.encoder().continuation("send the part");
+                            }
+                            Next::Command
+                        } else if part.sync {
+                            framer.append_refuse();
+                            self.append_end().await?
+                        } else if self.append_is_endless() {
+                            self.encoder().bye(
+                                Some(&Code::TooBig),
+                                "that message is too big to be read and thrown away",
+                            );
+                            Next::Close
+                        } else {
+                            Next::Command
+                        }
+                    }
+                    Event::Url(url) => {
+                        self.append_url(&url);
+                        Next::Command
                     }
                     Event::Literal(octets) => {
                         self.append_push(octets);
@@ -416,7 +442,7 @@ impl Connection {
         }
         if self.selected.as_ref().is_some_and(|selected| selected.read_only) && imap::changes_mailbox(&command) {
             let answer = Answer::no(Some(Code::ReadOnly), "the mailbox was opened read-only");
-            return Ok(self.answer(&tag, name, &answer, true));
+            return Ok(self.answer(&tag, name, &answer, imap::allows_expunge(&command)));
         }
         let expunge = imap::allows_expunge(&command);
         let answer = match command {

@@ -19,6 +19,7 @@ mod envelope;
 mod limits;
 mod login;
 mod metrics;
+mod object;
 mod place;
 mod selected;
 mod trouble;

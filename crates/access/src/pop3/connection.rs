@@ -378,8 +378,9 @@ impl Connection {
             .collect();
         let removed = blocking(|| owner.account.message_remove(owner.mailbox, &uids));
         match &removed {
-            Ok(count) => {
-                self.listener.metrics.removed(*count);
+            Ok(gone) => {
+                let count = gone.uids.len();
+                self.listener.metrics.removed(count);
                 tracing::info!(
                     session = self.name,
                     account = owner.account.id().0,

@@ -12,6 +12,8 @@ use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+pub mod client;
+
 pub const PASSWORD: &str = "geheim";
 
 pub struct Server {

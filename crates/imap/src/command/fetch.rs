@@ -64,6 +64,17 @@ pub enum FetchItem {
     },
     /// `BINARY.SIZE[…]`
     BinarySize(Part),
+    /// `EMAILID`: RFC 8474.
+    EmailId,
+    /// `THREADID`: RFC 8474.
+    ThreadId,
+    /// `SAVEDATE`: RFC 8514.
+    SaveDate,
+    /// `PREVIEW`, with `lazy` only if it is at hand: RFC 8970.
+    Preview {
+        /// Only if it is at hand.
+        lazy: bool,
+    },
 }
 
 /// The number of a part: `4.2.1`; empty for the whole message.
@@ -183,6 +194,12 @@ impl<'a> Cursor<'a> {
             ("RFC822", _) => FetchItem::Rfc822,
             ("RFC822.HEADER", _) => FetchItem::Rfc822Header,
             ("RFC822.TEXT", _) => FetchItem::Rfc822Text,
+            ("EMAILID", _) => FetchItem::EmailId,
+            ("THREADID", _) => FetchItem::ThreadId,
+            ("SAVEDATE", _) => FetchItem::SaveDate,
+            ("PREVIEW", _) => FetchItem::Preview {
+                lazy: self.preview_modifiers()?,
+            },
             ("BODY", false) => FetchItem::Body,
             ("BODY" | "BODY.PEEK", true) => FetchItem::Section {
                 peek: name == "BODY.PEEK",
@@ -199,8 +216,29 @@ impl<'a> Cursor<'a> {
         })
     }
 
+    // "PREVIEW" [SP "(" preview-mod *(SP preview-mod) ")"]
+    fn preview_modifiers(&mut self) -> Result<bool> {
+        // A bracket here may also begin the FETCH's own modifiers: they follow what stands without brackets, where none of ours can.
+        if !self
+            .rest()
+            .get(..6)
+            .is_some_and(|head| head.eq_ignore_ascii_case(b" (LAZY"))
+        {
+            return Ok(false);
+        }
+        self.space()?;
+        self.list(false, |c| {
+            if c.eat_word("LAZY") {
+                Ok(())
+            } else {
+                Err(Error::Unknown("PREVIEW modifier"))
+            }
+        })?;
+        Ok(true)
+    }
+
     // section = "[" [section-spec] "]"
-    fn section(&mut self) -> Result<Section> {
+    pub(crate) fn section(&mut self) -> Result<Section> {
         self.expect(b'[', "a section")?;
         let (part, dotted) = self.part()?;
         let text = if self.peek() == Some(b']') && !dotted {

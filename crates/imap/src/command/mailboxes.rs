@@ -48,11 +48,13 @@ pub enum StatusItem {
     HighestModSeq,
     /// Octets of the messages with `\Deleted` (RFC 9208 §4.1.4).
     DeletedStorage,
+    /// The number that its MAILBOXID is made of (RFC 8474).
+    MailboxId,
 }
 
 impl StatusItem {
     /// All of them.
-    pub const ALL: [StatusItem; 9] = [
+    pub const ALL: [StatusItem; 10] = [
         StatusItem::Messages,
         StatusItem::Recent,
         StatusItem::UidNext,
@@ -62,6 +64,7 @@ impl StatusItem {
         StatusItem::Size,
         StatusItem::HighestModSeq,
         StatusItem::DeletedStorage,
+        StatusItem::MailboxId,
     ];
 
     /// The name on the wire.
@@ -76,6 +79,7 @@ impl StatusItem {
             StatusItem::Size => "SIZE",
             StatusItem::HighestModSeq => "HIGHESTMODSEQ",
             StatusItem::DeletedStorage => "DELETED-STORAGE",
+            StatusItem::MailboxId => "MAILBOXID",
         }
     }
 }

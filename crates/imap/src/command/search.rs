@@ -89,6 +89,18 @@ pub enum SearchKey {
     Smaller(u64),
     /// Changed at this mod-sequence or later.
     ModSeq(u64),
+    /// RFC 8474: this EMAILID.
+    EmailId(String),
+    /// RFC 8474: this THREADID.
+    ThreadId(String),
+    /// RFC 8514: came into the mailbox before this day.
+    SavedBefore(Date),
+    /// RFC 8514: came into the mailbox on this day.
+    SavedOn(Date),
+    /// RFC 8514: came into the mailbox on this day or later.
+    SavedSince(Date),
+    /// RFC 8514: all, where save dates are known.
+    SaveDateSupported,
     /// Not this.
     Not(Box<SearchKey>),
     /// This or that.
@@ -198,6 +210,7 @@ impl<'a> Cursor<'a> {
             "UNDRAFT" => SearchKey::NotFlag(Flag::Draft),
             "UNFLAGGED" => SearchKey::NotFlag(Flag::Flagged),
             "UNSEEN" => SearchKey::NotFlag(Flag::Seen),
+            "SAVEDATESUPPORTED" => SearchKey::SaveDateSupported,
             "RECENT" => SearchKey::Recent,
             "NEW" => SearchKey::New,
             "OLD" => SearchKey::Old,
@@ -235,6 +248,11 @@ impl<'a> Cursor<'a> {
             "YOUNGER" => SearchKey::Younger(self.number_nonzero()?),
             "LARGER" => SearchKey::Larger(self.number64()?),
             "SMALLER" => SearchKey::Smaller(self.number64()?),
+            "SAVEDBEFORE" => SearchKey::SavedBefore(self.date()?),
+            "SAVEDON" => SearchKey::SavedOn(self.date()?),
+            "SAVEDSINCE" => SearchKey::SavedSince(self.date()?),
+            "EMAILID" => SearchKey::EmailId(self.object_id()?),
+            "THREADID" => SearchKey::ThreadId(self.object_id()?),
             "MODSEQ" => self.search_modseq()?,
             "NOT" => SearchKey::Not(Box::new(self.search_key(depth + 1)?)),
             "OR" => {

@@ -1,7 +1,7 @@
 //! Response codes. RFC 9051 §7.1, RFC 3501 §7.1, RFC 4315 (UIDPLUS), RFC 5530, RFC 4978 §3, RFC 7162 §3, RFC 7889 (`TOOBIG`), RFC 9208 (`OVERQUOTA`).
 
 use crate::response::{Encoder, flag_list};
-use crate::{Flag, NumberSet};
+use crate::{Flag, NumberSet, ObjectKind};
 
 /// What a program can read out of a status response.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,11 +12,13 @@ pub enum Code<'a> {
     AlreadyExists,
     AppendUid {
         validity: u32,
-        uid: u32,
+        uids: &'a NumberSet,
     },
     AuthenticationFailed,
     AuthorizationFailed,
     BadCharset,
+    /// RFC 4469: the URL that cannot be fetched.
+    BadUrl(&'a str),
     Cannot,
     Capability(&'a [&'a str]),
     ClientBug,
@@ -41,6 +43,8 @@ pub enum Code<'a> {
     MetadataMaxSize(u64),
     MetadataNoPrivate,
     MetadataTooMany,
+    /// RFC 8474: the number that the MAILBOXID is made of.
+    MailboxId(u64),
     Modified(&'a NumberSet),
     NoModSeq,
     NonExistent,
@@ -109,13 +113,21 @@ impl Code<'_> {
             Code::Unavailable => "UNAVAILABLE",
             Code::UnknownCte => "UNKNOWN-CTE",
             Code::UseAttr => "USEATTR",
-            Code::AppendUid { validity, uid } => return encoder.print(format_args!("APPENDUID {validity} {uid}")),
+            Code::AppendUid { validity, uids } => return encoder.print(format_args!("APPENDUID {validity} {uids}")),
+            Code::BadUrl(url) => {
+                let clean = |c: char| c.is_ascii_graphic() && c != ']' && c != '[';
+                let url: String = url.chars().filter(|c| clean(*c)).take(1000).collect();
+                return encoder.print(format_args!("BADURL {url}"));
+            }
             Code::CopyUid { validity, from, to } => {
                 return encoder.print(format_args!("COPYUID {validity} {from} {to}"));
             }
             Code::HighestModSeq(modseq) => return encoder.print(format_args!("HIGHESTMODSEQ {modseq}")),
             Code::MetadataLongEntries(size) => return encoder.print(format_args!("METADATA LONGENTRIES {size}")),
             Code::MetadataMaxSize(size) => return encoder.print(format_args!("METADATA MAXSIZE {size}")),
+            Code::MailboxId(id) => {
+                return encoder.print(format_args!("MAILBOXID ({})", ObjectKind::Mailbox.write(*id)));
+            }
             Code::Modified(set) => return encoder.print(format_args!("MODIFIED {set}")),
             Code::UidNext(uid) => return encoder.print(format_args!("UIDNEXT {uid}")),
             Code::UidValidity(validity) => return encoder.print(format_args!("UIDVALIDITY {validity}")),

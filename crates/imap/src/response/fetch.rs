@@ -73,6 +73,32 @@ impl FetchResponse {
         let _ = write!(out, "\"{date}\"");
     }
 
+    /// `EMAILID (…)`, `THREADID (…)`: RFC 8474 §5.3; `None`: `NIL`.
+    pub fn object_id(&mut self, out: &mut Vec<u8>, name: &str, id: Option<&str>) {
+        self.item(out, name);
+        match id {
+            // Writing to a Vec cannot fail.
+            Some(id) => drop(write!(out, "({id})")),
+            None => out.extend_from_slice(b"NIL"),
+        }
+    }
+
+    /// `SAVEDATE "…"`: RFC 8514 §4.2; `None`: `NIL`.
+    pub fn save_date(&mut self, out: &mut Vec<u8>, date: Option<DateTime>) {
+        self.item(out, "SAVEDATE");
+        match date {
+            // Writing to a Vec cannot fail.
+            Some(date) => drop(write!(out, "\"{date}\"")),
+            None => out.extend_from_slice(b"NIL"),
+        }
+    }
+
+    /// `PREVIEW "…"`: RFC 8970 §3; `None`: `NIL`. `utf8`: the client reads UTF-8 in quoted strings.
+    pub fn preview(&mut self, out: &mut Vec<u8>, preview: Option<&str>, utf8: bool) {
+        self.item(out, "PREVIEW");
+        crate::response::nstring(out, preview.map(str::as_bytes), utf8);
+    }
+
     /// `ENVELOPE (…)`, `BODY (…)`, `BODYSTRUCTURE (…)`: the value is for the caller to write.
     pub fn item(&mut self, out: &mut Vec<u8>, name: &str) {
         self.name(out, name);

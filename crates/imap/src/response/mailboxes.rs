@@ -2,7 +2,7 @@
 
 use crate::command::StatusItem;
 use crate::response::{Encoder, astring, quoted_or_literal};
-use crate::{MailboxName, SpecialUse};
+use crate::{MailboxName, ObjectKind, SpecialUse};
 
 /// What LIST says of a mailbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +104,11 @@ impl Encoder<'_> {
             }
             self.push(item.name());
             self.push(" ");
-            self.number(*value);
+            if *item == StatusItem::MailboxId {
+                self.print(format_args!("({})", ObjectKind::Mailbox.write(*value)));
+            } else {
+                self.number(*value);
+            }
         }
         self.push(")");
         self.end();

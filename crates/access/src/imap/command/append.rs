@@ -1,25 +1,28 @@
-//! APPEND. RFC 9051 §6.3.12. The message goes into the blob store while it arrives; it and its row are on the disk before the OK.
+//! APPEND (RFC 9051 §6.3.12) of one message or several (RFC 3502), whole or in parts (RFC 4469), and REPLACE (RFC 8508). Messages go into
+//! the blob store while they arrive; they and their rows are on the disk before the OK, all of them or none.
 
 use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::connection::{Connection, Next};
 use crate::imap::place::{Place, flags_allowed};
-use imap::command::Append;
-use imap::response::Code;
-use imap::{DateTime, Flag};
+use imap::command::{Append, AppendPart, Replace};
+use imap::response::{Code, Status};
+use imap::{Bound, DateTime, Flag, ImapUrl, NumberSet};
 use std::sync::Arc;
-use store::{Account, Digester, MailboxId, NewMessage, Rights};
+use store::{Account, Digest, Digester, MailboxId, NewMessage, Rights, Uid};
 
-/// An APPEND whose message is coming.
+/// An APPEND whose messages are coming.
 pub(crate) struct Incoming {
     tag: String,
+    name: &'static str,
+    /// Octets of the literal at hand that are still to come.
     left: u64,
     what: What,
 }
 
 enum What {
     Taken(Box<Taken>),
-    /// The message is read and thrown away, then this is said.
+    /// Messages are read and thrown away, then this is said.
     Refused(Answer),
 }
 
@@ -27,23 +30,127 @@ struct Taken {
     account: Arc<Account>,
     mailbox: MailboxId,
     rights: Rights,
+    replace: Option<(MailboxId, Uid)>,
+    complete: Vec<Complete>,
+    current: Option<Current>,
+}
+
+/// A message that is coming.
+struct Current {
     flags: Vec<Flag>,
     date: Option<DateTime>,
     writer: blobs::Writer,
     digester: Digester,
+    size: u64,
+}
+
+/// A message that is here, on its way to the disk.
+struct Complete {
+    flags: Vec<Flag>,
+    date: Option<DateTime>,
+    commit: blobs::Commit,
+    digest: Digest,
 }
 
 impl Connection {
-    /// The head of an APPEND. False: the message is not wanted.
+    /// The head of an APPEND, or of a further message in it. False: the message is not wanted.
     pub(crate) fn append_begin(&mut self, append: Append) -> bool {
-        let (tag, left) = (append.tag.clone(), append.size);
-        let what = match self.append_check(append) {
-            Ok(taken) => What::Taken(Box::new(taken)),
-            Err(answer) => What::Refused(answer),
+        let left = append.size;
+        let incoming = match self.append.take() {
+            Some(mut incoming) => {
+                incoming.left = left;
+                incoming.what = match incoming.what {
+                    What::Taken(taken) => self.append_next(taken, append),
+                    refused => refused,
+                };
+                incoming
+            }
+            None => Incoming {
+                tag: append.tag.clone(),
+                name: if append.replace.is_some() { "REPLACE" } else { "APPEND" },
+                left,
+                what: match self.append_check(&append) {
+                    Ok(taken) => self.append_next(Box::new(taken), append),
+                    Err(answer) => What::Refused(answer),
+                },
+            },
         };
-        let taken = matches!(what, What::Taken(_));
-        self.append = Some(Incoming { tag, left, what });
+        let taken = matches!(incoming.what, What::Taken(_));
+        self.append = Some(incoming);
         taken
+    }
+
+    /// A literal of a CATENATE. False: it is not wanted.
+    pub(crate) fn append_part(&mut self, part: AppendPart) -> bool {
+        let utf8 = self.utf8();
+        let limit = self.options().message_size;
+        let Some(incoming) = &mut self.append else { return false };
+        incoming.left = part.size;
+        let What::Taken(taken) = &mut incoming.what else {
+            return false;
+        };
+        let refusal = match &mut taken.current {
+            _ if part.utf8 && !utf8 => Some(utf8_first()),
+            Some(current) => {
+                current.size = current.size.saturating_add(part.size);
+                (current.size > limit).then(|| too_big(limit))
+            }
+            None => Some(Answer::bad("a part of no message")),
+        };
+        match refusal {
+            None => true,
+            Some(answer) => {
+                incoming.what = What::Refused(answer);
+                false
+            }
+        }
+    }
+
+    /// A URL of a CATENATE: its octets are put here.
+    pub(crate) fn append_url(&mut self, url: &str) {
+        let Some(mut incoming) = self.append.take() else { return };
+        if let What::Taken(taken) = &mut incoming.what
+            && let Err(answer) = self.append_from(taken, url)
+        {
+            incoming.what = What::Refused(answer);
+        }
+        self.append = Some(incoming);
+    }
+
+    fn append_from(&self, taken: &mut Taken, url: &str) -> Result<(), Answer> {
+        let bad = || Answer::no(None, "that URL cannot be fetched").with(OwnCode::BadUrl(url.to_owned()));
+        let parsed = ImapUrl::parse(url).ok_or_else(bad)?;
+        // RFC 4469 §3: only what this session could fetch itself.
+        if parsed.host.is_some() || parsed.auth.is_some() {
+            return Err(bad());
+        }
+        let current = taken.current.as_mut().ok_or_else(bad)?;
+        let found = self.url_place(&parsed).ok_or_else(bad)?;
+        let limit = self.options().message_size;
+        let header_limit = self.options().header;
+        let mut trouble = None;
+        let read = blocking(|| {
+            found.read(&parsed, header_limit, |octets| {
+                current.size = current.size.saturating_add(octets.len() as u64);
+                if current.size > limit {
+                    trouble = Some(too_big(limit));
+                    return false;
+                }
+                current.digester.push(octets);
+                match current.writer.write(octets) {
+                    Ok(()) => true,
+                    Err(error) => {
+                        trouble = Some(self.trouble(&error.into()));
+                        false
+                    }
+                }
+            })
+        });
+        match (trouble, read) {
+            (Some(answer), _) => Err(answer),
+            (None, Ok(true)) => Ok(()),
+            (None, _) => Err(bad()),
+        }
     }
 
     /// Whether a message that is refused is too long to be read and thrown away.
@@ -56,47 +163,133 @@ impl Connection {
         self.append.as_ref().is_some_and(|incoming| incoming.left > bound)
     }
 
-    fn append_check(&mut self, append: Append) -> Result<Taken, Answer> {
+    fn append_check(&mut self, append: &Append) -> Result<Taken, Answer> {
         if !self.state.is_authenticated() {
             return Err(Answer::bad("log in first"));
         }
-        let limit = self.options().message_size;
-        if append.size > limit {
-            return Err(Answer::no(
-                Some(Code::TooBig),
-                format!("a message has at most {limit} octets here"),
-            ));
-        }
+        let replace = match append.replace {
+            Some(replace) => Some(self.append_replaced(replace)?),
+            None => None,
+        };
         let Place {
             account,
             mailbox,
             rights,
             ..
         } = self.place_for_messages(&append.mailbox)?;
-        if let Some(quota) = self.quota(&account) {
-            let used = account.bytes_used();
-            if used.saturating_add(append.size) > quota {
-                return Err(self.trouble(&store::Error::OverQuota { used, limit: quota }));
-            }
+        if let Some((owner, _, _)) = &replace
+            && owner.id() != account.id()
+        {
+            return Err(Answer::no(
+                Some(Code::Cannot),
+                "a message is replaced within one account",
+            ));
         }
         Ok(Taken {
             account,
             mailbox: mailbox.id,
             rights,
+            replace: replace.map(|(_, mailbox, uid)| (mailbox, uid)),
+            complete: Vec::new(),
+            current: None,
+        })
+    }
+
+    /// The message that is to be replaced.
+    fn append_replaced(&mut self, replace: Replace) -> Result<(Arc<Account>, MailboxId, Uid), Answer> {
+        if self.uid_only && !replace.uid {
+            return Err(
+                Answer::bad("after ENABLE UIDONLY messages are named by UIDs").with(OwnCode::Plain(Code::UidRequired))
+            );
+        }
+        let (account, selected) = self.working()?;
+        if selected.read_only {
+            return Err(Answer::no(Some(Code::ReadOnly), "the mailbox was opened read-only"));
+        }
+        let told = &selected.told;
+        let message = match (replace.message, replace.uid) {
+            (Bound::Largest, _) => told.last(),
+            (Bound::Number(uid), true) => told.position(Uid(uid)).and_then(|position| told.at(position)),
+            (Bound::Number(number), false) => {
+                let message = told.at(number as usize - 1);
+                if message.is_none() {
+                    return Err(Answer::bad("there is no message of that number"));
+                }
+                message
+            }
+        };
+        let Some(message) = message else {
+            return Err(Answer::no(Some(Code::NonExistent), "there is no message of that UID"));
+        };
+        Ok((account, selected.mailbox, message.uid))
+    }
+
+    fn append_next(&self, mut taken: Box<Taken>, append: Append) -> What {
+        if let Err(answer) = self.append_finish(&mut taken) {
+            return What::Refused(answer);
+        }
+        let limit = self.options().message_size;
+        if append.size > limit {
+            return What::Refused(too_big(limit));
+        }
+        if append.utf8 && !self.utf8() {
+            return What::Refused(utf8_first());
+        }
+        if append.size == 0 && !append.catenate {
+            // RFC 3502 §6.3.11: this is how a client thinks better of it.
+            return What::Refused(Answer::no(
+                None,
+                "a message without an octet is none; nothing was appended",
+            ));
+        }
+        if let Some(quota) = self.quota(&taken.account).filter(|_| taken.replace.is_none()) {
+            let used = taken.account.bytes_used();
+            let here: u64 = taken.complete.iter().map(|complete| complete.commit.len()).sum();
+            if used.saturating_add(here).saturating_add(append.size) > quota {
+                return What::Refused(self.trouble(&store::Error::OverQuota { used, limit: quota }));
+            }
+        }
+        taken.current = Some(Current {
             flags: append.flags,
             date: append.date,
             writer: self.listener.context.store.blobs().writer(),
             digester: Digester::new(),
-        })
+            size: append.size,
+        });
+        What::Taken(taken)
+    }
+
+    /// The message at hand is complete.
+    fn append_finish(&self, taken: &mut Taken) -> Result<(), Answer> {
+        let Some(current) = taken.current.take() else {
+            return Ok(());
+        };
+        if current.size == 0 {
+            return Err(Answer::no(
+                None,
+                "a message without an octet is none; nothing was appended",
+            ));
+        }
+        let digest = current.digester.finish();
+        let commit = current.writer.finish().map_err(|error| self.trouble(&error.into()))?;
+        taken.complete.push(Complete {
+            flags: current.flags,
+            date: current.date,
+            commit,
+            digest,
+        });
+        Ok(())
     }
 
     /// A piece of the message.
     pub(crate) fn append_push(&mut self, octets: &[u8]) {
         let Some(incoming) = &mut self.append else { return };
         incoming.left = incoming.left.saturating_sub(octets.len() as u64);
-        if let What::Taken(taken) = &mut incoming.what {
-            taken.digester.push(octets);
-            if let Err(error) = taken.writer.write(octets) {
+        if let What::Taken(taken) = &mut incoming.what
+            && let Some(current) = &mut taken.current
+        {
+            current.digester.push(octets);
+            if let Err(error) = current.writer.write(octets) {
                 // The rest is read and thrown away, so that the session can go on.
                 let answer = self.trouble(&error.into());
                 if let Some(incoming) = &mut self.append {
@@ -106,16 +299,19 @@ impl Connection {
         }
     }
 
-    /// The message is here.
+    /// All messages are here.
     pub(crate) async fn append_end(&mut self) -> std::io::Result<Next> {
-        let Some(Incoming { tag, what, .. }) = self.append.take() else {
+        let Some(Incoming { tag, name, what, .. }) = self.append.take() else {
             return Ok(Next::Command);
         };
         let answer = match what {
             What::Refused(answer) => answer,
-            What::Taken(taken) => self.append_keep(*taken).await,
+            What::Taken(mut taken) => match self.append_finish(&mut taken) {
+                Ok(()) => self.append_keep(*taken).await,
+                Err(answer) => answer,
+            },
         };
-        Ok(self.answer(&tag, "APPEND", &answer, true))
+        Ok(self.answer(&tag, name, &answer, true))
     }
 
     async fn append_keep(&mut self, taken: Taken) -> Answer {
@@ -123,43 +319,64 @@ impl Connection {
             account,
             mailbox,
             rights,
-            flags,
-            date,
-            writer,
-            digester,
+            replace,
+            complete,
+            ..
         } = taken;
-        let digest = digester.finish();
-        let commit = match writer.finish() {
-            Ok(commit) => commit,
-            Err(error) => return self.trouble(&error.into()),
-        };
-        if let Err(error) = commit.durable().await {
-            return self.trouble(&error.into());
+        for message in &complete {
+            if let Err(error) = message.commit.durable().await {
+                return self.trouble(&error.into());
+            }
         }
         let quota = self.quota(&account);
+        let now = crate::imap::now();
         let appended = blocking(|| {
-            // RFC 4314 §4: a flag one may not set is left out.
-            let flags = account.flags_resolve(flags.iter().map(Flag::name), rights.contains(Rights::WRITE))?;
-            let message = NewMessage {
-                blob: commit.id(),
-                blob_len: commit.len(),
-                prefix: &[],
-                digest: &digest,
-                flags: flags & flags_allowed(rights),
-                received: date.map_or_else(crate::imap::now, |date| date.seconds),
-            };
-            account.message_append(mailbox, &message, quota)
+            let mut messages = Vec::with_capacity(complete.len());
+            for message in &complete {
+                // RFC 4314 §4: a flag one may not set is left out.
+                let names = message.flags.iter().map(Flag::name);
+                let flags = account.flags_resolve(names, rights.contains(Rights::WRITE))?;
+                messages.push(NewMessage {
+                    blob: message.commit.id(),
+                    blob_len: message.commit.len(),
+                    prefix: &[],
+                    digest: &message.digest,
+                    flags: flags & flags_allowed(rights),
+                    received: message.date.map_or(now, |date| date.seconds),
+                });
+            }
+            account.messages_append(mailbox, &messages, replace, quota)
         });
         match appended {
             Ok(appended) => {
-                self.listener.metrics.appended(commit.len());
-                Answer::ok("appended").with(OwnCode::Plain(Code::AppendUid {
-                    validity: appended.uid_validity,
-                    uid: appended.uid.0,
-                }))
+                for message in &complete {
+                    self.listener.metrics.appended(message.commit.len());
+                }
+                let uids: NumberSet = appended.uids.iter().map(|uid| uid.0).collect();
+                let validity = appended.uid_validity;
+                if replace.is_none() {
+                    return Answer::ok("appended").with(OwnCode::AppendUid { validity, uids });
+                }
+                // RFC 8508 §4.3: where the new one is before the old one is gone.
+                let code = Code::AppendUid { validity, uids: &uids };
+                self.encoder()
+                    .untagged(Status::Ok, Some(&code), "the message is in its place");
+                if self.qresync {
+                    let highest = self.highest_modseq(appended.modseq);
+                    return Answer::ok("replaced").with(OwnCode::Plain(Code::HighestModSeq(highest)));
+                }
+                Answer::ok("replaced")
             }
             Err(store::Error::NoMailbox) => Answer::no(Some(Code::TryCreate), "there is no such mailbox"),
             Err(error) => self.trouble(&error),
         }
     }
+}
+
+fn too_big(limit: u64) -> Answer {
+    Answer::no(Some(Code::TooBig), format!("a message has at most {limit} octets here"))
+}
+
+fn utf8_first() -> Answer {
+    Answer::bad("enable UTF8=ACCEPT first")
 }

@@ -6,13 +6,15 @@ use crate::imap::answer::Answer;
 use crate::imap::blocking;
 use crate::imap::connection::{Connection, OUT_BUFFER};
 use crate::imap::decode::Decoder;
+use crate::imap::object;
 use crate::imap::selected::{begin, flag_names, sequence};
-use imap::DateTime;
 use imap::command::{Fetch, FetchItem, Section, SectionText};
 use imap::response::{Code, FetchResponse};
+use imap::{DateTime, ObjectKind};
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use store::{Account, Content, FlagChange, Flags, Message, ModSeq, Result, Snapshot, Uid};
+use store::{Account, Content, ContentId, FlagChange, Flags, MailboxId, Message, ModSeq, Result, Snapshot, Uid};
 
 /// Messages whose rows are read at once.
 const BATCH: usize = 32;
@@ -20,6 +22,10 @@ const BATCH: usize = 32;
 /// What a FETCH works on.
 struct Work {
     account: Arc<Account>,
+    mailbox: MailboxId,
+    /// Of the messages at hand, what only their rows know.
+    saved: HashMap<Uid, i64>,
+    threads: HashMap<ContentId, ContentId>,
     newest: Arc<Snapshot>,
     items: Vec<FetchItem>,
     /// Messages that were not seen until this command.
@@ -63,6 +69,7 @@ impl Connection {
             Err(text) => return Ok(Answer::bad(text)),
         };
         let told = Arc::clone(&selected.told);
+        let mailbox = selected.mailbox;
         let recent_from = selected.open.recent_from;
         let mut newest = selected.open.snapshot();
         if let (Some(since), true) = (fetch.changed_since, fetch.vanished) {
@@ -111,7 +118,10 @@ impl Connection {
                 }
             }
         }
-        let work = Work {
+        let mut work = Work {
+            mailbox,
+            saved: HashMap::new(),
+            threads: HashMap::new(),
             account,
             newest,
             items: fetch.items.clone(),
@@ -139,6 +149,9 @@ impl Connection {
             if rows {
                 let ids: Vec<_> = messages.iter().map(|(_, message)| message.content).collect();
                 let contents = blocking(|| work.account.contents(&ids));
+                if let Err(error) = blocking(|| extra(&mut work, &messages)) {
+                    return Ok(self.trouble(&error));
+                }
                 for ((number, message), content) in messages.iter().zip(contents) {
                     self.fetch_message(&work, *number, message, Some(content), &mut failures)
                         .await?;
@@ -240,6 +253,18 @@ impl Connection {
             FetchItem::ModSeq => response.modseq(out, message.modseq.0),
             FetchItem::Size => response.size(out, u64::from(message.size)),
             FetchItem::InternalDate => response.internal_date(out, DateTime::utc(i64::from(message.received))),
+            FetchItem::EmailId => {
+                let id = object::content(work.account.id(), message.content);
+                response.object_id(out, "EMAILID", Some(&ObjectKind::Email.write(id)));
+            }
+            FetchItem::ThreadId => {
+                let thread = work.threads.get(&message.content);
+                let id = thread.map(|thread| ObjectKind::Thread.write(object::content(work.account.id(), *thread)));
+                response.object_id(out, "THREADID", id.as_deref());
+            }
+            FetchItem::SaveDate => {
+                response.save_date(out, work.saved.get(&message.uid).map(|saved| DateTime::utc(*saved)));
+            }
             _ => return false,
         }
         true
@@ -260,6 +285,19 @@ impl Connection {
                     [] => mime::Envelope::default().write_imap(&mut self.out),
                     envelope => self.out.extend_from_slice(envelope),
                 }
+                Ok(Ok(()))
+            }
+            FetchItem::Preview { lazy } => {
+                let preview = match (&reading.content.digest.preview, lazy) {
+                    (Some(preview), _) => Some(preview.clone()),
+                    (None, true) => None,
+                    (None, false) => match blocking(|| reading.preview()) {
+                        Ok(preview) => Some(preview),
+                        Err(error) => return Ok(Err(error)),
+                    },
+                };
+                let utf8 = self.utf8();
+                response.preview(&mut self.out, preview.as_deref(), utf8);
                 Ok(Ok(()))
             }
             FetchItem::Body | FetchItem::BodyStructure => {
@@ -410,6 +448,34 @@ fn blocking_if_needed<'r>(reading: &'r Reading<'_>) -> Result<&'r mime::Structur
 fn needs_row(item: &FetchItem) -> bool {
     !matches!(
         item,
-        FetchItem::Uid | FetchItem::Flags | FetchItem::ModSeq | FetchItem::Size | FetchItem::InternalDate
+        FetchItem::Uid
+            | FetchItem::Flags
+            | FetchItem::ModSeq
+            | FetchItem::Size
+            | FetchItem::InternalDate
+            | FetchItem::EmailId
     )
+}
+
+/// Looks up what is asked for and stands neither in the view nor in the contents.
+fn extra(work: &mut Work, messages: &[(u32, Message)]) -> Result<()> {
+    if work.items.contains(&FetchItem::SaveDate) {
+        let uids: Vec<Uid> = messages.iter().map(|(_, message)| message.uid).collect();
+        let saved = work.account.message_saved(work.mailbox, &uids)?;
+        work.saved = uids
+            .into_iter()
+            .zip(saved)
+            .filter_map(|(uid, saved)| Some((uid, saved?)))
+            .collect();
+    }
+    if work.items.contains(&FetchItem::ThreadId) {
+        let ids: Vec<ContentId> = messages.iter().map(|(_, message)| message.content).collect();
+        let threads = work.account.threads(&ids)?;
+        work.threads = ids
+            .into_iter()
+            .zip(threads)
+            .filter_map(|(id, thread)| Some((id, thread?)))
+            .collect();
+    }
+    Ok(())
 }

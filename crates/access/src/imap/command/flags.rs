@@ -41,9 +41,9 @@ impl Connection {
                 StoreAction::Remove => FlagChange::Remove(flags & allowed),
                 StoreAction::Replace => FlagChange::ReplaceWithin { flags, allowed },
             };
-            account.message_flag(mailbox, &uids, change, since)
+            Ok((account.message_flag(mailbox, &uids, change, since)?, change))
         });
-        let flagged = match flagged {
+        let (flagged, change) = match flagged {
             Ok(flagged) => flagged,
             Err(error) => return self.trouble(&error),
         };
@@ -61,8 +61,12 @@ impl Connection {
                 continue;
             };
             let changed = flagged.changed.binary_search(uid).is_ok();
+            // RFC 9051 §6.4.6: silence is for who knows the outcome. Where somebody else changed the message meanwhile, the client
+            // computes other flags than it has now.
+            let known = selected.told.at(*position as usize).map(|known| known.flags);
+            let silent = store.silent && known.map(|flags| change.apply(flags)) == Some(message.flags);
             // RFC 7162 §3.1.3: a change is answered with its mod-sequence, silent or not.
-            if store.silent && !(condstore && changed) {
+            if silent && !(condstore && changed) {
                 continue;
             }
             let mut fetch = begin(&mut out, *position as usize, *uid, uid_only);
@@ -72,7 +76,7 @@ impl Connection {
             if condstore {
                 fetch.modseq(&mut out, message.modseq.0);
             }
-            if !store.silent {
+            if !silent {
                 let recent = !rev2 && selected.is_recent(message);
                 fetch.flags(&mut out, flag_names(message.flags, &newest.keywords, recent));
             }

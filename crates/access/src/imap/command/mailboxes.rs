@@ -1,8 +1,9 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS. RFC 9051 §6.3.4 to §6.3.8, §6.3.11.
 
-use crate::imap::answer::Answer;
+use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::connection::Connection;
+use crate::imap::object;
 use crate::imap::place::{Home, Place, not_allowed, nothing};
 use imap::command::{Create, StatusItem};
 use imap::response::{Code, Status};
@@ -33,7 +34,10 @@ impl Connection {
             return Answer::no(Some(Code::UseAttr), "another mailbox has that use already");
         }
         match blocking(|| account.mailbox_create(&home.inner, special_use)) {
-            Ok(_) => Answer::ok("created"),
+            Ok(id) => {
+                let code = Code::MailboxId(object::mailbox(account.id(), id));
+                Answer::ok("created").with(OwnCode::Plain(code))
+            }
             Err(error) => self.trouble(&error),
         }
     }
@@ -162,6 +166,7 @@ pub(super) fn status_values(
             StatusItem::Deleted => u64::from(mailbox.deleted),
             StatusItem::Size => mailbox.size,
             StatusItem::HighestModSeq => mailbox.highest_modseq.0,
+            StatusItem::MailboxId => object::mailbox(account.id(), mailbox.id),
             StatusItem::DeletedStorage => account.mailbox_deleted_bytes(mailbox.id)?,
         })
     };

@@ -4,20 +4,25 @@
 //! and only for `HEADER`, `BODY` and `TEXT` its octets.
 
 use super::section::Reading;
+use crate::imap::blocking;
 use crate::imap::envelope::{self, Field};
+use crate::imap::object;
 use crate::imap::selected::Selected;
 use imap::command::SearchKey;
-use imap::{Date, Flag, NumberSet};
+use imap::{Date, Flag, NumberSet, ObjectKind};
 use mime::Needle;
 use std::ops::Range;
-use store::{Flags, Keywords, Message, Result, Snapshot, Uid};
+use store::{ContentId, Flags, Keywords, Message, Result, Snapshot, Uid};
 
 const DAY: i64 = 86_400;
 
 /// A search key.
 pub(super) enum Query {
     Always(bool),
-    Flags { flags: Flags, set: bool },
+    Flags {
+        flags: Flags,
+        set: bool,
+    },
     Recent(bool),
     Positions(NumberSet),
     Uids(NumberSet),
@@ -25,6 +30,8 @@ pub(super) enum Query {
     Larger(u64),
     Smaller(u64),
     ModSeq(u64),
+    /// Messages of these contents, ascending.
+    Contents(Vec<ContentId>),
     Addresses(Field, Needle),
     Subject(Needle),
     MessageId(Needle),
@@ -100,6 +107,12 @@ impl Query {
             K::Larger(octets) => Query::Larger(*octets),
             K::Smaller(octets) => Query::Smaller(*octets),
             K::ModSeq(modseq) => Query::ModSeq(*modseq),
+            K::EmailId(id) => Query::email(id, setting),
+            K::ThreadId(id) => Query::thread(id, setting)?,
+            K::SavedBefore(date) => Query::saved(&(i64::MIN..day(date)), setting)?,
+            K::SavedOn(date) => Query::saved(&(day(date)..day(date) + DAY), setting)?,
+            K::SavedSince(date) => Query::saved(&(day(date)..i64::MAX), setting)?,
+            K::SaveDateSupported => Query::Always(true),
             K::Not(key) => Query::Not(Box::new(Query::new(key, setting)?)),
             K::Or(a, b) => {
                 let (a, b) = (Query::new(a, setting)?, Query::new(b, setting)?);
@@ -108,6 +121,31 @@ impl Query {
             K::And(keys) => Query::all(keys, setting)?,
             _ => return Err("that search key is not known here"),
         })
+    }
+
+    fn email(id: &str, setting: &Setting<'_>) -> Query {
+        let number = ObjectKind::Email.read(id);
+        let content = number.and_then(|number| object::content_of(setting.selected.account.id(), number));
+        Query::Contents(content.into_iter().collect())
+    }
+
+    fn thread(id: &str, setting: &Setting<'_>) -> std::result::Result<Query, &'static str> {
+        let account = &setting.selected.account;
+        let number = ObjectKind::Thread.read(id);
+        let Some(thread) = number.and_then(|number| object::content_of(account.id(), number)) else {
+            return Ok(Query::Always(false));
+        };
+        let contents = blocking(|| account.thread_contents(thread));
+        contents
+            .map(Query::Contents)
+            .map_err(|_| "conversations cannot be looked up now")
+    }
+
+    fn saved(times: &Range<i64>, setting: &Setting<'_>) -> std::result::Result<Query, &'static str> {
+        let selected = setting.selected;
+        let uids = blocking(|| selected.account.message_saved_within(selected.mailbox, times));
+        let uids = uids.map_err(|_| "save dates cannot be looked up now")?;
+        Ok(Query::Uids(uids.iter().map(|uid| uid.0).collect()))
     }
 
     fn flag(flag: &Flag, set: bool, keywords: &Keywords) -> Query {
@@ -144,6 +182,7 @@ impl Query {
             Query::Larger(octets) => u64::from(message.size) > *octets,
             Query::Smaller(octets) => u64::from(message.size) < *octets,
             Query::ModSeq(modseq) => message.modseq.0 >= *modseq,
+            Query::Contents(contents) => contents.binary_search(&message.content).is_ok(),
             Query::Not(query) => !query.quick(message, position, recent_from)?,
             Query::Or(both) => {
                 let (a, b) = (

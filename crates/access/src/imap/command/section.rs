@@ -87,6 +87,12 @@ impl<'a> Reading<'a> {
         self.octets(range.start..range.end.min(range.start + self.header_limit))
     }
 
+    /// The first words of the message, where they were not worked out when it came.
+    pub(super) fn preview(&self) -> Result<String> {
+        let start = self.octets(0..PIECE)?;
+        Ok(mime::preview(&start, self.structure()?))
+    }
+
     /// The octets of `BODY[…]`.
     pub(super) fn section(&self, section: &Section, partial: Option<Partial>) -> Result<Octets> {
         let text = match &section.text {

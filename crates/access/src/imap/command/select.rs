@@ -3,6 +3,7 @@
 use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::connection::Connection;
+use crate::imap::object;
 use crate::imap::place::{Place, flags_allowed, namespace};
 use crate::imap::selected::{Selected, all_flags, flags_line, sequence};
 use imap::State;
@@ -84,6 +85,8 @@ impl Connection {
             "UIDs are valid",
         );
         encoder.untagged(Status::Ok, Some(&Code::UidNext(told.uid_next.0)), "the next UID");
+        let code = Code::MailboxId(object::mailbox(selected.account.id(), mailbox.id));
+        encoder.untagged(Status::Ok, Some(&code), "the name that stays");
         encoder.untagged(
             Status::Ok,
             Some(&Code::HighestModSeq(told.highest_modseq.0)),

@@ -15,6 +15,7 @@ impl Connection {
         self.condstore = false;
         self.qresync = false;
         self.uid_only = false;
+        self.utf8_accept = false;
         self.login_again();
         Answer::ok("nobody is logged in now")
     }

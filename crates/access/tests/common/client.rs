@@ -1,0 +1,458 @@
+//! A client that understands what it reads and believes nothing: every response is held against the rules before it is taken in.
+//! RFC 9051 §7, RFC 7162, RFC 9586.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Duration;
+
+/// A value in a response.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    Atom(String),
+    Text(Vec<u8>),
+    List(Vec<Value>),
+}
+
+impl Value {
+    pub fn number(&self) -> u64 {
+        match self {
+            Value::Atom(atom) => atom.parse().unwrap_or_else(|_| panic!("{atom} is no number")),
+            other => panic!("{other:?} is no number"),
+        }
+    }
+
+    pub fn words(&self) -> Vec<String> {
+        match self {
+            Value::List(list) => list
+                .iter()
+                .map(|value| match value {
+                    Value::Atom(atom) => atom.clone(),
+                    other => panic!("{other:?} is no word"),
+                })
+                .collect(),
+            other => panic!("{other:?} is no list"),
+        }
+    }
+}
+
+/// Everything the client knows of a message.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    pub uid: Option<u32>,
+    pub flags: Option<BTreeSet<String>>,
+    pub modseq: u64,
+}
+
+/// A FETCH response.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// Sequence number, or with UIDONLY the UID.
+    pub number: u32,
+    pub items: BTreeMap<String, Value>,
+}
+
+/// What a command brought.
+#[derive(Debug, Default)]
+pub struct Reply {
+    pub status: String,
+    /// The tagged line.
+    pub text: String,
+    pub fetched: Vec<Fetched>,
+    pub found: Option<Vec<u32>>,
+    pub earlier: Vec<u32>,
+    /// Untagged lines that are none of the above.
+    pub others: Vec<String>,
+    pub lines: Vec<String>,
+}
+
+impl Reply {
+    /// The argument of a response code, wherever it stands.
+    pub fn code(&self, name: &str) -> Option<String> {
+        let start = format!("[{name} ");
+        let lines = self.others.iter().chain([&self.text]);
+        let mut found = lines.filter_map(|line| {
+            let at = line.find(&start)? + start.len();
+            Some(line[at..].split(']').next()?.to_owned())
+        });
+        found.next()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Modes {
+    pub rev2: bool,
+    pub condstore: bool,
+    pub qresync: bool,
+    pub uid_only: bool,
+}
+
+pub struct Client {
+    pub name: String,
+    reader: BufReader<TcpStream>,
+    tag: u32,
+    pub modes: Modes,
+    pub messages: Vec<Known>,
+    pub highest: u64,
+    pub uid_validity: u32,
+    /// What was said and heard of late.
+    pub transcript: Vec<String>,
+}
+
+impl Client {
+    pub fn open(address: SocketAddr, name: &str, user: &str, password: &str, modes: Modes) -> Client {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut client = Client {
+            name: name.to_owned(),
+            reader: BufReader::new(stream),
+            tag: 0,
+            modes: Modes::default(),
+            messages: Vec::new(),
+            highest: 0,
+            uid_validity: 0,
+            transcript: Vec::new(),
+        };
+        let greeting = client.line();
+        assert!(greeting.starts_with(b"* OK"));
+        client.ok(&format!("LOGIN {user} {password}"));
+        for (on, name) in [
+            (modes.rev2, "IMAP4rev2"),
+            (modes.condstore, "CONDSTORE"),
+            (modes.qresync, "QRESYNC"),
+            (modes.uid_only, "UIDONLY"),
+        ] {
+            if on {
+                client.ok(&format!("ENABLE {name}"));
+            }
+        }
+        client.modes = modes;
+        client.modes.condstore |= modes.qresync;
+        client
+    }
+
+    /// A line with its literals, without its end.
+    fn line(&mut self) -> Vec<u8> {
+        let mut line = Vec::new();
+        loop {
+            let read = self.reader.read_until(b'\n', &mut line).unwrap();
+            assert!(
+                read > 0,
+                "{}: the server hung up\n{}",
+                self.name,
+                self.transcript.join("\n")
+            );
+            assert!(line.ends_with(b"\r\n"));
+            line.truncate(line.len() - 2);
+            let Some(len) = literal(&line) else { return line };
+            line.extend_from_slice(b"\r\n");
+            let start = line.len();
+            line.resize(start + len, 0);
+            self.reader.read_exact(&mut line[start..]).unwrap();
+        }
+    }
+
+    fn note(&mut self, line: String) {
+        self.transcript.push(line);
+        if self.transcript.len() > 300 {
+            self.transcript.drain(..100);
+        }
+    }
+
+    /// Sends a command and takes in all that comes up to its tagged answer.
+    pub fn command(&mut self, command: &str) -> Reply {
+        self.tag += 1;
+        let tag = format!("t{}", self.tag);
+        self.note(format!("{} -> {tag} {command}", self.name));
+        self.reader
+            .get_mut()
+            .write_all(format!("{tag} {command}\r\n").as_bytes())
+            .unwrap();
+        let mut words = command.split(' ');
+        let quiet = words
+            .next()
+            .is_some_and(|word| ["FETCH", "STORE", "SEARCH"].contains(&word));
+        let mut reply = Reply::default();
+        loop {
+            let line = self.line();
+            let text = String::from_utf8_lossy(&line).into_owned();
+            self.note(format!("{} <- {text}", self.name));
+            reply.lines.push(text.clone());
+            if let Some(rest) = text.strip_prefix(&format!("{tag} ")) {
+                reply.status = rest.split(' ').next().unwrap_or_default().to_owned();
+                reply.text = rest.to_owned();
+                if let Some(highest) = text.split("[HIGHESTMODSEQ ").nth(1) {
+                    self.know_up_to(highest);
+                }
+                return reply;
+            }
+            let rest = line
+                .strip_prefix(b"* ")
+                .unwrap_or_else(|| panic!("{}", self.trouble("what is this?")));
+            self.take(rest, quiet, &mut reply);
+        }
+    }
+
+    pub fn ok(&mut self, command: &str) -> Reply {
+        let reply = self.command(command);
+        assert_eq!(reply.status, "OK", "{}", self.trouble("refused"));
+        reply
+    }
+
+    pub fn append(&mut self, mailbox: &str, flags: &str, message: &str) -> Reply {
+        self.ok(&format!(
+            "APPEND {mailbox} ({flags}) {{{}+}}\r\n{message}",
+            message.len()
+        ))
+    }
+
+    /// Lines that come unasked, as far as they are here within a moment.
+    pub fn trouble(&self, what: &str) -> String {
+        format!("{}: {what}\n{}", self.name, self.transcript.join("\n"))
+    }
+
+    fn know_up_to(&mut self, highest: &str) {
+        let highest = highest.split(']').next().unwrap_or_default();
+        self.highest = self.highest.max(highest.parse().unwrap());
+    }
+
+    fn take(&mut self, rest: &[u8], quiet: bool, reply: &mut Reply) {
+        let text = String::from_utf8_lossy(rest).into_owned();
+        let mut words = text.split(' ');
+        let first = words.next().unwrap_or_default();
+        let second = words.next().unwrap_or_default();
+        let number: Option<u32> = first.parse().ok();
+        match (number, first, second) {
+            (Some(count), _, "EXISTS") => {
+                let count = count as usize;
+                assert!(count >= self.messages.len(), "{}", self.trouble("EXISTS went down"));
+                self.messages.resize(count, Known::default());
+            }
+            (Some(count), _, "RECENT") => {
+                assert!(!self.modes.rev2, "{}", self.trouble("RECENT is no more in rev2"));
+                assert!(
+                    count as usize <= self.messages.len(),
+                    "{}",
+                    self.trouble("more recent than there are")
+                );
+            }
+            (Some(number), _, "EXPUNGE") => {
+                assert!(!quiet, "{}", self.trouble("EXPUNGE where numbers are in use"));
+                assert!(
+                    !self.modes.qresync && !self.modes.uid_only,
+                    "{}",
+                    self.trouble("EXPUNGE instead of VANISHED")
+                );
+                let there = (1..=self.messages.len()).contains(&(number as usize));
+                assert!(there, "{}", self.trouble("EXPUNGE of a message that is not there"));
+                self.messages.remove(number as usize - 1);
+            }
+            (Some(number), _, "FETCH" | "UIDFETCH") => {
+                assert_eq!(
+                    second == "UIDFETCH",
+                    self.modes.uid_only,
+                    "{}",
+                    self.trouble("the wrong kind of FETCH")
+                );
+                let at = first.len() + second.len() + 2;
+                let (value, used) = value(&rest[at..]);
+                assert_eq!(used, rest.len() - at, "{}", self.trouble("text behind FETCH"));
+                let items = pairs(&value);
+                self.fetched(number, &items);
+                reply.fetched.push(Fetched { number, items });
+            }
+            (None, "VANISHED", "(EARLIER)") => {
+                assert!(self.modes.qresync, "{}", self.trouble("VANISHED without QRESYNC"));
+                reply.earlier.extend(numbers(words.next().unwrap_or_default()));
+            }
+            (None, "VANISHED", set) => {
+                assert!(!quiet, "{}", self.trouble("VANISHED where numbers are in use"));
+                assert!(
+                    self.modes.qresync || self.modes.uid_only,
+                    "{}",
+                    self.trouble("VANISHED was not asked for")
+                );
+                for uid in numbers(set) {
+                    let at = self.messages.iter().position(|known| known.uid == Some(uid));
+                    match at {
+                        Some(at) => drop(self.messages.remove(at)),
+                        None => panic!("{}", self.trouble(&format!("VANISHED {uid}, which nobody knew"))),
+                    }
+                }
+            }
+            (None, "SEARCH", _) => {
+                let found = text.split(" (").next().unwrap_or_default();
+                let found = found.split(' ').skip(1).map(|n| n.parse().unwrap()).collect();
+                reply.found = Some(found);
+            }
+            (None, "ESEARCH", _) => {
+                let mut found = Vec::new();
+                if let Some(all) = text.split(" ALL ").nth(1) {
+                    found = numbers(all.split(' ').next().unwrap_or_default());
+                }
+                reply.found = Some(found);
+            }
+            _ => {
+                if let Some(highest) = text.split("[HIGHESTMODSEQ ").nth(1) {
+                    self.know_up_to(highest);
+                }
+                if let Some(validity) = text.split("[UIDVALIDITY ").nth(1) {
+                    self.uid_validity = validity.split(']').next().unwrap_or_default().parse().unwrap();
+                }
+                assert!(first != "BYE", "{}", self.trouble("thrown out"));
+                reply.others.push(text);
+            }
+        }
+    }
+
+    fn fetched(&mut self, number: u32, items: &BTreeMap<String, Value>) {
+        let uid = items.get("UID").map(|uid| uid.number() as u32);
+        let position = if self.modes.uid_only {
+            self.position(number)
+        } else {
+            number as usize - 1
+        };
+        let uid = if self.modes.uid_only { Some(number) } else { uid };
+        assert!(
+            position < self.messages.len(),
+            "{}",
+            self.trouble("FETCH of a message that is not there")
+        );
+        if let Some(uid) = uid {
+            if let Some(known) = self.messages[position].uid {
+                assert_eq!(known, uid, "{}", self.trouble("a UID changed"));
+            }
+            let below = self.messages[..position]
+                .iter()
+                .filter_map(|known| known.uid)
+                .next_back();
+            let above = self.messages[position + 1..].iter().find_map(|known| known.uid);
+            assert!(
+                below.is_none_or(|below| below < uid),
+                "{}",
+                self.trouble("UIDs do not ascend")
+            );
+            assert!(
+                above.is_none_or(|above| above > uid),
+                "{}",
+                self.trouble("UIDs do not ascend")
+            );
+        }
+        let known = &mut self.messages[position];
+        known.uid = uid.or(known.uid);
+        let mut back = false;
+        if let Some(Value::List(modseq)) = items.get("MODSEQ") {
+            let modseq = modseq[0].number();
+            back = modseq < known.modseq || modseq == 0;
+            known.modseq = modseq;
+            self.highest = self.highest.max(modseq);
+        } else if self.modes.condstore && items.contains_key("FLAGS") {
+            panic!("{}", self.trouble("FLAGS without MODSEQ"));
+        }
+        if let Some(flags) = items.get("FLAGS") {
+            let flags = flags.words().into_iter().filter(|flag| flag != "\\Recent").collect();
+            self.messages[position].flags = Some(flags);
+        }
+        assert!(!back, "{}", self.trouble("MODSEQ went back"));
+    }
+
+    /// Where a message of this UID stands among the others, where nobody counts them: one of those not known yet turns out to be it.
+    pub fn position(&mut self, uid: u32) -> usize {
+        if let Some(position) = self.messages.iter().position(|known| known.uid == Some(uid)) {
+            return position;
+        }
+        let Some(unknown) = self.messages.iter().position(|known| known.uid.is_none()) else {
+            panic!("{}", self.trouble("UIDFETCH of a message too many"));
+        };
+        self.messages.remove(unknown);
+        let after = self
+            .messages
+            .iter()
+            .position(|known| known.uid.is_none_or(|other| other > uid));
+        let position = after.unwrap_or(self.messages.len());
+        self.messages.insert(position, Known::default());
+        position
+    }
+
+    /// Forgets the mailbox.
+    pub fn forget(&mut self) {
+        self.messages.clear();
+        self.highest = 0;
+    }
+}
+
+fn literal(line: &[u8]) -> Option<usize> {
+    let rest = line.strip_suffix(b"}")?;
+    let start = rest.iter().rposition(|b| *b == b'{')?;
+    std::str::from_utf8(&rest[start + 1..]).ok()?.parse().ok()
+}
+
+/// `1,3:5` as numbers.
+pub fn numbers(set: &str) -> Vec<u32> {
+    let mut all = Vec::new();
+    for range in set.split(',').filter(|range| !range.is_empty()) {
+        let (from, to) = range.split_once(':').unwrap_or((range, range));
+        let (from, to): (u32, u32) = (from.parse().unwrap(), to.parse().unwrap());
+        assert!(from <= to, "{set} does not ascend");
+        all.extend(from..=to);
+    }
+    all
+}
+
+fn pairs(value: &Value) -> BTreeMap<String, Value> {
+    let Value::List(list) = value else { panic!("{value:?}") };
+    assert!(list.len() % 2 == 0, "{value:?}");
+    list.chunks(2)
+        .map(|pair| match pair {
+            [Value::Atom(name), value] => (name.clone(), value.clone()),
+            other => panic!("{other:?}"),
+        })
+        .collect()
+}
+
+fn value(text: &[u8]) -> (Value, usize) {
+    match text[0] {
+        b'(' => {
+            let mut list = Vec::new();
+            let mut at = 1;
+            while text[at] != b')' {
+                if text[at] == b' ' {
+                    at += 1;
+                }
+                let (item, used) = value(&text[at..]);
+                list.push(item);
+                at += used;
+            }
+            (Value::List(list), at + 1)
+        }
+        b'"' => {
+            let mut octets = Vec::new();
+            let mut at = 1;
+            while text[at] != b'"' {
+                at += usize::from(text[at] == b'\\');
+                octets.push(text[at]);
+                at += 1;
+            }
+            (Value::Text(octets), at + 1)
+        }
+        b'{' => {
+            let end = text.windows(2).position(|pair| pair == b"\r\n").unwrap();
+            let len = literal(&text[..end]).unwrap();
+            (Value::Text(text[end + 2..end + 2 + len].to_vec()), end + 2 + len)
+        }
+        _ => {
+            let mut depth = 0;
+            let end = text.iter().position(|b| {
+                match b {
+                    b'[' => depth += 1,
+                    b']' => depth -= 1,
+                    _ => {}
+                }
+                depth == 0 && matches!(b, b' ' | b')')
+            });
+            let end = end.unwrap_or(text.len());
+            (Value::Atom(String::from_utf8_lossy(&text[..end]).into_owned()), end)
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Several messages at once, all of them or none (MULTIAPPEND, RFC 3502), and one in the place of another (REPLACE, RFC 8508).
+
+use crate::account::Account;
+use crate::message::{MAX_MESSAGE_BYTES, add_in};
+use crate::{Error, MailboxId, Message, ModSeq, NewMessage, Result, Uid, expunge};
+use db::Durability;
+
+/// Where messages went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppendedAll {
+    /// The mailbox's UIDVALIDITY.
+    pub uid_validity: u32,
+    /// The messages' UIDs, ascending.
+    pub uids: Vec<Uid>,
+    /// When the last change was made.
+    pub modseq: ModSeq,
+}
+
+impl Account {
+    /// Adds messages in one transaction; durable when it returns. With `replace`, a message of that mailbox is expunged in the same
+    /// transaction, and its octets do not count against `quota`, the most that the account may hold.
+    pub fn messages_append(
+        &self,
+        mailbox: MailboxId,
+        messages: &[NewMessage<'_>],
+        replace: Option<(MailboxId, Uid)>,
+        quota: Option<u64>,
+    ) -> Result<AppendedAll> {
+        let mut state = self.lock();
+        let uid_validity = state.rows.mailboxes.get(&mailbox).ok_or(Error::NoMailbox)?.uid_validity;
+        if messages.iter().any(|message| message.size() > MAX_MESSAGE_BYTES) {
+            return Err(Error::Limit("a message has at most 4 GiB"));
+        }
+        let mut old: Option<(MailboxId, usize, Message)> = None;
+        if let Some((from, uid)) = replace {
+            let snapshot = self.snapshot(&mut state, from)?;
+            let position = snapshot.position(uid).ok_or(Error::NoContent(uid.0))?;
+            let message = snapshot.at(position).ok_or(Error::NoContent(uid.0))?;
+            old = Some((from, position, *message));
+        }
+        if let Some(limit) = quota {
+            let used: u64 = state.rows.mailboxes.values().map(|m| m.size).sum();
+            let freed = old.map_or(0, |(_, _, message)| u64::from(message.size));
+            let more: u64 = messages.iter().map(NewMessage::size).sum();
+            if used.saturating_add(more).saturating_sub(freed) > limit {
+                return Err(Error::OverQuota { used, limit });
+            }
+        }
+        let account = self.id();
+        let (rows, modseq) = self.change(&mut state, Durability::Synced, |tx, draft| {
+            let mut rows = Vec::with_capacity(messages.len());
+            for message in messages {
+                rows.extend(add_in(tx, account, draft, mailbox, message)?);
+            }
+            let mut modseq = rows.last().map_or(ModSeq(0), |row: &Message| row.modseq);
+            if let Some((from, _, message)) = &old {
+                modseq = expunge::take_in(tx, account, draft, *from, std::slice::from_ref(message))?;
+                tx.execute(
+                    "DELETE FROM content WHERE account = ?1 AND id = ?2
+                        AND NOT EXISTS (SELECT 1 FROM message WHERE account = ?1 AND content = ?2)",
+                    &[account.0.into(), message.content.into()],
+                )?;
+            }
+            Ok((rows, modseq))
+        })?;
+        if let Some((from, position, _)) = old {
+            // Within one mailbox the new message comes after the old one, whose position still holds.
+            state.publish(from, |snapshot| snapshot.remove(&[position]));
+        }
+        state.publish(mailbox, |snapshot| snapshot.append(&rows));
+        Ok(AppendedAll {
+            uid_validity,
+            uids: rows.iter().map(|row| row.uid).collect(),
+            modseq,
+        })
+    }
+}
