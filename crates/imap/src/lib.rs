@@ -20,6 +20,7 @@ mod mailbox;
 pub mod response;
 mod sequence;
 mod state;
+pub mod thread;
 
 pub use command::{Append, Command, Refused, Request, sasl_response};
 pub use date::{Date, DateTime};

@@ -14,6 +14,8 @@ pub struct Limits {
     pub discard: u64,
     /// Depth of search keys in each other (`NOT`, `OR`, brackets). 32.
     pub nesting: usize,
+    /// Search keys in one command, those in others counted. 1,000: programs that look up a thread name some dozens of Message-IDs.
+    pub search_keys: usize,
     /// Pairs in an ID command. RFC 2971 §3.3 allows 30.
     pub id_pairs: usize,
 }
@@ -27,6 +29,7 @@ impl Default for Limits {
             nonsync_literal: u64::MAX,
             discard: 1024 * 1024,
             nesting: 32,
+            search_keys: 1000,
             id_pairs: 30,
         }
     }

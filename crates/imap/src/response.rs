@@ -9,11 +9,12 @@ mod mailboxes;
 mod search;
 mod string;
 mod vanished;
+mod thread;
 
 pub use code::Code;
 pub use fetch::FetchResponse;
 pub use mailboxes::{Attribute, ListResponse};
-pub use search::Esearch;
+pub use search::{Correlator, Esearch, Partials};
 pub use string::{astring, literal, nstring, quoted_or_literal};
 
 use std::io::Write;

@@ -71,9 +71,14 @@ impl Query {
                 Query::Recent(true),
                 Query::flag(&Flag::Seen, false, &setting.newest.keywords),
             ]),
+            // RFC 7377 §2: what lies beyond the mailbox is no error here.
+            K::Sequence(imap::SequenceSet::Saved) => Query::Uids(setting.selected.saved.clone()),
             K::Sequence(set) => {
-                let positions = setting.selected.positions(set, false)?;
-                Query::Positions(positions.into_iter().collect())
+                let count = u32::try_from(setting.selected.told.len()).unwrap_or(u32::MAX);
+                let numbers = set.resolve(count).unwrap_or_default();
+                Query::Positions(NumberSet::from_ranges(
+                    numbers.ranges().map(|range| (range.start() - 1, range.end() - 1)),
+                ))
             }
             K::Uid(set) => {
                 let last = setting.selected.told.last().map_or(0, |message| message.uid.0);

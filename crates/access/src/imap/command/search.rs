@@ -123,6 +123,7 @@ impl Connection {
                     all: returns.all.then_some(&all),
                     count: returns.count.then_some(found.len() as u64),
                     modseq,
+                    ..Esearch::default()
                 };
                 // RFC 5182 §2.1: who only saves is not told.
                 if returns.min || returns.max || returns.all || returns.count {
