@@ -155,5 +155,5 @@ macro_rules! dialogues {
 }
 
 dialogues! {
-    entry mailboxes list append fetch sections store search copy idle sessions condstore rev2 refusals binary unusual qresync uidonly unauthenticate
+    entry mailboxes list append fetch sections store search sort copy idle sessions condstore rev2 refusals binary unusual qresync uidonly unauthenticate
 }

@@ -8,8 +8,8 @@ mod fetch;
 mod mailboxes;
 mod search;
 mod string;
-mod vanished;
 mod thread;
+mod vanished;
 
 pub use code::Code;
 pub use fetch::FetchResponse;

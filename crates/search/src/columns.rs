@@ -229,6 +229,11 @@ pub struct Row<'c> {
 }
 
 impl Columns {
+    /// Whether these are the columns of that group.
+    pub fn is_of(&self, group: Group) -> bool {
+        self.group == group
+    }
+
     /// The row of a content; `None` if it is not in the index.
     pub fn row(&self, content: u32) -> Option<Row<'_>> {
         self.row_near(content, &mut (0, 0))

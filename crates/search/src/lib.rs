@@ -21,7 +21,7 @@ mod gram;
 mod index;
 mod segment;
 
-pub use columns::{Columns, Group};
+pub use columns::{Columns, Group, Row};
 pub use doc::{Attachments, Doc, Keys, NoAttachments};
 pub use error::{Error, Result};
 pub use find::{Found, Hit, Leaf};

@@ -101,6 +101,7 @@ fn limits(mode: u8) -> Limits {
         nonsync_literal: 40,
         discard: 1000,
         nesting: 4,
+        search_keys: 100,
         id_pairs: 3,
     }
 }

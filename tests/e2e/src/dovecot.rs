@@ -20,7 +20,7 @@ impl Dovecot {
         let settings = folder.join("dovecot.conf");
         let dir = folder.display();
         let text = format!(
-            "mail_location = mdbox:{dir}/mail\nmail_uid = nobody\nmail_gid = nogroup\nfirst_valid_uid = 1\nssl = no\n\
+            "mail_location = mdbox:{dir}/mail\nmail_uid = nobody\nmail_gid = nogroup\nfirst_valid_uid = 1\nssl = no\nmail_fsync = never\n\
              log_path = {dir}/log\n"
         );
         std::fs::write(&settings, text).unwrap();

@@ -2,13 +2,15 @@ use super::*;
 use crate::response::Encoder;
 use proptest::prelude::*;
 
+type Line<'t> = (u32, i64, &'t str, bool, Option<u64>, Vec<u64>);
+
 /// `number date subject id <references`, a line a message; `Re:` in front of the subject makes it a reply.
 fn threaded(algorithm: Algorithm, text: &str) -> String {
     let id = |word: &str| {
         word.bytes()
             .fold(7u64, |hash, byte| hash.wrapping_mul(1_000_003) ^ u64::from(byte))
     };
-    let rows: Vec<(u32, i64, &str, bool, Option<u64>, Vec<u64>)> = text
+    let rows: Vec<Line<'_>> = text
         .lines()
         .filter(|line| !line.trim().is_empty())
         .map(|line| {
@@ -151,7 +153,7 @@ fn hundred_thousand() {
         };
         (0, true, to)
     });
-    assert_eq!(joined.matches(|c: char| c == '(').count(), joined.matches(')').count());
+    assert_eq!(joined.matches('(').count(), joined.matches(')').count());
 }
 
 proptest! {

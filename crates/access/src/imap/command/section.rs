@@ -81,12 +81,6 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The header of the message, as far as it is looked at.
-    pub(super) fn header(&self) -> Result<Vec<u8>> {
-        let range = self.structure()?.root().header_range();
-        self.octets(range.start..range.end.min(range.start + self.header_limit))
-    }
-
     /// The octets of `BODY[…]`.
     pub(super) fn section(&self, section: &Section, partial: Option<Partial>) -> Result<Octets> {
         let text = match &section.text {
