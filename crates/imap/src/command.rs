@@ -7,10 +7,12 @@ mod fetch;
 mod list;
 mod mailboxes;
 mod metadata;
+mod multisearch;
 mod qresync;
 mod quota;
 mod search;
 mod session;
+mod sort;
 mod store;
 
 pub use acl::{AclEntry, RightsChange, SetAcl};
@@ -21,10 +23,12 @@ pub use fetch::{Fetch, FetchItem, Part, Partial, Section, SectionText};
 pub use list::{List, ListReturn, ListSelect, Lsub};
 pub use mailboxes::{Create, Select, StatusItem};
 pub use metadata::{Depth, GetMetadata, MetadataQuery, SetMetadata};
+pub use multisearch::{MultiSearch, Source};
 pub use qresync::Qresync;
 pub use quota::SetQuota;
-pub use search::{Search, SearchKey, SearchReturn};
+pub use search::{PartialRange, Search, SearchKey, SearchReturn};
 pub use session::{Authenticate, Login, sasl_response};
+pub use sort::{Sort, SortCriterion, SortKey, Thread};
 pub use store::{Store, StoreAction};
 
 use crate::cursor::{Cursor, is_tag};
@@ -121,6 +125,12 @@ pub enum Command {
     Expunge(Option<SequenceSet>),
     /// §6.4.4
     Search(Search),
+    /// RFC 7377
+    MultiSearch(MultiSearch),
+    /// RFC 5256 §3
+    Sort(Sort),
+    /// RFC 5256 §3
+    Thread(Thread),
     /// §6.4.5
     Fetch(Fetch),
     /// §6.4.6
@@ -185,6 +195,9 @@ impl Command {
             Command::Unselect => "UNSELECT",
             Command::Expunge(_) => "EXPUNGE",
             Command::Search(_) => "SEARCH",
+            Command::MultiSearch(_) => "ESEARCH",
+            Command::Sort(_) => "SORT",
+            Command::Thread(_) => "THREAD",
             Command::Fetch(_) => "FETCH",
             Command::Store(_) => "STORE",
             Command::Copy(_) => "COPY",
@@ -249,6 +262,8 @@ impl Command {
         Ok(Some(match name {
             "FETCH" => Command::Fetch(cursor.fetch(uid)?),
             "SEARCH" => Command::Search(cursor.search(uid)?),
+            "SORT" => Command::Sort(cursor.sort(uid)?),
+            "THREAD" => Command::Thread(cursor.thread(uid)?),
             "STORE" => Command::Store(cursor.store(uid)?),
             "COPY" => Command::Copy(cursor.copy(uid)?),
             "MOVE" => Command::Move(cursor.copy(uid)?),
@@ -279,6 +294,7 @@ impl Command {
             "UNSUBSCRIBE" => Command::Unsubscribe(cursor.mailbox()?),
             "LIST" => Command::List(cursor.list_command()?),
             "LSUB" => Command::Lsub(cursor.lsub()?),
+            "ESEARCH" => Command::MultiSearch(cursor.multisearch()?),
             "STATUS" => {
                 let mailbox = cursor.mailbox()?;
                 cursor.space()?;
@@ -324,6 +340,9 @@ const WITH_ARGUMENTS: &[&str] = &[
     "REPLACE",
     "FETCH",
     "SEARCH",
+    "ESEARCH",
+    "SORT",
+    "THREAD",
     "STORE",
     "COPY",
     "MOVE",

@@ -21,6 +21,7 @@ mod object_id;
 pub mod response;
 mod sequence;
 mod state;
+pub mod thread;
 mod url;
 
 pub use command::{Append, Command, Refused, Request, sasl_response};

@@ -16,6 +16,8 @@ pub struct Limits {
     pub nesting: usize,
     /// Messages and parts of messages in one APPEND (RFC 3502, RFC 4469): each is held until all are there. 1,000.
     pub append_parts: usize,
+    /// Search keys in one command, those in others counted. 1,000: programs that look up a thread name some dozens of Message-IDs.
+    pub search_keys: usize,
     /// Pairs in an ID command. RFC 2971 §3.3 allows 30.
     pub id_pairs: usize,
 }
@@ -30,6 +32,7 @@ impl Default for Limits {
             discard: 1024 * 1024,
             nesting: 32,
             append_parts: 1000,
+            search_keys: 1000,
             id_pairs: 30,
         }
     }

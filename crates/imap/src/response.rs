@@ -11,12 +11,13 @@ mod metadata;
 mod quota;
 mod search;
 mod string;
+mod thread;
 mod vanished;
 
 pub use code::Code;
 pub use fetch::FetchResponse;
 pub use mailboxes::{Attribute, ListResponse, Namespaces};
-pub use search::Esearch;
+pub use search::{Correlator, Esearch, Partials};
 pub use string::{astring, literal, nstring, quoted_or_literal};
 
 use std::io::Write;

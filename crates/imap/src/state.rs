@@ -48,6 +48,7 @@ impl State {
             | C::Lsub(_)
             | C::Namespace
             | C::Status { .. }
+            | C::MultiSearch(_)
             | C::Idle
             | C::Compress(_)
             | C::SetAcl(_)
@@ -66,6 +67,8 @@ impl State {
             | C::Unselect
             | C::Expunge(_)
             | C::Search(_)
+            | C::Sort(_)
+            | C::Thread(_)
             | C::Fetch(_)
             | C::Store(_)
             | C::Copy(_)
@@ -93,6 +96,8 @@ pub fn allows_expunge(command: &Command) -> bool {
         Command::Fetch(fetch) => fetch.uid,
         Command::Store(store) => store.uid,
         Command::Search(search) => search.uid,
+        Command::Sort(sort) => sort.uid,
+        Command::Thread(thread) => thread.uid,
         _ => true,
     }
 }

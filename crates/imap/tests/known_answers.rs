@@ -504,6 +504,7 @@ fn responses() {
                     all: Some(&set),
                     count: Some(3),
                     modseq: Some(7),
+                    ..Esearch::default()
                 })
             }),
             "* ESEARCH (TAG \"A283\") UID MIN 2 MAX 9 ALL 304,319:320 COUNT 3 MODSEQ 7\r\n",

@@ -40,6 +40,7 @@ fn print(key: &SearchKey) -> String {
         K::Not(key) => format!("NOT {}", print(key)),
         K::Or(a, b) => format!("OR {} {}", print(a), print(b)),
         K::And(keys) => format!("({})", keys.iter().map(print).collect::<Vec<_>>().join(" ")),
+        K::Fuzzy(key) => format!("FUZZY {}", print(key)),
         other => panic!("{other:?}"),
     }
 }
@@ -80,6 +81,7 @@ fn key() -> impl Strategy<Value = SearchKey> {
     leaf.prop_recursive(6, 40, 4, |inner| {
         prop_oneof![
             inner.clone().prop_map(|k| K::Not(Box::new(k))),
+            inner.clone().prop_map(|k| K::Fuzzy(Box::new(k))),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| K::Or(Box::new(a), Box::new(b))),
             prop::collection::vec(inner, 2..4).prop_map(K::And),
         ]
@@ -132,6 +134,7 @@ proptest! {
         "a", " ", " ", " ", "UID", "FETCH", "SEARCH", "STORE", "LIST", "APPEND", "1:*", "$", "(", ")", "[", "]", "<", ">", "BODY", "BODY[",
         "HEADER.FIELDS", "1.2", ".", "\"", "\\", "{2+}\r\n", "{9}\r\n", "{18446744073709551615}\r\n", "\0", "NOT", "OR", "RETURN", "CHARSET",
         "\"1-Jan-2000", "-0700\"", "&", "&AGE-", "ID", "NIL", "~", "MODSEQ", "\u{fc}",
+        "SORT", "THREAD", "REFS", "UTF-8", "(REVERSE DATE)", "ESEARCH", "IN", "(", "SUBTREE", "PARTIAL", "-1:-3", "FUZZY",
     ]), 0..30)) {
         let _ = Request::parse(words.concat().as_bytes(), false, &Limits::default());
     }

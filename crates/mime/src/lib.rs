@@ -26,6 +26,7 @@ mod scanner;
 mod search;
 mod section;
 mod structure;
+mod subject;
 mod transfer;
 
 pub use address::{Address, Mailbox};
@@ -39,9 +40,10 @@ pub use limits::Limits;
 pub use preview::preview;
 pub use quoting::{write_nstring, write_string};
 pub use scanner::Scanner;
-pub use search::{Needle, body_text, contains_folded, fold, header_text, search_text};
+pub use search::{Needle, body_text, contains_folded, fold, fold_onto, header_text, search_text};
 pub use section::SectionText;
 pub use structure::{Kind, Part, Structure};
+pub use subject::{base_subject, message_ids};
 pub use transfer::{Encoding, decode_part};
 
 /// When the header says the message was written: seconds since 1970 in UTC of the first `Date` field that can be read.

@@ -58,6 +58,22 @@ impl Stream {
         }
     }
 
+    /// Whether the other side will send nothing more: it has closed its direction, or is gone.
+    pub async fn is_half_closed(&self) -> bool {
+        let socket = match self {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(stream) => stream.get_ref().0,
+            Stream::Deflated(deflated) => match &deflated.under {
+                Stream::Plain(stream) => stream,
+                Stream::Tls(stream) => stream.get_ref().0,
+                _ => return false,
+            },
+            Stream::Gone => return true,
+        };
+        let ready = tokio::time::timeout(std::time::Duration::ZERO, socket.ready(tokio::io::Interest::READABLE)).await;
+        matches!(ready, Ok(Ok(ready)) if ready.is_read_closed())
+    }
+
     /// Has the system acknowledge at once what has come: a client that waits for it before it goes on is not kept waiting.
     pub fn acknowledge(&self) {
         let socket = match self {

@@ -7,7 +7,7 @@ use crate::admin::{
 use crate::cli::output::{self, Align, Column, Listing};
 use crate::cli::{
     AccountCommand, AddressCommand, AliasCommand, Command, DomainCommand, Global, PasswordArgs, QueueCommand,
-    TraceArgs, password,
+    SearchCommand, TraceArgs, password,
 };
 use crate::config::{Config, DEFAULT_FILES, units};
 use crate::failure::Failure;
@@ -89,6 +89,12 @@ static RECIPIENTS: [Column; 8] = [
     Column::time("settled_at", "SETTLED"),
     Column::text("reason", "REASON"),
 ];
+static INDEXES: [Column; 4] = [
+    Column::text("account", "ACCOUNT"),
+    Column::number("messages", "MESSAGES"),
+    Column::size("size", "SIZE"),
+    Column::number("behind", "WAITING"),
+];
 static FAULTS: [Column; 2] = [
     Column {
         field: "where",
@@ -145,7 +151,11 @@ pub fn administer(global: &Global, command: Command) -> Result<ExitCode, Failure
     let done = match shown {
         Shown::List(columns, empty) => {
             let mut listing = Listing::new(columns, global.json, &mut out, colour);
-            let done = admin::ask(&config, &request, &mut |row| listing.row(&row).map_err(printing))?;
+            let done = admin::ask(&config, &request, &mut |row| match row.get("progress") {
+                // What takes long says so at once, apart from what was asked for.
+                Some(_) => progress(&row),
+                None => listing.row(&row).map_err(printing),
+            })?;
             listing.end(empty).map_err(printing)?;
             done
         }
@@ -185,6 +195,17 @@ pub fn administer(global: &Global, command: Command) -> Result<ExitCode, Failure
     };
     finish(&mut out, global.json, &done, generated.as_deref())?;
     Ok(ExitCode::from(u8::from(done.faults)))
+}
+
+fn progress(row: &Value) -> Result<(), Failure> {
+    let field = |name: &str| row.get(name).map(output::text).unwrap_or_default();
+    let line = format!(
+        "{}: {} of {} messages",
+        field("account"),
+        field("messages"),
+        field("of")
+    );
+    writeln!(std::io::stderr(), "{line}").map_err(printing)
 }
 
 fn finish(out: &mut impl std::io::Write, json: bool, done: &Done, generated: Option<&str>) -> Result<(), Failure> {
@@ -266,6 +287,11 @@ fn request(command: Command, generated: &mut Option<String>) -> Result<(Request,
         Command::Audit => (Request::Audit, Shown::List(&FAULTS, "")),
         Command::Reclaim => (Request::Reclaim, Shown::Said),
         Command::Verify => (Request::Verify, Shown::List(&FAULTS, "")),
+        Command::Search(SearchCommand::List) => (Request::SearchList, Shown::List(&INDEXES, "no account has an index")),
+        Command::Search(SearchCommand::Rebuild { account }) => (
+            Request::SearchRebuild { account },
+            Shown::List(&INDEXES, "no account has mail"),
+        ),
         other => return Err(Failure::usage(format!("not an administration command: {other:?}"))),
     })
 }

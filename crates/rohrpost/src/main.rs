@@ -10,6 +10,7 @@ mod engine;
 mod failure;
 mod files;
 mod housekeeping;
+mod indexer;
 mod init;
 mod log;
 mod privileges;

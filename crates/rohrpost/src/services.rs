@@ -2,8 +2,8 @@
 
 use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
-use crate::housekeeping;
 use crate::tls::Tls;
+use crate::{housekeeping, indexer};
 use delivery::door;
 use delivery::{Dispatch, Options as DeliveryOptions};
 use parking_lot::Mutex;
@@ -33,6 +33,7 @@ pub struct Services {
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
     housekeeping: JoinHandle<()>,
+    indexer: JoinHandle<()>,
 }
 
 impl Services {
@@ -63,6 +64,7 @@ impl Services {
         }));
         let (stop, _) = watch::channel(false);
         let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(&engine), config.delivery.history));
+        let indexer = tokio::spawn(indexer::run(Arc::clone(&engine)));
         Ok(Services {
             engine,
             tls,
@@ -74,6 +76,7 @@ impl Services {
             stop,
             listeners: Vec::new(),
             housekeeping,
+            indexer,
         })
     }
 
@@ -170,6 +173,7 @@ impl Services {
     pub async fn stop(self, patience: Duration) {
         let _ = self.stop.send(true);
         self.housekeeping.abort();
+        self.indexer.abort();
         let ended = async {
             for listener in self.listeners {
                 let _ = listener.await;

@@ -5,6 +5,7 @@
 //! everything else that makes UIDs waits for its commit. Flags may be lost in a crash, their modification sequence may not be given out twice:
 //! each opening of the file starts a good way above the last number written.
 
+use crate::indexing::Indexing;
 use crate::mailbox::{self, Mailbox, SpecialUse};
 use crate::sharing::{self, NO_MAILBOX, Sharing};
 use crate::{AccountId, ContentId, Error, Flags, Keywords, MailboxId, Message, ModSeq, Result, Snapshot, Uid};
@@ -44,6 +45,7 @@ pub struct Account {
     database: Database,
     blobs: Blobs,
     state: Mutex<State>,
+    indexing: Indexing,
 }
 
 pub(crate) struct State {
@@ -115,7 +117,13 @@ impl OpenMailbox {
 }
 
 impl Account {
-    pub(crate) fn open(id: AccountId, path: &Path, blobs: Blobs, cache_kib: u32) -> Result<Account> {
+    pub(crate) fn open(
+        id: AccountId,
+        path: &Path,
+        blobs: Blobs,
+        cache_kib: u32,
+        indexing: Indexing,
+    ) -> Result<Account> {
         let options = db::Options {
             cache_kib,
             ..db::Options::default()
@@ -141,6 +149,7 @@ impl Account {
                 pending_next: 0,
                 unsynced: true,
             }),
+            indexing,
         })
     }
 
@@ -151,6 +160,10 @@ impl Account {
 
     pub(crate) fn database(&self) -> &Database {
         &self.database
+    }
+
+    pub(crate) fn indexing(&self) -> &Indexing {
+        &self.indexing
     }
 
     pub(crate) fn blobs(&self) -> &Blobs {
@@ -233,6 +246,9 @@ impl Account {
             draft.save_in(tx, id)?;
             Ok((value, draft.counters, draft.changed))
         })?;
+        if counters.next_content != state.rows.counters.next_content {
+            self.indexing.due.note(id);
+        }
         state.rows.counters = counters;
         for (mailbox, row) in changed {
             match row {

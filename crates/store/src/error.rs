@@ -49,6 +49,9 @@ pub enum Error {
     /// From the database.
     #[error(transparent)]
     Db(#[from] db::Error),
+    /// From the search index.
+    #[error(transparent)]
+    Search(#[from] search::Error),
     /// From the message bytes.
     #[error(transparent)]
     Blobs(#[from] blobs::Error),

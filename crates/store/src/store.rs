@@ -1,3 +1,4 @@
+use crate::indexing::{self, IndexDue, Indexing, SearchOptions};
 use crate::{Account, AccountId, Result};
 use blobs::Blobs;
 use db::OpenFiles;
@@ -12,6 +13,8 @@ pub struct Options {
     pub accounts_open: NonZeroUsize,
     /// Cache of one account file's writer, in KiB.
     pub cache_kib: u32,
+    /// How they are searched.
+    pub search: SearchOptions,
 }
 
 impl Default for Options {
@@ -19,6 +22,7 @@ impl Default for Options {
         Options {
             accounts_open: NonZeroUsize::new(128).unwrap_or(NonZeroUsize::MIN),
             cache_kib: 1024,
+            search: SearchOptions::default(),
         }
     }
 }
@@ -29,6 +33,7 @@ pub struct Store {
     blobs: Blobs,
     open: OpenFiles<AccountId, Account>,
     options: Options,
+    index_due: Arc<IndexDue>,
 }
 
 impl Store {
@@ -43,7 +48,13 @@ impl Store {
             blobs,
             open: OpenFiles::new(options.accounts_open),
             options,
+            index_due: Arc::default(),
         })
+    }
+
+    /// Accounts that have got messages their index does not have yet.
+    pub fn index_due(&self) -> &IndexDue {
+        &self.index_due
     }
 
     /// The account of that id; its file is created on first use, with the mailboxes everybody has.
@@ -63,7 +74,8 @@ impl Store {
                     .and_then(|d| d.sync_all())
                     .map_err(io)?;
             }
-            Account::open(id, &path, self.blobs.clone(), self.options.cache_kib)
+            let indexing = Indexing::new(self.options.search.clone(), Arc::clone(&self.index_due));
+            Account::open(id, &path, self.blobs.clone(), self.options.cache_kib, indexing)
         })
     }
 
@@ -84,6 +96,7 @@ impl Store {
         }
         self.open.forget(id);
         let path = self.path_of(id);
+        search::Index::remove(&indexing::path_of(&path))?;
         for suffix in ["", "-wal", "-shm"] {
             let mut name = path.clone().into_os_string();
             name.push(suffix);

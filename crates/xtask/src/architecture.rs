@@ -8,7 +8,7 @@ const FLOORS: &[&[&str]] = &[
     // protocol and language: pure
     &["sasl", "mime", "smtp", "imap", "pop3"],
     // state
-    &["db", "blobs", "store", "ledger", "directory"],
+    &["db", "blobs", "search", "store", "ledger", "directory"],
     // what listening services share
     &["net"],
     // services

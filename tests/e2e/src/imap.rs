@@ -108,7 +108,12 @@ impl Imap {
 
     /// Appends a message, waiting for the server to ask for it.
     pub fn append(&mut self, mailbox: &str, flags: &str, message: &[u8]) -> Reply {
-        let tag = self.send(&format!("APPEND {mailbox} ({flags}) {{{}}}", message.len()));
+        self.append_as(mailbox, &format!("({flags})"), message)
+    }
+
+    /// The same, with all that stands between mailbox and message: flags, date.
+    pub fn append_as(&mut self, mailbox: &str, how: &str, message: &[u8]) -> Reply {
+        let tag = self.send(&format!("APPEND {mailbox} {how} {{{}}}", message.len()));
         loop {
             let line = self.line();
             if line.text.starts_with('+') {

@@ -14,6 +14,7 @@
 
 mod binary;
 mod browser;
+mod dovecot;
 mod imap;
 mod mail;
 mod maildir;
@@ -24,6 +25,7 @@ mod tools;
 
 pub use binary::path as binary;
 pub use browser::{browse, browser_available};
+pub use dovecot::Dovecot;
 pub use imap::{Imap, Line, Reply};
 pub use mail::{Pattern, corpus, crlf, lf, made_up, ours_removed};
 pub use maildir::{maildir_files, maildir_make, maildir_messages, maildir_put};

@@ -10,53 +10,8 @@
 )]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::BufReader;
-use std::process::{Child, Command, Stdio};
 
-use e2e::{ADA, Imap, Line, Server, corpus, installed, is_root, run, skipped};
-
-const PROGRAM: &str = "/usr/lib/dovecot/imap";
-
-struct Dovecot {
-    child: Child,
-    imap: Imap,
-}
-
-impl Dovecot {
-    fn start(folder: &std::path::Path) -> Dovecot {
-        let settings = folder.join("dovecot.conf");
-        let dir = folder.display();
-        let text = format!(
-            "mail_location = mdbox:{dir}/mail\nmail_uid = nobody\nmail_gid = nogroup\nfirst_valid_uid = 1\nssl = no\n\
-             log_path = {dir}/log\n"
-        );
-        std::fs::write(&settings, text).unwrap();
-        std::fs::write(folder.join("log"), "").unwrap();
-        run("chown", ["-R", "nobody", folder.to_str().unwrap()]);
-        let mut child = Command::new(PROGRAM)
-            .arg("-c")
-            .arg(&settings)
-            .env("HOME", folder)
-            .env("USER", "ada")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let input = Box::new(BufReader::new(child.stdout.take().unwrap()));
-        let output = Box::new(child.stdin.take().unwrap());
-        Dovecot {
-            imap: Imap::over(input, output),
-            child,
-        }
-    }
-}
-
-impl Drop for Dovecot {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use e2e::{ADA, Dovecot, Imap, Line, Server, corpus, installed, is_root, skipped};
 
 /// What stands in an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

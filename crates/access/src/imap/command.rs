@@ -4,17 +4,20 @@ mod acl;
 mod append;
 mod compress;
 mod copy;
+mod evaluate;
 mod fetch;
 mod flags;
 mod list;
 mod mailboxes;
 mod metadata;
+mod multisearch;
 mod query;
 mod quota;
 mod resync;
 mod search;
 mod section;
 mod select;
+mod sort;
 mod unauthenticate;
 mod url;
 
@@ -78,6 +81,9 @@ impl Connection {
             Command::Copy(copy) => self.copy(&copy),
             Command::Move(copy) => self.move_messages(&copy),
             Command::Search(search) => self.search(tag, &search).await?,
+            Command::MultiSearch(search) => self.multisearch(tag, &search).await?,
+            Command::Sort(sort) => self.sort(tag, &sort).await?,
+            Command::Thread(thread) => self.thread(&thread).await?,
             Command::Fetch(fetch) => self.fetch(&fetch).await?,
             _ => Answer::bad("that command cannot be used here"),
         })

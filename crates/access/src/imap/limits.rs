@@ -33,8 +33,8 @@ pub struct Options {
     pub shutdown: Duration,
     /// Octets of a header that are looked at for `HEADER.FIELDS` and SEARCH. Default 1,048,576.
     pub header: u64,
-    /// Octets of one text part that SEARCH looks through. Default 16,777,216.
-    pub search_part: u64,
+    /// SEARCH, SORT and THREAD that look into texts at once; two of one account. Default: four for each processor.
+    pub searches: usize,
 }
 
 impl Options {
@@ -56,7 +56,7 @@ impl Options {
             handshake: Duration::from_secs(30),
             shutdown: Duration::from_secs(10),
             header: 1 << 20,
-            search_part: 16 << 20,
+            searches: 4 * std::thread::available_parallelism().map_or(2, usize::from),
         }
     }
 }

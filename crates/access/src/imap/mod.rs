@@ -15,7 +15,6 @@ mod capability;
 mod command;
 mod connection;
 mod decode;
-mod envelope;
 mod limits;
 mod login;
 mod metrics;
@@ -35,7 +34,7 @@ use net::{Bounds, Entrance, blocking, now, stopped};
 use std::sync::Arc;
 use store::Store;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// What all IMAP listeners share.
 pub struct Context {
@@ -43,16 +42,20 @@ pub struct Context {
     store: Arc<Store>,
     options: Options,
     metrics: Metrics,
+    /// Searches that may run at once.
+    searches: Arc<Semaphore>,
 }
 
 impl Context {
     /// Puts together what sessions need.
     pub fn new(directory: Directory, store: Arc<Store>, options: Options) -> Context {
+        let searches = options.searches.max(1);
         Context {
             directory,
             store,
             options,
             metrics: Metrics::default(),
+            searches: Arc::new(Semaphore::new(searches)),
         }
     }
 

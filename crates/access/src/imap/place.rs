@@ -81,6 +81,14 @@ impl Connection {
         }))
     }
 
+    /// A mailbox's name as the session's account says it.
+    pub(crate) fn name_of(&self, account: &Account, mailbox: &Mailbox) -> MailboxName {
+        let own = self.owner.as_ref().is_some_and(|owner| owner.id == account.id());
+        let elsewhere = self.listener.context.directory.account(account.id()).filter(|_| !own);
+        let prefix = elsewhere.map(|owner| prefix_of(&owner)).unwrap_or_default();
+        MailboxName::new(&format!("{prefix}{}", mailbox.name))
+    }
+
     /// The account that a name leads to. `None`: to none that could have a mailbox for the session's account.
     pub(crate) fn home(&self, name: &str, who: &Who) -> Result<Option<Home>, Answer> {
         let Some((namespace, rest)) = namespace(name) else {

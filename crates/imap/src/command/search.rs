@@ -1,5 +1,6 @@
 //! SEARCH. RFC 9051 §6.4.4 with `RETURN` (RFC 4731) and `SAVE` (RFC 5182); RFC 3501 §6.4.4 (`NEW`, `OLD`, `RECENT`);
-//! `MODSEQ`: RFC 7162 §3.1.5; `OLDER` and `YOUNGER`: RFC 5032.
+//! `MODSEQ`: RFC 7162 §3.1.5; `OLDER` and `YOUNGER`: RFC 5032; `PARTIAL`: RFC 9394 §3.1, RFC 5267 §4.4; `CONTEXT`: RFC 5267 §4.2;
+//! `FUZZY` and `RELEVANCY`: RFC 6203.
 
 use crate::cursor::Cursor;
 use crate::date::Date;
@@ -29,6 +30,43 @@ pub struct SearchReturn {
     pub count: bool,
     /// Keep them for `$`.
     pub save: bool,
+    /// A piece of them.
+    pub partial: Option<PartialRange>,
+    /// How well each fits, 1 to 100.
+    pub relevancy: bool,
+    /// A hint that the same will be asked again.
+    pub context: bool,
+}
+
+/// A piece of a result. RFC 9394 §3.1: places counted from 1, in the order of the result, or from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PartialRange {
+    /// The first place, never 0.
+    pub from: u32,
+    /// The last place, not before the first.
+    pub to: u32,
+    /// Places are counted from the end: `-1` is the last result.
+    pub backwards: bool,
+}
+
+impl PartialRange {
+    /// The piece of a result of `len` as positions from 0, ascending.
+    pub fn of(&self, len: usize) -> std::ops::Range<usize> {
+        let place = |n: u32| usize::try_from(n).unwrap_or(usize::MAX).min(len);
+        if self.backwards {
+            len - place(self.to)..len - place(self.from - 1)
+        } else {
+            place(self.from - 1)..place(self.to)
+        }
+    }
+}
+
+/// As the client may have written it: the smaller place first.
+impl std::fmt::Display for PartialRange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = if self.backwards { "-" } else { "" };
+        write!(f, "{sign}{}:{sign}{}", self.from, self.to)
+    }
 }
 
 /// What is looked for. Strings are UTF-8.
@@ -107,6 +145,8 @@ pub enum SearchKey {
     Or(Box<SearchKey>, Box<SearchKey>),
     /// All of these.
     And(Vec<SearchKey>),
+    /// This, or something like it.
+    Fuzzy(Box<SearchKey>),
 }
 
 impl SearchKey {
@@ -114,9 +154,20 @@ impl SearchKey {
     pub fn has_modseq(&self) -> bool {
         match self {
             SearchKey::ModSeq(_) => true,
-            SearchKey::Not(key) => key.has_modseq(),
+            SearchKey::Not(key) | SearchKey::Fuzzy(key) => key.has_modseq(),
             SearchKey::Or(a, b) => a.has_modseq() || b.has_modseq(),
             SearchKey::And(keys) => keys.iter().any(SearchKey::has_modseq),
+            _ => false,
+        }
+    }
+
+    /// Whether the key, or one in it, is a `FUZZY`: then there is a relevance (RFC 6203 §3).
+    pub fn has_fuzzy(&self) -> bool {
+        match self {
+            SearchKey::Fuzzy(_) => true,
+            SearchKey::Not(key) => key.has_fuzzy(),
+            SearchKey::Or(a, b) => a.has_fuzzy() || b.has_fuzzy(),
+            SearchKey::And(keys) => keys.iter().any(SearchKey::has_fuzzy),
             _ => false,
         }
     }
@@ -127,7 +178,7 @@ impl SearchKey {
     pub fn has_sequence(&self) -> bool {
         match self {
             SearchKey::Sequence(set) => *set != SequenceSet::Saved,
-            SearchKey::Not(key) => key.has_sequence(),
+            SearchKey::Not(key) | SearchKey::Fuzzy(key) => key.has_sequence(),
             SearchKey::Or(a, b) => a.has_sequence() || b.has_sequence(),
             SearchKey::And(keys) => keys.iter().any(SearchKey::has_sequence),
             _ => false,
@@ -138,33 +189,59 @@ impl SearchKey {
 impl<'a> Cursor<'a> {
     // search = "SEARCH" [search-return-opts] SP search-program; search-program = ["CHARSET" SP charset SP] search-key *(SP search-key)
     pub(crate) fn search(&mut self, uid: bool) -> Result<Search> {
-        let mut returns = None;
-        if self.eat_word("RETURN") {
-            self.space()?;
-            let mut options = SearchReturn::default();
-            self.list(true, |c| c.search_return(&mut options))?;
-            if options == SearchReturn::default() {
-                options.all = true;
-            }
-            returns = Some(options);
-            self.space()?;
-        }
+        let returns = self.search_returns()?;
         if self.eat_word("CHARSET") {
             self.space()?;
-            let charset = self.astring_text()?;
-            if !["UTF-8", "US-ASCII"]
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(&charset))
-            {
-                return Err(Error::Charset);
-            }
+            self.charset()?;
             self.space()?;
         }
-        let mut keys = vec![self.search_key(0)?];
-        while self.eat(b' ') {
-            keys.push(self.search_key(0)?);
-        }
+        let keys = self.search_keys()?;
         Ok(Search { uid, returns, keys })
+    }
+
+    // search-return-opts = "RETURN" SP "(" [search-return-opt *(SP search-return-opt)] ")", and the space behind
+    pub(crate) fn search_returns(&mut self) -> Result<Option<SearchReturn>> {
+        if !self.eat_word("RETURN") {
+            return Ok(None);
+        }
+        self.space()?;
+        let mut options = SearchReturn::default();
+        self.list(true, |c| c.search_return(&mut options))?;
+        let asks = SearchReturn {
+            context: false,
+            ..options
+        };
+        if asks == SearchReturn::default() {
+            options.all = true;
+        }
+        // RFC 9394 §3.1, RFC 5267 §4.4: the piece instead of all.
+        if options.all && options.partial.is_some() {
+            return Err(Error::Expected("ALL or PARTIAL, not both"));
+        }
+        self.space()?;
+        Ok(Some(options))
+    }
+
+    pub(crate) fn charset(&mut self) -> Result<()> {
+        let charset = self.astring_text()?;
+        if ["UTF-8", "US-ASCII"]
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(&charset))
+        {
+            Ok(())
+        } else {
+            Err(Error::Charset)
+        }
+    }
+
+    // 1*(SP search-key), without the first space
+    pub(crate) fn search_keys(&mut self) -> Result<Vec<SearchKey>> {
+        let mut left = self.limits.search_keys;
+        let mut keys = vec![self.search_key(0, &mut left)?];
+        while self.eat(b' ') {
+            keys.push(self.search_key(0, &mut left)?);
+        }
+        Ok(keys)
     }
 
     fn search_return(&mut self, options: &mut SearchReturn) -> Result<()> {
@@ -175,17 +252,42 @@ impl<'a> Cursor<'a> {
             "ALL" => options.all = true,
             "COUNT" => options.count = true,
             "SAVE" => options.save = true,
+            "CONTEXT" => options.context = true,
+            "RELEVANCY" => options.relevancy = true,
+            "PARTIAL" => {
+                self.space()?;
+                if options.partial.replace(self.partial_range()?).is_some() {
+                    return Err(Error::Expected("PARTIAL only once"));
+                }
+            }
             _ => return Err(Error::Unknown("RETURN option")),
         }
         Ok(())
     }
 
-    fn search_key(&mut self, depth: usize) -> Result<SearchKey> {
+    // partial-range = nz-number ":" nz-number / "-" nz-number ":" "-" nz-number
+    pub(crate) fn partial_range(&mut self) -> Result<PartialRange> {
+        let backwards = self.eat(b'-');
+        let a = self.number_nonzero()?;
+        self.expect(b':', "a range such as 1:100")?;
+        if self.eat(b'-') != backwards {
+            return Err(Error::Expected("both ends of the range counted from the same side"));
+        }
+        let b = self.number_nonzero()?;
+        Ok(PartialRange {
+            from: a.min(b),
+            to: a.max(b),
+            backwards,
+        })
+    }
+
+    fn search_key(&mut self, depth: usize, left: &mut usize) -> Result<SearchKey> {
         if depth > self.limits.nesting {
             return Err(Error::Nesting);
         }
+        *left = left.checked_sub(1).ok_or(Error::TooMany("search keys"))?;
         if self.peek() == Some(b'(') {
-            let mut keys = self.list(false, |c| c.search_key(depth + 1))?;
+            let mut keys = self.list(false, |c| c.search_key(depth + 1, left))?;
             return Ok(match (keys.pop(), keys.is_empty()) {
                 (Some(only), true) => only,
                 (last, _) => {
@@ -216,12 +318,12 @@ impl<'a> Cursor<'a> {
             "OLD" => SearchKey::Old,
             _ => {
                 self.space()?;
-                return self.search_key_argument(&name, depth);
+                return self.search_key_argument(&name, depth, left);
             }
         })
     }
 
-    fn search_key_argument(&mut self, name: &str, depth: usize) -> Result<SearchKey> {
+    fn search_key_argument(&mut self, name: &str, depth: usize, left: &mut usize) -> Result<SearchKey> {
         Ok(match name {
             "KEYWORD" => SearchKey::Flag(Flag::Keyword(self.atom("a keyword")?.to_owned())),
             "UNKEYWORD" => SearchKey::NotFlag(Flag::Keyword(self.atom("a keyword")?.to_owned())),
@@ -254,11 +356,12 @@ impl<'a> Cursor<'a> {
             "EMAILID" => SearchKey::EmailId(self.object_id()?),
             "THREADID" => SearchKey::ThreadId(self.object_id()?),
             "MODSEQ" => self.search_modseq()?,
-            "NOT" => SearchKey::Not(Box::new(self.search_key(depth + 1)?)),
+            "NOT" => SearchKey::Not(Box::new(self.search_key(depth + 1, left)?)),
+            "FUZZY" => SearchKey::Fuzzy(Box::new(self.search_key(depth + 1, left)?)),
             "OR" => {
-                let this = self.search_key(depth + 1)?;
+                let this = self.search_key(depth + 1, left)?;
                 self.space()?;
-                SearchKey::Or(Box::new(this), Box::new(self.search_key(depth + 1)?))
+                SearchKey::Or(Box::new(this), Box::new(self.search_key(depth + 1, left)?))
             }
             _ => return Err(Error::Unknown("search key")),
         })

@@ -13,6 +13,7 @@ use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::files::DataLock;
 use crate::housekeeping;
+use crate::indexer;
 use crate::privileges;
 use request::{Done, Request};
 use serde_json::Value;
@@ -46,6 +47,8 @@ pub fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Result<Done,
             )))
         }
         Request::Verify => custody::verify(engine, rows),
+        Request::SearchRebuild { account } => indexer::rebuild(engine, account.as_deref(), rows),
+        Request::SearchList => indexer::list(engine, rows),
         request => people::handle(engine, request, rows),
     }
 }

@@ -85,6 +85,10 @@ pub enum Request {
     Audit,
     Reclaim,
     Verify,
+    SearchRebuild {
+        account: Option<String>,
+    },
+    SearchList,
 }
 
 /// Which rows of the ledger `trace` wants; times are seconds since 1970.

@@ -77,6 +77,9 @@ pub enum Command {
     ///
     /// Also lets the database engine check its files. Names every damaged record; any makes the exit code 1.
     Verify,
+    /// Search indexes: what SEARCH and SORT look into
+    #[command(subcommand)]
+    Search(SearchCommand),
     /// Give the room of deleted mail back now
     ///
     /// A running server does so once a day by itself. Segments of which more than half is dead are emptied and removed.
@@ -280,6 +283,20 @@ pub enum QueueCommand {
     Release {
         #[command(flatten)]
         which: Which,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SearchCommand {
+    /// List the indexes: messages, size, and how many messages are waiting to be added
+    List,
+    /// Throw indexes away and make them anew
+    ///
+    /// Never needed for a right answer: a damaged or missing index is made again by itself, and a search waits for what is not indexed
+    /// yet. Tells how far it is; people can search meanwhile.
+    Rebuild {
+        /// Any address of the account [default: all accounts]
+        account: Option<String>,
     },
 }
 

@@ -1,22 +1,21 @@
 //! What SEARCH looks for, made ready for one mailbox. RFC 9051 §6.4.4.
 //!
-//! A key is first put to what the view in memory knows of a message. Only where that doesn't decide, the message's row is read,
-//! and only for `HEADER`, `BODY` and `TEXT` its octets.
+//! A key is first put to what the view in memory knows of a message. Where that doesn't decide, the search index is asked, and only
+//! where the index cannot say, the message itself is read: see `evaluate`.
 
-use super::section::Reading;
 use crate::imap::blocking;
-use crate::imap::envelope::{self, Field};
 use crate::imap::object;
-use crate::imap::selected::Selected;
+use ::search::{FuzzyWords, Leaf, Scope};
 use imap::command::SearchKey;
-use imap::{Date, Flag, NumberSet, ObjectKind};
+use imap::{Date, Flag, NumberSet, ObjectKind, SequenceSet};
 use mime::Needle;
 use std::ops::Range;
-use store::{ContentId, Flags, Keywords, Message, Result, Snapshot, Uid};
+use store::{Account, ContentId, Flags, Keywords, MailboxId, Message, Snapshot, Uid};
 
 const DAY: i64 = 86_400;
 
 /// A search key.
+#[derive(Debug)]
 pub(super) enum Query {
     Always(bool),
     Flags {
@@ -32,14 +31,8 @@ pub(super) enum Query {
     ModSeq(u64),
     /// Messages of these contents, ascending.
     Contents(Vec<ContentId>),
-    Addresses(Field, Needle),
-    Subject(Needle),
-    MessageId(Needle),
-    Sent(Range<i64>),
-    HeaderExists(String),
-    Header(String, Needle),
-    Body(Needle),
-    Text(Needle),
+    /// What is in the index.
+    Leaf(Box<Leaf>),
     Not(Box<Query>),
     Or(Box<(Query, Query)>),
     And(Vec<Query>),
@@ -47,27 +40,46 @@ pub(super) enum Query {
 
 /// What a query is made ready with.
 pub(super) struct Setting<'a> {
-    pub(super) selected: &'a Selected,
+    /// Where the mailbox is, for keys that the view does not know.
+    pub(super) account: &'a Account,
+    pub(super) mailbox: MailboxId,
+    /// What the client knows.
+    pub(super) told: &'a Snapshot,
+    /// The result that `$` stands for.
+    pub(super) saved: &'a NumberSet,
     pub(super) newest: &'a Snapshot,
     pub(super) now: i64,
 }
 
 impl Query {
-    /// All of these keys. `Err`: a sequence number that is not in the mailbox.
-    pub(super) fn all(keys: &[SearchKey], setting: &Setting<'_>) -> std::result::Result<Query, &'static str> {
+    /// All of these keys.
+    pub(super) fn all(keys: &[SearchKey], setting: &Setting<'_>) -> Result<Query, &'static str> {
+        Query::every(keys, setting, false)
+    }
+
+    fn every(keys: &[SearchKey], setting: &Setting<'_>, fuzzy: bool) -> Result<Query, &'static str> {
         let mut all = keys
             .iter()
-            .map(|key| Query::new(key, setting))
-            .collect::<std::result::Result<Vec<Query>, _>>()?;
+            .map(|key| Query::new(key, setting, fuzzy))
+            .collect::<Result<Vec<Query>, _>>()?;
         // What is cheap may spare what is dear.
         all.sort_by_key(Query::cost);
         Ok(Query::And(all))
     }
 
-    fn new(key: &SearchKey, setting: &Setting<'_>) -> std::result::Result<Query, &'static str> {
+    /// `fuzzy`: a FUZZY stands around it (RFC 6203 §3). What is no text is as exact as without.
+    fn new(key: &SearchKey, setting: &Setting<'_>, fuzzy: bool) -> Result<Query, &'static str> {
         use SearchKey as K;
         let day = |date: &Date| date.0.saturating_mul(DAY);
         let ago = |seconds: &u32| setting.now - i64::from(*seconds);
+        let leaf = |exact: Leaf, scope: Scope, text: &str| {
+            Query::leaf(match fuzzy && !text.trim().is_empty() {
+                true => Leaf::Fuzzy(scope, FuzzyWords::new(text)),
+                false => exact,
+            })
+        };
+        let people = |which, name, text: &str| leaf(Leaf::People(which, Needle::new(text)), Scope::Field(name), text);
+        let sent = |days: Range<i64>| Query::leaf(Leaf::Sent(days));
         Ok(match key {
             K::All => Query::Always(true),
             K::Flag(flag) => Query::flag(flag, true, &setting.newest.keywords),
@@ -78,30 +90,32 @@ impl Query {
                 Query::Recent(true),
                 Query::flag(&Flag::Seen, false, &setting.newest.keywords),
             ]),
+            K::Sequence(SequenceSet::Saved) => Query::Uids(setting.saved.clone()),
+            // RFC 7377 §2: what lies beyond the mailbox is no error here.
             K::Sequence(set) => {
-                let positions = setting.selected.positions(set, false)?;
-                Query::Positions(positions.into_iter().collect())
+                let count = u32::try_from(setting.told.len()).unwrap_or(u32::MAX);
+                let numbers = set.resolve(count).unwrap_or_default();
+                let positions = numbers.ranges().map(|range| (range.start() - 1, range.end() - 1));
+                Query::Positions(NumberSet::from_ranges(positions))
             }
             K::Uid(set) => {
-                let last = setting.selected.told.last().map_or(0, |message| message.uid.0);
-                Query::Uids(set.resolve(last).unwrap_or_else(|| setting.selected.saved.clone()))
+                let last = setting.told.last().map_or(0, |message| message.uid.0);
+                Query::Uids(set.resolve(last).unwrap_or_else(|| setting.saved.clone()))
             }
-            K::Bcc(text) => Query::Addresses(Field::Bcc, Needle::new(text)),
-            K::Cc(text) => Query::Addresses(Field::Cc, Needle::new(text)),
-            K::From(text) => Query::Addresses(Field::From, Needle::new(text)),
-            K::To(text) => Query::Addresses(Field::To, Needle::new(text)),
-            K::Subject(text) => Query::Subject(Needle::new(text)),
-            K::Header(name, text) if text.is_empty() => Query::HeaderExists(name.clone()),
-            K::Header(name, text) if name.eq_ignore_ascii_case("Message-ID") => Query::MessageId(Needle::new(text)),
-            K::Header(name, text) => Query::Header(name.clone(), Needle::new(text)),
-            K::Body(text) => Query::Body(Needle::new(text)),
-            K::Text(text) => Query::Text(Needle::new(text)),
+            K::From(text) => people(0, "from", text),
+            K::To(text) => people(1, "to", text),
+            K::Cc(text) => people(2, "cc", text),
+            K::Bcc(text) => people(3, "bcc", text),
+            K::Subject(text) => leaf(Leaf::Subject(Needle::new(text)), Scope::Field("subject"), text),
+            K::Header(name, text) => Query::leaf(Leaf::header(name, text)),
+            K::Body(text) => leaf(Leaf::Body(Needle::new(text)), Scope::Body, text),
+            K::Text(text) => leaf(Leaf::Text(Needle::new(text)), Scope::Text, text),
             K::Before(date) => Query::Received(i64::MIN..day(date)),
             K::On(date) => Query::Received(day(date)..day(date) + DAY),
             K::Since(date) => Query::Received(day(date)..i64::MAX),
-            K::SentBefore(date) => Query::Sent(i64::MIN..date.0),
-            K::SentOn(date) => Query::Sent(date.0..date.0 + 1),
-            K::SentSince(date) => Query::Sent(date.0..i64::MAX),
+            K::SentBefore(date) => sent(i64::MIN..date.0),
+            K::SentOn(date) => sent(date.0..date.0 + 1),
+            K::SentSince(date) => sent(date.0..i64::MAX),
             K::Older(seconds) => Query::Received(i64::MIN..ago(seconds) + 1),
             K::Younger(seconds) => Query::Received(ago(seconds)..i64::MAX),
             K::Larger(octets) => Query::Larger(*octets),
@@ -113,24 +127,25 @@ impl Query {
             K::SavedOn(date) => Query::saved(&(day(date)..day(date) + DAY), setting)?,
             K::SavedSince(date) => Query::saved(&(day(date)..i64::MAX), setting)?,
             K::SaveDateSupported => Query::Always(true),
-            K::Not(key) => Query::Not(Box::new(Query::new(key, setting)?)),
+            K::Not(key) => Query::Not(Box::new(Query::new(key, setting, fuzzy)?)),
             K::Or(a, b) => {
-                let (a, b) = (Query::new(a, setting)?, Query::new(b, setting)?);
+                let (a, b) = (Query::new(a, setting, fuzzy)?, Query::new(b, setting, fuzzy)?);
                 Query::Or(Box::new(if a.cost() <= b.cost() { (a, b) } else { (b, a) }))
             }
-            K::And(keys) => Query::all(keys, setting)?,
+            K::And(keys) => Query::every(keys, setting, fuzzy)?,
+            K::Fuzzy(key) => Query::new(key, setting, true)?,
             _ => return Err("that search key is not known here"),
         })
     }
 
     fn email(id: &str, setting: &Setting<'_>) -> Query {
         let number = ObjectKind::Email.read(id);
-        let content = number.and_then(|number| object::content_of(setting.selected.account.id(), number));
+        let content = number.and_then(|number| object::content_of(setting.account.id(), number));
         Query::Contents(content.into_iter().collect())
     }
 
     fn thread(id: &str, setting: &Setting<'_>) -> std::result::Result<Query, &'static str> {
-        let account = &setting.selected.account;
+        let account = setting.account;
         let number = ObjectKind::Thread.read(id);
         let Some(thread) = number.and_then(|number| object::content_of(account.id(), number)) else {
             return Ok(Query::Always(false));
@@ -142,10 +157,13 @@ impl Query {
     }
 
     fn saved(times: &Range<i64>, setting: &Setting<'_>) -> std::result::Result<Query, &'static str> {
-        let selected = setting.selected;
-        let uids = blocking(|| selected.account.message_saved_within(selected.mailbox, times));
+        let uids = blocking(|| setting.account.message_saved_within(setting.mailbox, times));
         let uids = uids.map_err(|_| "save dates cannot be looked up now")?;
         Ok(Query::Uids(uids.iter().map(|uid| uid.0).collect()))
+    }
+
+    fn leaf(leaf: Leaf) -> Query {
+        Query::Leaf(Box::new(leaf))
     }
 
     fn flag(flag: &Flag, set: bool, keywords: &Keywords) -> Query {
@@ -157,17 +175,25 @@ impl Query {
         }
     }
 
-    /// What an answer costs: memory, a row, a header, the message.
+    /// What an answer costs: memory, a column, a text, many texts.
     fn cost(&self) -> u8 {
         match self {
-            Query::Addresses(..) | Query::Subject(_) | Query::MessageId(_) | Query::Sent(_) => 1,
-            Query::HeaderExists(_) | Query::Header(..) => 2,
-            Query::Body(_) | Query::Text(_) => 3,
+            Query::Leaf(leaf) => match **leaf {
+                Leaf::Subject(_) | Leaf::People(..) | Leaf::Sent(_) => 1,
+                Leaf::Header { .. } => 2,
+                Leaf::Fuzzy(..) => 4,
+                _ => 3,
+            },
             Query::Not(query) => query.cost(),
             Query::Or(both) => both.0.cost().max(both.1.cost()),
             Query::And(all) => all.iter().map(Query::cost).max().unwrap_or(0),
             _ => 0,
         }
+    }
+
+    /// Whether the view in memory may not be enough.
+    pub(super) fn needs_index(&self) -> bool {
+        self.cost() > 0
     }
 
     /// What the view in memory says of a message at a position; `None` where that doesn't decide.
@@ -183,6 +209,7 @@ impl Query {
             Query::Smaller(octets) => u64::from(message.size) < *octets,
             Query::ModSeq(modseq) => message.modseq.0 >= *modseq,
             Query::Contents(contents) => contents.binary_search(&message.content).is_ok(),
+            Query::Leaf(_) => return None,
             Query::Not(query) => !query.quick(message, position, recent_from)?,
             Query::Or(both) => {
                 let (a, b) = (
@@ -209,79 +236,6 @@ impl Query {
                 }
                 true
             }
-            _ => return None,
         })
     }
-
-    /// The same, reading what it takes.
-    pub(super) fn full(
-        &self,
-        message: &Message,
-        position: u32,
-        recent_from: Uid,
-        reading: &Reading<'_>,
-        part_limit: u64,
-    ) -> Result<bool> {
-        let envelope = &reading.content.digest.envelope;
-        let full = |query: &Query| query.full(message, position, recent_from, reading, part_limit);
-        Ok(match self {
-            Query::Addresses(field, needle) => needle.is_in(&envelope::addresses(envelope, *field)),
-            Query::Subject(needle) => {
-                let subject = envelope::text(envelope, Field::Subject).unwrap_or_default();
-                needle.is_in(&mime::decode_header(&subject))
-            }
-            Query::MessageId(needle) => {
-                let id = envelope::text(envelope, Field::MessageId).unwrap_or_default();
-                needle.is_in(&String::from_utf8_lossy(&id))
-            }
-            Query::Sent(days) => {
-                let date = envelope::text(envelope, Field::Date).and_then(|date| mime::Date::parse(&date));
-                date.is_some_and(|date| days.contains(&date.day()))
-            }
-            Query::HeaderExists(name) => mime::header_field(&reading.header()?, name).is_some(),
-            Query::Header(name, needle) => {
-                let header = reading.header()?;
-                mime::fields(&header)
-                    .filter(|field| field.is(name))
-                    .any(|field| needle.is_in(&mime::decode_header(&mime::unfold(field.value))))
-            }
-            Query::Body(needle) => contains(reading, needle, false, part_limit)?,
-            Query::Text(needle) => contains(reading, needle, true, part_limit)?,
-            Query::Not(query) => !full(query)?,
-            Query::Or(both) => full(&both.0)? || full(&both.1)?,
-            Query::And(all) => {
-                for query in all {
-                    if !full(query)? {
-                        return Ok(false);
-                    }
-                }
-                true
-            }
-            quick => quick.quick(message, position, recent_from).unwrap_or(false),
-        })
-    }
-}
-
-/// Whether the text of a message contains something, part by part. `mime::search_text` says which parts count.
-fn contains(reading: &Reading<'_>, needle: &Needle, header: bool, part_limit: u64) -> Result<bool> {
-    let structure = reading.structure()?;
-    let mut text = String::new();
-    for (index, part) in structure.parts().iter().enumerate() {
-        text.clear();
-        if index > 0 || header {
-            let range = part.header_range();
-            let octets = reading.octets(range.start..range.end.min(range.start + part_limit))?;
-            mime::header_text(&octets, &mut text);
-        }
-        let is_text = part.is_text() || part.media_type.eq_ignore_ascii_case(b"message");
-        if part.kind == mime::Kind::Leaf && is_text {
-            let range = part.body_range();
-            let octets = reading.octets(range.start..range.end.min(range.start + part_limit))?;
-            mime::body_text(&octets, part, &mut text);
-        }
-        if needle.is_in(&text) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }

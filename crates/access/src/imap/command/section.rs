@@ -81,12 +81,6 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The header of the message, as far as it is looked at.
-    pub(super) fn header(&self) -> Result<Vec<u8>> {
-        let range = self.structure()?.root().header_range();
-        self.octets(range.start..range.end.min(range.start + self.header_limit))
-    }
-
     /// The first words of the message, where they were not worked out when it came.
     pub(super) fn preview(&self) -> Result<String> {
         let start = self.octets(0..PIECE)?;
