@@ -1,3 +1,6 @@
+use crate::account::Shared;
+use crate::sweep::{Sweeper, Sweeps};
+use crate::warm::Warm;
 use crate::{Account, AccountId, Result};
 use blobs::Blobs;
 use db::OpenFiles;
@@ -12,6 +15,9 @@ pub struct Options {
     pub accounts_open: NonZeroUsize,
     /// Cache of one account file's writer, in KiB.
     pub cache_kib: u32,
+    /// Octets of views that are kept of mailboxes nobody has open, for all accounts together: some 40 a message. Opening such a mailbox
+    /// again reads nothing.
+    pub views_kept: usize,
 }
 
 impl Default for Options {
@@ -19,6 +25,7 @@ impl Default for Options {
         Options {
             accounts_open: NonZeroUsize::new(128).unwrap_or(NonZeroUsize::MIN),
             cache_kib: 1024,
+            views_kept: 64 << 20,
         }
     }
 }
@@ -27,7 +34,9 @@ impl Default for Options {
 pub struct Store {
     directory: PathBuf,
     blobs: Blobs,
-    open: OpenFiles<AccountId, Account>,
+    open: Arc<OpenFiles<AccountId, Account>>,
+    shared: Shared,
+    sweeper: Sweeper,
     options: Options,
 }
 
@@ -38,10 +47,21 @@ impl Store {
             file: directory.to_path_buf(),
             source,
         })?;
+        let open = Arc::new(OpenFiles::new(options.accounts_open));
+        let sweeps = Arc::new(Sweeps::default());
+        let sweeper = Sweeper::start(Arc::clone(&sweeps), Arc::downgrade(&open)).map_err(|source| db::Error::Io {
+            file: directory.to_path_buf(),
+            source,
+        })?;
         Ok(Store {
             directory: directory.to_path_buf(),
             blobs,
-            open: OpenFiles::new(options.accounts_open),
+            open,
+            shared: Shared {
+                warm: Arc::new(Warm::new(options.views_kept)),
+                sweeps,
+            },
+            sweeper,
             options,
         })
     }
@@ -50,7 +70,9 @@ impl Store {
     ///
     /// Whoever asks has found the id in the directory: the store does not know which accounts there should be.
     pub fn account(&self, id: AccountId) -> Result<Arc<Account>> {
-        self.open.open(id, || {
+        let mut opened = false;
+        let account = self.open.open(id, || {
+            opened = true;
             let path = self.path_of(id);
             let directory = path.parent().unwrap_or(&self.directory);
             if !directory.is_dir() {
@@ -63,8 +85,19 @@ impl Store {
                     .and_then(|d| d.sync_all())
                     .map_err(io)?;
             }
-            Account::open(id, &path, self.blobs.clone(), self.options.cache_kib)
-        })
+            Account::open(
+                id,
+                &path,
+                self.blobs.clone(),
+                self.options.cache_kib,
+                self.shared.clone(),
+            )
+        })?;
+        if opened {
+            // Perhaps something was left half done.
+            self.shared.sweeps.ask(id);
+        }
+        Ok(account)
     }
 
     /// Whether the account has a file already.
@@ -74,6 +107,7 @@ impl Store {
 
     /// Closes the files nobody uses: each is left in one piece, without a log beside it.
     pub fn close(&self) {
+        self.sweeper.stop();
         self.open.clear();
     }
 

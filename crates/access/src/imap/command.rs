@@ -6,6 +6,7 @@ mod copy;
 mod fetch;
 mod flags;
 mod list;
+mod listing;
 mod mailboxes;
 mod query;
 mod resync;

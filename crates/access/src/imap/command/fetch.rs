@@ -1,6 +1,7 @@
 //! FETCH. RFC 9051 §6.4.5. Flags, dates and sizes come from the view in memory, envelopes and structures from the rows, and octets in
 //! pieces from the blob store: none of it is held longer than it takes to send it.
 
+use super::listing;
 use super::section::{Octets, PIECE, Reading};
 use crate::imap::answer::Answer;
 use crate::imap::blocking;
@@ -18,17 +19,17 @@ use store::{Account, Content, FlagChange, Flags, Message, ModSeq, Result, Snapsh
 const BATCH: usize = 32;
 
 /// What a FETCH works on.
-struct Work {
-    account: Arc<Account>,
+pub(super) struct Work {
+    pub(super) account: Arc<Account>,
     newest: Arc<Snapshot>,
-    items: Vec<FetchItem>,
+    pub(super) items: Vec<FetchItem>,
     /// Messages that were not seen until this command.
-    seen: Vec<Uid>,
+    pub(super) seen: Vec<Uid>,
     recent_from: Uid,
     condstore: bool,
-    uid_only: bool,
+    pub(super) uid_only: bool,
     rev2: bool,
-    header_limit: u64,
+    pub(super) header_limit: u64,
 }
 
 /// What could not be answered, for the last line.
@@ -78,11 +79,8 @@ impl Connection {
             Err(answer) => return Ok(answer),
         };
         if let Some(since) = fetch.changed_since {
-            positions.retain(|position| {
-                let uid = told.at(*position as usize).map(|message| message.uid);
-                let message = uid.and_then(|uid| newest.at(newest.position(uid)?));
-                message.is_some_and(|message| message.modseq > ModSeq(since))
-            });
+            let changed = changed_since(&told, &newest, ModSeq(since));
+            positions.retain(|position| changed.binary_search(position).is_ok());
         }
         let mut own = None;
         let mut seen = Vec::new();
@@ -121,8 +119,13 @@ impl Connection {
         };
         let mut failures = Failures::default();
         let rows = work.items.iter().any(needs_row);
-        let batch = if rows { BATCH } else { 1024 };
+        let walk = listing::wanted(&work.items).filter(|_| rows);
+        let batch = match (rows, walk) {
+            (true, None) => BATCH,
+            _ => listing::WALK,
+        };
         let mut messages: Vec<(u32, Message)> = Vec::with_capacity(batch);
+        let same = Arc::ptr_eq(&told, &work.newest);
         for positions in positions.chunks(batch) {
             messages.clear();
             for position in positions {
@@ -130,10 +133,31 @@ impl Connection {
                     continue;
                 };
                 // A message that is gone, and of which the client has not been told yet, still has its flags.
-                let message = work.newest.position(known.uid).and_then(|p| work.newest.at(p));
+                let message = if same {
+                    Some(known)
+                } else {
+                    work.newest.position(known.uid).and_then(|p| work.newest.at(p))
+                };
                 messages.push((sequence(*position as usize), *message.unwrap_or(known)));
             }
-            if rows {
+            if let Some(wanted) = walk {
+                let mut rest = messages.as_slice();
+                while !rest.is_empty() {
+                    let walked = blocking(|| listing::walk(&work, wanted, &mut self.out, rest));
+                    rest = rest.get(walked.done..).unwrap_or_default();
+                    if self.out.len() >= OUT_BUFFER {
+                        self.flush().await?;
+                    }
+                    if walked.odd
+                        && let Some(((number, message), after)) = rest.split_first()
+                    {
+                        let content = blocking(|| work.account.content(message.content));
+                        self.fetch_message(&work, *number, message, Some(content), &mut failures)
+                            .await?;
+                        rest = after;
+                    }
+                }
+            } else if rows {
                 let ids: Vec<_> = messages.iter().map(|(_, message)| message.content).collect();
                 let contents = blocking(|| work.account.contents(&ids));
                 for ((number, message), content) in messages.iter().zip(contents) {
@@ -198,7 +222,7 @@ impl Connection {
         let flags = work.items.contains(&FetchItem::Flags);
         let newly_seen = work.seen.binary_search(&message.uid).is_ok();
         for item in &work.items {
-            let simple = self.simple_item(work, &mut response, message, item);
+            let simple = simple_item(work, &mut self.out, &mut response, message, item);
             if simple {
                 continue;
             }
@@ -208,7 +232,7 @@ impl Connection {
             }
         }
         if newly_seen && !flags {
-            self.simple_item(work, &mut response, message, &FetchItem::Flags);
+            simple_item(work, &mut self.out, &mut response, message, &FetchItem::Flags);
         }
         if response.is_empty() && self.out.len() >= start {
             // Nothing could be said of this message.
@@ -220,26 +244,6 @@ impl Connection {
             self.flush().await?;
         }
         Ok(())
-    }
-
-    /// Writes an item that the view in memory knows. False: it is another one.
-    fn simple_item(&mut self, work: &Work, response: &mut FetchResponse, message: &Message, item: &FetchItem) -> bool {
-        let out = &mut self.out;
-        match item {
-            FetchItem::Uid => response.uid(out, message.uid.0),
-            FetchItem::Flags => {
-                let recent = !work.rev2 && message.uid >= work.recent_from;
-                response.flags(out, flag_names(message.flags, &work.newest.keywords, recent));
-                if work.condstore && !work.items.contains(&FetchItem::ModSeq) {
-                    response.modseq(out, message.modseq.0);
-                }
-            }
-            FetchItem::ModSeq => response.modseq(out, message.modseq.0),
-            FetchItem::Size => response.size(out, u64::from(message.size)),
-            FetchItem::InternalDate => response.internal_date(out, DateTime::utc(i64::from(message.received))),
-            _ => return false,
-        }
-        true
     }
 
     /// Writes an item that needs the message's row or its octets. What cannot be read is left out.
@@ -385,6 +389,41 @@ impl Connection {
     }
 }
 
+/// Writes an item that the view in memory knows. False: it is another one.
+pub(super) fn simple_item(
+    work: &Work,
+    out: &mut Vec<u8>,
+    response: &mut FetchResponse,
+    message: &Message,
+    item: &FetchItem,
+) -> bool {
+    match item {
+        FetchItem::Uid => response.uid(out, message.uid.0),
+        FetchItem::Flags => {
+            let recent = !work.rev2 && message.uid >= work.recent_from;
+            response.flags(out, flag_names(message.flags, &work.newest.keywords, recent));
+            if work.condstore && !work.items.contains(&FetchItem::ModSeq) {
+                response.modseq(out, message.modseq.0);
+            }
+        }
+        FetchItem::ModSeq => response.modseq(out, message.modseq.0),
+        FetchItem::Size => response.size(out, u64::from(message.size)),
+        FetchItem::InternalDate => response.internal_date(out, DateTime::utc(i64::from(message.received))),
+        _ => return false,
+    }
+    true
+}
+
+/// Positions in the mailbox as the client knows it of the messages that have changed since.
+fn changed_since(told: &Snapshot, newest: &Snapshot, since: ModSeq) -> Vec<u32> {
+    let stretches = newest.stretches().filter(|stretch| stretch.summary.modseq > since);
+    let changed = stretches
+        .flat_map(|stretch| stretch.messages)
+        .filter(|message| message.modseq > since);
+    let position = |message: &Message| told.position(message.uid).and_then(|p| u32::try_from(p).ok());
+    changed.filter_map(position).collect()
+}
+
 impl Failures {
     fn note(&mut self, uid: Uid, error: store::Error) {
         if matches!(error, store::Error::NoContent(_)) {
@@ -404,7 +443,7 @@ fn blocking_if_needed<'r>(reading: &'r Reading<'_>) -> Result<&'r mime::Structur
     }
 }
 
-fn needs_row(item: &FetchItem) -> bool {
+pub(super) fn needs_row(item: &FetchItem) -> bool {
     !matches!(
         item,
         FetchItem::Uid | FetchItem::Flags | FetchItem::ModSeq | FetchItem::Size | FetchItem::InternalDate
