@@ -12,7 +12,7 @@ use crate::{AccountId, ContentId, Error, Flags, Keywords, MailboxId, Message, Mo
 use blobs::Blobs;
 use db::{Database, Durability, Migration, Schema, Transaction};
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use tokio::sync::watch;
@@ -61,6 +61,8 @@ pub(crate) struct State {
     pending: VecDeque<(u64, MailboxId, Vec<Message>)>,
     pending_next: u64,
     unsynced: bool,
+    /// Mailboxes whose recent mark is not in the file.
+    unsaved: BTreeSet<MailboxId>,
 }
 
 /// What is kept in memory of the account's tables.
@@ -145,6 +147,7 @@ impl Account {
                 pending: VecDeque::new(),
                 pending_next: 0,
                 unsynced: true,
+                unsaved: BTreeSet::new(),
             }),
         })
     }
@@ -183,19 +186,13 @@ impl Account {
     /// Opens a mailbox. With `claim_recent` the session takes the `\Recent` messages for itself (SELECT, not EXAMINE).
     pub fn mailbox_open(&self, mailbox: MailboxId, claim_recent: bool) -> Result<OpenMailbox> {
         let mut state = self.lock();
-        let row = state.rows.mailboxes.get(&mailbox).ok_or(Error::NoMailbox)?;
+        let row = state.rows.mailboxes.get_mut(&mailbox).ok_or(Error::NoMailbox)?;
         let recent_from = row.recent_from;
         if claim_recent && row.recent_from != row.uid_next {
-            // A message delivered but not yet shown stays recent for whoever sees it first; being recent twice is allowed.
-            let claimed = self.change(&mut state, Durability::Deferred, |_, draft| {
-                if let Some(m) = draft.mailbox(mailbox) {
-                    m.recent_from = m.uid_next;
-                }
-                Ok(())
-            });
-            if let Err(e) = claimed {
-                tracing::warn!(account = self.id.0, error = %e, "recent mark not kept");
-            }
+            // A message delivered but not yet shown stays recent for whoever sees it first; being recent twice is allowed. So opening a
+            // mailbox writes nothing: the mark goes to the file with the mailbox's next change, or when the account is closed.
+            row.recent_from = row.uid_next;
+            state.unsaved.insert(mailbox);
         }
         let view = self.view(&mut state, mailbox)?;
         self.shared.warm.keep(self.id, mailbox, &view);
@@ -246,6 +243,7 @@ impl Account {
         state.rows.counters = counters;
         state.rows.kept = kept;
         for (mailbox, row) in changed {
+            state.unsaved.remove(&mailbox);
             match row {
                 Some(row) => state.rows.mailboxes.insert(mailbox, row),
                 None => state.rows.mailboxes.remove(&mailbox),
@@ -316,6 +314,20 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
+        let mut state = self.lock();
+        let unsaved = std::mem::take(&mut state.unsaved);
+        if !unsaved.is_empty() {
+            let saved = self.change(&mut state, Durability::Deferred, |_, draft| {
+                for mailbox in &unsaved {
+                    draft.mailbox(*mailbox);
+                }
+                Ok(())
+            });
+            if let Err(e) = saved {
+                tracing::debug!(account = self.id.0, error = %e, "recent marks are not kept");
+            }
+        }
+        drop(state);
         self.shared.warm.forget_account(self.id);
     }
 }

@@ -88,17 +88,25 @@ impl<'r> Row<'r> {
         })
     }
 
-    /// A copy, to be kept. Of a row that has no bytes nothing can be read.
-    pub fn to_content(&self) -> Content {
+    /// A copy of what it takes to read the octets, without the digest.
+    pub fn to_octets(&self) -> Content {
         Content {
             blob: self.blob.unwrap_or(BlobId::from([0; 32])),
             prefix: self.prefix.to_vec(),
             blob_len: self.blob_len,
+            digest: Digest::default(),
+        }
+    }
+
+    /// A copy, to be kept. Of a row that has no bytes nothing can be read.
+    pub fn to_content(&self) -> Content {
+        Content {
             digest: Digest {
                 envelope: self.envelope.to_vec(),
                 structure: self.structure.to_vec(),
                 fields: self.fields.to_vec(),
             },
+            ..self.to_octets()
         }
     }
 }

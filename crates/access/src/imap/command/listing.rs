@@ -121,7 +121,15 @@ fn write(work: &Work, out: &mut Vec<u8>, number: u32, message: &Message, row: &R
             }
             FetchItem::Section { section, partial, .. } => {
                 row.blob?;
-                let content = content.get_or_insert_with(|| row.to_content());
+                // The whole message takes no look into its structure.
+                let whole = section.part.is_empty() && section.text == SectionText::All;
+                let octets_alone;
+                let content = if whole {
+                    octets_alone = row.to_octets();
+                    &octets_alone
+                } else {
+                    content.get_or_insert_with(|| row.to_content())
+                };
                 let reading = Reading::new(&work.account, content, work.header_limit);
                 octets(out, &reading, section, *partial, |out, len| {
                     response.section(out, section, *partial, len);
