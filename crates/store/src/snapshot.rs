@@ -4,8 +4,12 @@
 use crate::{ContentId, Flags, Keywords, ModSeq, Uid};
 use std::sync::Arc;
 
-/// Messages in a chunk when a mailbox is loaded or grows at its end: a change copies at most this many.
+/// Messages in a chunk when a mailbox is loaded or grows at its end: a change copies at most this many, and one pointer for each chunk.
 const CHUNK: usize = 512;
+/// The same in a large mailbox, where the pointers would weigh more than the chunk.
+const CHUNK_LARGE: usize = 2048;
+/// Messages from which on a mailbox is large.
+const LARGE: usize = 1 << 16;
 /// A chunk left smaller than this by expunging is joined with its neighbour.
 const CHUNK_SMALL: usize = CHUNK / 4;
 
@@ -207,17 +211,22 @@ impl Snapshot {
     /// Adds messages at the end; their UIDs ascend and are above all there are.
     pub(crate) fn append(&mut self, messages: &[Message]) {
         let mut rest = messages;
+        let full = if self.len + messages.len() < LARGE {
+            CHUNK
+        } else {
+            CHUNK_LARGE
+        };
         if let Some(last) = self.chunks.last_mut()
-            && last.len() < CHUNK
+            && last.len() < full
         {
-            let (now, later) = rest.split_at(rest.len().min(CHUNK - last.len()));
+            let (now, later) = rest.split_at(rest.len().min(full - last.len()));
             match Arc::get_mut(last) {
                 Some(last) => last.change(|messages| messages.extend_from_slice(now)),
                 None => *last = Arc::new(Chunk::new([&***last, now].concat())),
             }
             rest = later;
         }
-        for chunk in rest.chunks(CHUNK) {
+        for chunk in rest.chunks(full) {
             self.chunks.push(Arc::new(Chunk::new(chunk.to_vec())));
         }
         self.index();

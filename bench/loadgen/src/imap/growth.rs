@@ -73,7 +73,7 @@ impl Times {
             let at = 1 + (n * 7919 + round * 104_729) % (count / 2);
             time(&mut self.select, || c.command(&format!("SELECT {name}")).map(drop))?;
             time(&mut self.store, || {
-                let sign = if round % 2 == 0 { '+' } else { '-' };
+                let sign = if round.is_multiple_of(2) { '+' } else { '-' };
                 c.command(&format!("STORE {at} {sign}FLAGS (\\Flagged)")).map(drop)
             })?;
             let letter = letters.write((round * OPERATIONS + n) | 1 << 24, 4096).to_vec();

@@ -13,7 +13,7 @@ use imap::command::{Fetch, FetchItem, Section, SectionText};
 use imap::response::{Code, FetchResponse};
 use std::io;
 use std::sync::Arc;
-use store::{Account, Content, FlagChange, Flags, Message, ModSeq, Result, Snapshot, Uid};
+use store::{Account, Content, FlagChange, Flags, Message, ModSeq, Result, Snapshot, Uid, Wanted};
 
 /// Messages whose rows are read at once.
 const BATCH: usize = 32;
@@ -106,7 +106,7 @@ impl Connection {
                 }
             }
         }
-        let work = Work {
+        let work = Arc::new(Work {
             account,
             newest,
             items: fetch.items.clone(),
@@ -116,7 +116,7 @@ impl Connection {
             uid_only,
             rev2,
             header_limit,
-        };
+        });
         let mut failures = Failures::default();
         let rows = work.items.iter().any(needs_row);
         let walk = listing::wanted(&work.items).filter(|_| rows);
@@ -141,22 +141,8 @@ impl Connection {
                 messages.push((sequence(*position as usize), *message.unwrap_or(known)));
             }
             if let Some(wanted) = walk {
-                let mut rest = messages.as_slice();
-                while !rest.is_empty() {
-                    let walked = blocking(|| listing::walk(&work, wanted, &mut self.out, rest));
-                    rest = rest.get(walked.done..).unwrap_or_default();
-                    if self.out.len() >= OUT_BUFFER {
-                        self.flush().await?;
-                    }
-                    if walked.odd
-                        && let Some(((number, message), after)) = rest.split_first()
-                    {
-                        let content = blocking(|| work.account.content(message.content));
-                        self.fetch_message(&work, *number, message, Some(content), &mut failures)
-                            .await?;
-                        rest = after;
-                    }
-                }
+                let messages = Arc::new(std::mem::take(&mut messages));
+                self.fetch_walk(&work, wanted, &messages, &mut failures).await?;
             } else if rows {
                 let ids: Vec<_> = messages.iter().map(|(_, message)| message.content).collect();
                 let contents = blocking(|| work.account.contents(&ids));
@@ -173,6 +159,45 @@ impl Connection {
         let mut answer = self.outcome(failures);
         answer.own = own;
         Ok(answer)
+    }
+
+    /// Answers for these messages, walk by walk: while the octets of one are sent, the next is made ready. A client that stops reading has
+    /// two of them in memory and holds up nobody.
+    async fn fetch_walk(
+        &mut self,
+        work: &Arc<Work>,
+        wanted: Wanted,
+        messages: &Arc<Vec<(u32, Message)>>,
+        failures: &mut Failures,
+    ) -> io::Result<()> {
+        let mut at = 0;
+        while let Some(rest) = messages.get(at..).filter(|rest| !rest.is_empty()) {
+            let walked = if self.out.len() < OUT_BUFFER {
+                blocking(|| listing::walk(work, wanted, &mut self.out, rest))
+            } else {
+                let (work, messages) = (Arc::clone(work), Arc::clone(messages));
+                let ahead = tokio::task::spawn_blocking(move || {
+                    let mut out = Vec::new();
+                    let rest = messages.get(at..).unwrap_or_default();
+                    let walked = listing::walk(&work, wanted, &mut out, rest);
+                    (out, walked)
+                });
+                self.flush().await?;
+                let (out, walked) = ahead.await.map_err(io::Error::other)?;
+                self.out = out;
+                walked
+            };
+            at += walked.done;
+            if walked.odd
+                && let Some((number, message)) = messages.get(at)
+            {
+                let content = blocking(|| work.account.content(message.content));
+                self.fetch_message(work, *number, message, Some(content), failures)
+                    .await?;
+                at += 1;
+            }
+        }
+        Ok(())
     }
 
     fn outcome(&self, failures: Failures) -> Answer {

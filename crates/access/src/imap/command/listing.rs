@@ -9,8 +9,8 @@ use imap::response::FetchResponse;
 use std::ops::ControlFlow;
 use store::{LISTED_FIELDS, Message, Row, Wanted};
 
-/// Messages whose answers are written in one walk.
-pub(super) const WALK: usize = 512;
+/// Messages that are gathered for walks at a time; one walk writes as many answers as `WALK_OCTETS` holds.
+pub(super) const WALK: usize = 2048;
 /// Octets of answers after which a walk ends, so that they can be sent.
 const WALK_OCTETS: usize = 128 * 1024;
 /// Octets of one item that are read within a walk.
