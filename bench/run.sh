@@ -1,7 +1,10 @@
 #!/usr/bin/env bash
 # Measures Rohrpost beside Postfix + Dovecot and smtp-sink, all in one run on one machine, and writes bench/results/<date>.md.
 #
-#   bench/run.sh [--quick]        REPEATS=3 COUNT=10000 by default; --quick: once, 2,000 messages
+#   bench/run.sh [--quick] [--imap]   REPEATS=3 COUNT=10000 by default; --quick: once, 2,000 messages; --imap: the IMAP part alone
+#
+# The IMAP part: every operation with 10,000 messages (REPEATS turns) and with 100,000 (one turn; LARGE=0 leaves it out), many idle
+# connections (CONNECTIONS, as many as the limit of open files allows), logins, readers, growth to 1,000,000 messages (GROWTH=0: not).
 #
 # The servers take turns, REPEATS times. Needs nothing but cargo for Rohrpost itself; peers are measured where they are installed
 # (postfix, dovecot-imapd, dovecot-lmtpd; started by bench/peers.sh) and passed over, saying so, where they are not.
@@ -10,7 +13,18 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 repeats=${REPEATS:-3} count=${COUNT:-10000} slow=${SLOW_COUNT:-} full=${FULL:-500000} backlog=${BACKLOG:-100000}
-if [ "${1:-}" = --quick ]; then repeats=1 count=2000 full=0 backlog=1000; fi
+large=${LARGE:-100000} growth=${GROWTH:-1000000} connections=${CONNECTIONS:-20000} many=200 only_imap=
+for argument in "$@"; do
+  case $argument in
+    --quick) repeats=1 count=2000 full=0 backlog=1000 large=0 growth=20000 connections=${CONNECTIONS:-1000} many=20 ;;
+    --imap) only_imap=yes ;;
+    *) echo "run.sh: there is no $argument" >&2; exit 2 ;;
+  esac
+done
+ulimit -n "$(ulimit -Hn)"
+# A connection is a file, and so is what an account keeps open: four or so.
+files=$(ulimit -n)
+if [ "$files" != unlimited ] && [ "$connections" -gt $((files - many * 8 - 500)) ]; then connections=$((files - many * 8 - 500)); fi
 slow=${slow:-$((count / 5))}   # for servers that would take minutes over the whole count
 users=a@example.test,b@example.test,c@example.test,d@example.test
 
@@ -18,8 +32,9 @@ say() { printf '%s\n' "$*" >&2; }
 
 say "building"
 (cd "$root" && ${SLOT:-} cargo build --release --quiet -p rohrpost -p bench)
-bench=$root/target/release/rohrpost-bench
-rohrpost=$root/target/release/rohrpost
+target=${CARGO_TARGET_DIR:-$root/target}
+bench=$target/release/rohrpost-bench
+rohrpost=$target/release/rohrpost
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/rohrpost-bench.XXXXXX")
 results=$work/results.jsonl
@@ -71,9 +86,13 @@ plaintext = true
 protocol = "submission"
 bind = "127.0.0.1:2787"
 plaintext = true
+
+[limits]
+connections = 40000
 C
 if [ -n "${ROHRPOST_EXTRA:-}" ]; then printf '%s\n' "$ROHRPOST_EXTRA" >> "$config"; fi
-for user in ${users//,/ } full@example.test empty@example.test corpus@example.test; do
+for user in ${users//,/ } full@example.test empty@example.test corpus@example.test imap@example.test \
+  $(seq -f 'u%g@example.test' 0 $((many - 1))); do
   echo secret | "$rohrpost" -c "$config" account add "$user" --password-stdin >/dev/null
 done
 run --name Rohrpost start --port 127.0.0.1:2725 -- "$rohrpost" -c "$config" serve
@@ -122,6 +141,42 @@ drained() { # Postfix accepts faster than it delivers: what is left of one measu
   say "Postfix's queue does not get empty"
 }
 
+# --- IMAP -----------------------------------------------------------------------------------------------------------------
+imap_part() {
+  local dovecot ours=(--imap 127.0.0.1:2743) theirs=(--imap 127.0.0.1:2943) turn
+  dovecot="Postfix + Dovecot"
+  for turn in $(seq "$repeats"); do
+    say "IMAP operations, turn $turn of $repeats"
+    run --name Rohrpost imap "${ours[@]}" --user imap@example.test --messages "$((count / 1000 * 1000))"
+    if [ -n "$peer_dir" ]; then run --name "$dovecot" imap "${theirs[@]}" --user imap --messages "$((count / 1000 * 1000))"; fi
+  done
+  if [ "$large" -gt 0 ]; then
+    say "IMAP operations, $large messages"
+    run --name Rohrpost imap "${ours[@]}" --user imap@example.test --messages "$large"
+    if [ -n "$peer_dir" ]; then run --name "$dovecot" imap "${theirs[@]}" --user imap --messages "$large"; fi
+  fi
+  say "logins, readers, $connections idle connections"
+  run --name Rohrpost logins "${ours[@]}" --user u%n@example.test
+  run --name Rohrpost readers "${ours[@]}" --user u%n@example.test --messages 300 --users 10
+  run --name Rohrpost idlers "${ours[@]}" --user u%n@example.test --users "$many" --connections "$connections" --matching "$config serve"
+  if [ -n "$peer_dir" ]; then
+    run --name "$dovecot" logins "${theirs[@]}" --user u%n --count 400
+    run --name "$dovecot" readers "${theirs[@]}" --user u%n --messages 300 --users 10
+    # A process for each connection: more than some hundred say nothing new.
+    run --name "$dovecot" idlers "${theirs[@]}" --user u%n --users "$((many / 4))" --connections "$((many * 2))" --news 50 \
+      --matching "$peer_dir" --matching dovecot/
+  fi
+  if [ "$growth" -gt 0 ]; then
+    say "growth to $growth messages"
+    run --name Rohrpost growth "${ours[@]}" --user imap@example.test --small 10000 --large "$growth"
+  fi
+}
+
+figure() { # server, work, name, value
+  printf '{"server":"%s","work":"%s","figures":{"%s":%s}}\n' "$1" "$2" "$3" "$4" >> "$results"
+}
+
+rest_part() {
 # --- The load, the servers in turn ----------------------------------------------------------------------------------------
 for turn in $(seq "$repeats"); do
   say "turn $turn of $repeats"
@@ -147,10 +202,6 @@ for turn in $(seq "$repeats"); do
 done
 run --name Rohrpost idle --matching "$config serve"
 if [ -n "$peer_dir" ]; then run --name "Postfix + Dovecot" idle --matching "$peer_dir" --matching dovecot/ --matching postfix/sbin; fi
-
-figure() { # server, work, name, value
-  printf '{"server":"%s","work":"%s","figures":{"%s":%s}}\n' "$1" "$2" "$3" "$4" >> "$results"
-}
 
 # --- Real mail on disk ----------------------------------------------------------------------------------------------------
 corpus=$root/../shared/corpus/mail.tar.zst
@@ -183,6 +234,8 @@ if [ "$full" -gt 0 ]; then
   done
 fi
 
+imap_part
+
 # --- Killed with a long queue ---------------------------------------------------------------------------------------------
 if [ "$backlog" -gt 0 ]; then
   say "killing it with $backlog open rows"
@@ -194,8 +247,11 @@ else
   kill "$rohrpost_pid"; wait "$rohrpost_pid" 2>/dev/null || true
 fi
 
+}
+if [ -n "$only_imap" ]; then imap_part; else rest_part; fi
+
 # --- The page -------------------------------------------------------------------------------------------------------------
-page=$here/results/$(date +%Y-%m-%d).md
+page=$here/results/$(date +%Y-%m-%d)${only_imap:+-imap}.md
 mkdir -p "$here/results"
 {
   echo "# Measured on $(date '+%Y-%m-%d %H:%M')"

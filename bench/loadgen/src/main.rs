@@ -50,6 +50,47 @@ enum Work {
         #[arg(long, default_value_t = 300)]
         patience: u64,
     },
+    /// Every operation of IMAP in a mailbox of so many messages.
+    Imap {
+        #[command(flatten)]
+        login: imap::Login,
+        /// Messages in the mailbox.
+        #[arg(long, default_value_t = 10_000)]
+        messages: usize,
+    },
+    /// Many connections that idle with INBOX selected: what one takes of the server's memory, and how soon it hears of new mail.
+    /// Connections come from many loopback addresses.
+    Idlers {
+        #[command(flatten)]
+        login: imap::Login,
+        #[command(flatten)]
+        many: imap::many::Idlers,
+    },
+    /// Connections and logins per second, when the server has seen the passwords before.
+    Logins {
+        #[command(flatten)]
+        login: imap::Login,
+        #[command(flatten)]
+        many: imap::many::Logins,
+    },
+    /// Many clients that read at once, each as fast as it can.
+    Readers {
+        #[command(flatten)]
+        login: imap::Login,
+        #[command(flatten)]
+        many: imap::many::Readers,
+    },
+    /// The same operations in a small mailbox and in a large one, in turn.
+    Growth {
+        #[command(flatten)]
+        login: imap::Login,
+        /// Messages in the small one.
+        #[arg(long, default_value_t = 10_000)]
+        small: usize,
+        /// Messages in the large one.
+        #[arg(long, default_value_t = 1_000_000)]
+        large: usize,
+    },
     /// What processes take of the memory.
     Idle {
         /// All processes whose command line holds this text.
@@ -132,6 +173,21 @@ fn run(arguments: Arguments) -> Result<()> {
             password,
             patience,
         } => load::deliver(&name, &load, &imap, &password, patience)?,
+        Work::Imap { login, messages } => {
+            for record in imap::operations::run(&name, &login, messages)? {
+                say(&record, arguments.json)?;
+            }
+            return Ok(());
+        }
+        Work::Idlers { login, many } => imap::many::idlers(&name, &login, &many)?,
+        Work::Logins { login, many } => imap::many::logins(&name, &login, &many)?,
+        Work::Readers { login, many } => imap::many::readers(&name, &login, &many)?,
+        Work::Growth { login, small, large } => {
+            for record in imap::growth::run(&name, &login, small, large)? {
+                say(&record, arguments.json)?;
+            }
+            return Ok(());
+        }
         Work::Idle { matching } => process::idle(&name, &matching)?,
         Work::Start { port, times, command } => process::start(&name, &port, times, &command)?,
         Work::Disk { folder } => process::disk(&name, &folder)?,

@@ -9,8 +9,27 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+/// Memory of some processes, in KiB.
+pub struct Memory {
+    /// How many processes.
+    pub processes: u32,
+    /// Resident.
+    pub rss: f64,
+    /// Resident, with what is shared divided by how many share it.
+    pub pss: f64,
+}
+
 /// `idle`: resident and proportional memory of all processes whose command line holds one of the texts.
 pub fn idle(name: &str, matching: &[String]) -> Result<Record> {
+    let memory = memory(matching)?;
+    Ok(Record::new(name, "idle after the load")
+        .with("memory, PSS, MiB", memory.pss / 1024.0)
+        .with("memory, RSS, MiB", memory.rss / 1024.0)
+        .with("processes", f64::from(memory.processes)))
+}
+
+/// Memory of all processes whose command line holds one of the texts.
+pub fn memory(matching: &[String]) -> Result<Memory> {
     let (mut processes, mut rss, mut pss) = (0u32, 0.0, 0.0);
     for entry in fs::read_dir("/proc")?.flatten() {
         let folder = entry.path();
@@ -23,7 +42,7 @@ pub fn idle(name: &str, matching: &[String]) -> Result<Record> {
         };
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         // This program, and what started it, name the text too.
-        if line.contains(" idle --matching ") || !matching.iter().any(|m| line.contains(m)) {
+        if line.contains("rohrpost-bench") || !matching.iter().any(|m| line.contains(m)) {
             continue;
         }
         // A process that ends meanwhile counts for nothing.
@@ -35,10 +54,7 @@ pub fn idle(name: &str, matching: &[String]) -> Result<Record> {
         pss += field(&memory, "Pss:");
     }
     ensure!(processes > 0, "no process matches {matching:?}");
-    Ok(Record::new(name, "idle after the load")
-        .with("memory, PSS, MiB", pss / 1024.0)
-        .with("memory, RSS, MiB", rss / 1024.0)
-        .with("processes", f64::from(processes)))
+    Ok(Memory { processes, rss, pss })
 }
 
 fn field(text: &str, name: &str) -> f64 {

@@ -1,10 +1,86 @@
 //! Many measurements on one page: a row for each work and figure, a column for each server, the median of its repeats.
 
+use crate::imap::operations::GOALS;
 use crate::record::{Record, rounded};
 use std::fmt::Write;
 
-/// The page. Servers and works come in the order in which they were measured first.
+/// The page. Servers and works come in the order in which they were measured first. What IMAP operations take has a table of its own.
 pub fn table(records: &[Record]) -> String {
+    let (operations, others): (Vec<Record>, Vec<Record>) = records.iter().cloned().partition(is_operation);
+    let mut page = String::new();
+    if !others.is_empty() {
+        page.push_str(&figures(&others));
+    }
+    if !operations.is_empty() {
+        if !page.is_empty() {
+            page.push('\n');
+        }
+        page.push_str(&times(&operations));
+    }
+    page
+}
+
+fn is_operation(record: &Record) -> bool {
+    record.work.starts_with("IMAP, ") && record.work.contains(": ")
+}
+
+/// Milliseconds, and how many times faster the first server is than each other one, beside what we mean to reach.
+fn times(records: &[Record]) -> String {
+    let mut servers: Vec<&str> = Vec::new();
+    let mut works: Vec<&str> = Vec::new();
+    for record in records {
+        if !servers.contains(&record.server.as_str()) {
+            servers.push(&record.server);
+        }
+        if !works.contains(&record.work.as_str()) {
+            works.push(&record.work);
+        }
+    }
+    let others: Vec<&str> = servers.iter().skip(1).copied().collect();
+    let mut page = String::from("| operation |");
+    for server in &servers {
+        let _ = write!(page, " {server}, ms |");
+    }
+    for other in &others {
+        let _ = write!(page, " faster than {other} |");
+    }
+    let _ = writeln!(
+        page,
+        " goal |\n|---|{}--:|",
+        "--:|".repeat(servers.len() + others.len())
+    );
+    for work in works {
+        let medians: Vec<Option<f64>> = servers.iter().map(|s| median(records, s, work, "ms")).collect();
+        let _ = write!(page, "| {work} |");
+        for value in &medians {
+            let _ = write!(page, " {} |", value.map_or(String::new(), fine));
+        }
+        let ours = medians.first().copied().flatten();
+        for other in medians.iter().skip(1) {
+            let faster = match (ours, other) {
+                (Some(ours), Some(other)) if ours > 0.0 => format!("{:.1} ×", other / ours),
+                _ => String::new(),
+            };
+            let _ = write!(page, " {faster} |");
+        }
+        let name = work.split(": ").nth(1).unwrap_or_default();
+        let goal = GOALS.iter().find(|(operation, _)| *operation == name);
+        let _ = writeln!(
+            page,
+            " {} |",
+            goal.map_or(String::new(), |(_, times)| format!("{times} ×"))
+        );
+    }
+    page
+}
+
+/// Milliseconds, also very few.
+fn fine(ms: f64) -> String {
+    if ms < 1.0 { format!("{ms:.3}") } else { rounded(ms) }
+}
+
+/// A row for each work and figure.
+fn figures(records: &[Record]) -> String {
     let mut servers: Vec<&str> = Vec::new();
     let mut rows: Vec<(&str, &str)> = Vec::new();
     for record in records {
@@ -82,6 +158,16 @@ mod tests {
         assert_eq!(
             table(&records),
             "| work | figure | we | they | we : they |\n|---|---|--:|--:|--:|\n| accept | per second | 200 | 40.0 | 5.00 |\n"
+        );
+    }
+
+    #[test]
+    fn operations_are_compared_by_time() {
+        let of = |server: &str, ms| Record::new(server, "IMAP, 10 messages: FETCH flags").with("ms", ms);
+        assert_eq!(
+            table(&[of("we", 0.5), of("they", 2.0)]),
+            "| operation | we, ms | they, ms | faster than they | goal |\n|---|--:|--:|--:|--:|\n\
+             | IMAP, 10 messages: FETCH flags | 0.500 | 2.00 | 4.0 × | 1.5 × |\n"
         );
     }
 }

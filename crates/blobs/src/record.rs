@@ -220,6 +220,20 @@ impl Codecs {
         })
     }
 
+    /// The same, behind what is in `out` already. False: it does not decompress to `raw` bytes.
+    fn decompress_into(&self, frame: &[u8], raw: usize, out: &mut Vec<u8>) -> bool {
+        let begin = out.len();
+        out.resize(begin + raw, 0);
+        let Some(room) = out.get_mut(begin..) else { return false };
+        self.lend(|codec| {
+            if codec.decompressor.is_none() {
+                codec.decompressor = zstd::bulk::Decompressor::new().ok();
+            }
+            let decompressor = codec.decompressor.as_mut();
+            decompressor.is_some_and(|d| d.decompress_to_buffer(frame, room).is_ok_and(|n| n == raw))
+        })
+    }
+
     /// The payload of content that is one piece.
     pub(crate) fn pack(&self, raw: &[u8]) -> (Shape, Vec<u8>) {
         let mut payload = Vec::new();
@@ -320,6 +334,32 @@ impl Stored {
                 .decompress(bytes, self.shape.raw as usize)
                 .ok_or_else(|| self.damaged("the payload does not decompress"))
         })?
+    }
+
+    /// A part of the content, added to `out`; whole content of one piece is not copied on the way. On an error `out` is as it was.
+    pub(crate) fn unpack_range_into(&self, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
+        let whole = range.start == 0 && range.end == u64::from(self.shape.raw);
+        if !whole || self.shape.codec == CODEC_CHUNKED {
+            out.extend_from_slice(&self.unpack_range(range)?);
+            return Ok(());
+        }
+        let begin = out.len();
+        let unpacked = self.with(0, self.shape.stored, |bytes| {
+            if crc32fast::hash(bytes) != self.shape.crc {
+                return Err(self.damaged("the checksum of the payload does not fit"));
+            }
+            if self.shape.codec == CODEC_RAW {
+                out.extend_from_slice(bytes);
+            } else if !self.codecs.decompress_into(bytes, self.shape.raw as usize, out) {
+                return Err(self.damaged("the payload does not decompress"));
+            }
+            Ok(())
+        });
+        let unpacked = unpacked.and_then(|done| done);
+        if unpacked.is_err() {
+            out.truncate(begin);
+        }
+        unpacked
     }
 
     /// A part of the content; unpacks only the chunks that it touches.

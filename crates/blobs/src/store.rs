@@ -128,6 +128,11 @@ impl Blobs {
         self.core.stored(id)?.unpack_range(range)
     }
 
+    /// The same, added to `out`: for whoever puts an answer together. On an error `out` is as it was.
+    pub fn read_range_into(&self, id: BlobId, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
+        self.core.stored(id)?.unpack_range_into(range, out)
+    }
+
     /// A blob's content piece by piece; at most one chunk is in memory.
     pub fn reader(&self, id: BlobId) -> Result<Reader> {
         Reader::new(self.core.stored(id)?)

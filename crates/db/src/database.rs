@@ -2,6 +2,7 @@ use crate::{Error, Result, Row, Schema, Value, migrate, sqlite};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::fs::File;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -327,6 +328,25 @@ impl Transaction<'_> {
         let mut rows = statement.raw_query();
         while let Some(row) = rows.next().map_err(engine)? {
             each(&Row(row))?;
+        }
+        Ok(())
+    }
+
+    /// The same, until `each` says that it is enough.
+    pub fn walk(
+        &self,
+        sql: &str,
+        parameters: &[Value<'_>],
+        mut each: impl FnMut(&Row<'_>) -> Result<ControlFlow<()>>,
+    ) -> Result<()> {
+        let engine = |e| self.classify(e);
+        let mut statement = self.connection.prepare_cached(sql).map_err(engine)?;
+        bind(&mut statement, parameters).map_err(engine)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next().map_err(engine)? {
+            if each(&Row(row))?.is_break() {
+                break;
+            }
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The only module that speaks to rusqlite's connection: opening, pragmas, error classes.
 
 use crate::{Error, Options};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
 use std::path::Path;
 use std::time::Duration;
@@ -37,6 +38,8 @@ pub(crate) fn open(path: &Path, options: &Options, writer: bool) -> Result<Conne
         }
         c.pragma_update(None, "cache_size", -i64::from(options.cache_kib))?;
         c.pragma_update(None, "foreign_keys", true)?;
+        // A plan does not depend on what is bound: else a range with other bounds has its statement compiled anew each time.
+        c.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         c.pragma_update(None, "trusted_schema", false)?;
         Ok(())
     };

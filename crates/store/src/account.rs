@@ -8,11 +8,13 @@
 use crate::indexing::Indexing;
 use crate::mailbox::{self, Mailbox, SpecialUse};
 use crate::sharing::{self, NO_MAILBOX, Sharing};
+use crate::sweep::Sweeps;
+use crate::warm::Warm;
 use crate::{AccountId, ContentId, Error, Flags, Keywords, MailboxId, Message, ModSeq, Result, Snapshot, Uid};
 use blobs::Blobs;
 use db::{Database, Durability, Migration, Schema, Transaction};
 use parking_lot::{Mutex, MutexGuard};
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use tokio::sync::watch;
@@ -33,19 +35,33 @@ pub const SCHEMA: Schema = Schema {
             name: "save dates, previews and conversations",
             sql: include_str!("../migrations/0003_objects.sql"),
         },
+        Migration {
+            name: "fields that are listed",
+            sql: include_str!("../migrations/0004_listing.sql"),
+        },
     ],
 };
 
 /// More changes than can be committed and not yet be on disk: the log is synced every thousand pages.
 const MODSEQ_GAP: u64 = 1 << 20;
+/// Changes after which the last modification sequence is written to the account's own row. Rows of mailboxes have it in between.
+const MODSEQ_KEPT: u64 = 1 << 16;
 
 /// An account's mailboxes. All methods block on the disk; call them where that is allowed.
 pub struct Account {
     id: AccountId,
     database: Database,
     blobs: Blobs,
+    shared: Shared,
     state: Mutex<State>,
     indexing: Indexing,
+}
+
+/// What all accounts of a store share.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) warm: Arc<Warm>,
+    pub(crate) sweeps: Arc<Sweeps>,
 }
 
 pub(crate) struct State {
@@ -56,12 +72,16 @@ pub(crate) struct State {
     pending: VecDeque<(u64, MailboxId, Vec<Message>)>,
     pending_next: u64,
     unsynced: bool,
+    /// Mailboxes whose recent mark is not in the file.
+    unsaved: BTreeSet<MailboxId>,
 }
 
 /// What is kept in memory of the account's tables.
 #[derive(Clone, Default)]
 pub(crate) struct Rows {
     pub(crate) counters: Counters,
+    /// The counters as they stand in the account's row.
+    kept: Counters,
     pub(crate) mailboxes: BTreeMap<MailboxId, Mailbox>,
     /// What a new mailbox at the top begins with.
     pub(crate) defaults: Sharing,
@@ -88,6 +108,13 @@ pub(crate) struct Counters {
 /// A mailbox that somebody has open: its newest snapshot.
 pub(crate) struct View {
     sender: watch::Sender<Arc<Snapshot>>,
+}
+
+impl View {
+    /// Octets that its messages take.
+    pub(crate) fn weight(&self) -> usize {
+        self.sender.borrow().weight()
+    }
 }
 
 /// A mailbox opened by a session. The view lives as long as one of these does.
@@ -122,6 +149,7 @@ impl Account {
         path: &Path,
         blobs: Blobs,
         cache_kib: u32,
+        shared: Shared,
         indexing: Indexing,
     ) -> Result<Account> {
         let options = db::Options {
@@ -141,6 +169,7 @@ impl Account {
             id,
             database,
             blobs,
+            shared,
             state: Mutex::new(State {
                 rows,
                 keywords: Arc::new(keywords),
@@ -148,6 +177,7 @@ impl Account {
                 pending: VecDeque::new(),
                 pending_next: 0,
                 unsynced: true,
+                unsaved: BTreeSet::new(),
             }),
             indexing,
         })
@@ -170,6 +200,10 @@ impl Account {
         &self.blobs
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
@@ -187,21 +221,16 @@ impl Account {
     /// Opens a mailbox. With `claim_recent` the session takes the `\Recent` messages for itself (SELECT, not EXAMINE).
     pub fn mailbox_open(&self, mailbox: MailboxId, claim_recent: bool) -> Result<OpenMailbox> {
         let mut state = self.lock();
-        let row = state.rows.mailboxes.get(&mailbox).ok_or(Error::NoMailbox)?;
+        let row = state.rows.mailboxes.get_mut(&mailbox).ok_or(Error::NoMailbox)?;
         let recent_from = row.recent_from;
         if claim_recent && row.recent_from != row.uid_next {
-            // A message delivered but not yet shown stays recent for whoever sees it first; being recent twice is allowed.
-            let claimed = self.change(&mut state, Durability::Deferred, |_, draft| {
-                if let Some(m) = draft.mailbox(mailbox) {
-                    m.recent_from = m.uid_next;
-                }
-                Ok(())
-            });
-            if let Err(e) = claimed {
-                tracing::warn!(account = self.id.0, error = %e, "recent mark not kept");
-            }
+            // A message delivered but not yet shown stays recent for whoever sees it first; being recent twice is allowed. So opening a
+            // mailbox writes nothing: the mark goes to the file with the mailbox's next change, or when the account is closed.
+            row.recent_from = row.uid_next;
+            state.unsaved.insert(mailbox);
         }
         let view = self.view(&mut state, mailbox)?;
+        self.shared.warm.keep(self.id, mailbox, &view);
         Ok(OpenMailbox {
             receiver: view.sender.subscribe(),
             view,
@@ -236,21 +265,23 @@ impl Account {
     ) -> Result<T> {
         let id = self.id;
         let rows = &state.rows;
-        let (value, counters, changed) = self.database.write(durability, |tx| {
+        let (value, counters, kept, changed) = self.database.write(durability, |tx| {
             let mut draft = Draft {
                 rows,
                 counters: rows.counters,
                 changed: BTreeMap::new(),
             };
             let value = work(tx, &mut draft)?;
-            draft.save_in(tx, id)?;
-            Ok((value, draft.counters, draft.changed))
+            let kept = draft.save_in(tx, id)?;
+            Ok((value, draft.counters, kept, draft.changed))
         })?;
         if counters.next_content != state.rows.counters.next_content {
             self.indexing.due.note(id);
         }
         state.rows.counters = counters;
+        state.rows.kept = kept;
         for (mailbox, row) in changed {
+            state.unsaved.remove(&mailbox);
             match row {
                 Some(row) => state.rows.mailboxes.insert(mailbox, row),
                 None => state.rows.mailboxes.remove(&mailbox),
@@ -294,6 +325,15 @@ impl Account {
         Ok(view)
     }
 
+    /// A mailbox that is empty and about to be filled is opened: that costs nothing now, and nothing later either.
+    pub(crate) fn view_if_empty(&self, state: &mut State, mailbox: MailboxId) {
+        if state.rows.mailboxes.get(&mailbox).is_some_and(|m| m.messages == 0)
+            && let Ok(view) = self.view(state, mailbox)
+        {
+            self.shared.warm.keep(self.id, mailbox, &view);
+        }
+    }
+
     /// The newest snapshot of a mailbox, loaded for the moment if nobody has it open.
     pub(crate) fn snapshot(&self, state: &mut State, mailbox: MailboxId) -> Result<Arc<Snapshot>> {
         let view = self.view(state, mailbox)?;
@@ -310,30 +350,53 @@ impl Account {
     }
 }
 
+impl Drop for Account {
+    fn drop(&mut self) {
+        let mut state = self.lock();
+        let unsaved = std::mem::take(&mut state.unsaved);
+        if !unsaved.is_empty() {
+            let saved = self.change(&mut state, Durability::Deferred, |_, draft| {
+                for mailbox in &unsaved {
+                    draft.mailbox(*mailbox);
+                }
+                Ok(())
+            });
+            if let Err(e) = saved {
+                tracing::debug!(account = self.id.0, error = %e, "recent marks are not kept");
+            }
+        }
+        drop(state);
+        self.shared.warm.forget_account(self.id);
+    }
+}
+
 impl State {
     /// Changes the snapshot of a mailbox for all who have it open.
     pub(crate) fn publish(&mut self, mailbox: MailboxId, change: impl FnOnce(&mut Snapshot)) {
         let Some(view) = self.views.get(&mailbox).and_then(Weak::upgrade) else {
             return;
         };
-        let mut snapshot = Snapshot::clone(&view.sender.borrow());
-        change(&mut snapshot);
-        if let Some(row) = self.rows.mailboxes.get(&mailbox) {
-            snapshot.uid_next = row.uid_next;
-            snapshot.highest_modseq = row.highest_modseq;
-            snapshot.uid_validity = row.uid_validity;
-        }
+        let row = self.rows.mailboxes.get(&mailbox);
         // Who is told that he knows all up to here must not miss what is not shown yet.
         let hidden = self.pending.iter().filter(|(_, of, _)| *of == mailbox);
         let hidden = hidden
             .filter_map(|(_, _, messages)| messages.first())
             .map(|m| m.modseq.0)
             .min();
-        if let Some(hidden) = hidden {
-            snapshot.highest_modseq = snapshot.highest_modseq.min(ModSeq(hidden.saturating_sub(1)));
-        }
-        snapshot.keywords = Arc::clone(&self.keywords);
-        view.sender.send_replace(Arc::new(snapshot));
+        view.sender.send_modify(|snapshot| {
+            // Copied only where a session still speaks of the one before.
+            let snapshot = Arc::make_mut(snapshot);
+            change(snapshot);
+            if let Some(row) = row {
+                snapshot.uid_next = row.uid_next;
+                snapshot.highest_modseq = row.highest_modseq;
+                snapshot.uid_validity = row.uid_validity;
+            }
+            if let Some(hidden) = hidden {
+                snapshot.highest_modseq = snapshot.highest_modseq.min(ModSeq(hidden.saturating_sub(1)));
+            }
+            snapshot.keywords = Arc::clone(&self.keywords);
+        });
     }
 
     pub(crate) fn publish_all(&mut self) {
@@ -412,8 +475,18 @@ impl Draft<'_> {
         id
     }
 
-    fn save_in(&self, tx: &Transaction<'_>, account: AccountId) -> db::Result<()> {
-        if self.counters != self.rows.counters {
+    /// Writes what has changed; gives the counters as they stand in the account's row now. A modification sequence alone is not written
+    /// there each time: the mailbox that it was given in has it.
+    fn save_in(&self, tx: &Transaction<'_>, account: AccountId) -> db::Result<Counters> {
+        let kept = self.rows.kept;
+        let only_modseq = Counters {
+            modseq: kept.modseq,
+            ..self.counters
+        } == kept;
+        let due = self.counters.modseq.saturating_sub(kept.modseq) >= MODSEQ_KEPT;
+        let removed = self.changed.values().any(Option::is_none);
+        let write = self.counters != kept && (!only_modseq || due || removed);
+        if write {
             tx.execute(
                 "UPDATE account_state SET modseq = ?2, next_content = ?3, next_mailbox = ?4, uid_validity = ?5 WHERE account = ?1",
                 &[
@@ -436,7 +509,7 @@ impl Draft<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(if write { self.counters } else { kept })
     }
 }
 
@@ -445,13 +518,15 @@ fn create_in(tx: &Transaction<'_>, account: AccountId) -> db::Result<()> {
         "INSERT INTO account_state (account, modseq, next_content, next_mailbox, uid_validity) VALUES (?1, 1, 1, 1, 1)",
         &[account.0.into()],
     )?;
+    let counters = Counters {
+        modseq: 1,
+        next_content: 1,
+        next_mailbox: 1,
+        uid_validity: 1,
+    };
     let rows = Rows {
-        counters: Counters {
-            modseq: 1,
-            next_content: 1,
-            next_mailbox: 1,
-            uid_validity: 1,
-        },
+        counters,
+        kept: counters,
         mailboxes: BTreeMap::new(),
         defaults: Sharing::default(),
     };
@@ -468,7 +543,7 @@ fn create_in(tx: &Transaction<'_>, account: AccountId) -> db::Result<()> {
             &[account.0.into(), (*name).into()],
         )?;
     }
-    draft.save_in(tx, account)
+    draft.save_in(tx, account).map(drop)
 }
 
 fn load(id: AccountId, database: &Database) -> Result<Option<(Rows, Keywords)>> {
@@ -478,14 +553,14 @@ fn load(id: AccountId, database: &Database) -> Result<Option<(Rows, Keywords)>> 
             &[id.0.into()],
             |row| {
                 Ok(Counters {
-                    modseq: row.u64(0)? + MODSEQ_GAP,
+                    modseq: row.u64(0)?,
                     next_content: row.u32(1)?,
                     next_mailbox: row.u32(2)?,
                     uid_validity: row.u32(3)?,
                 })
             },
         )?;
-        let Some(counters) = counters else { return Ok(None) };
+        let Some(kept) = counters else { return Ok(None) };
         let mut mailboxes = mailbox::load_in(tx, id)?;
         let mut sharing = sharing::load_in(tx, id)?;
         let defaults = sharing.remove(&NO_MAILBOX).unwrap_or_default();
@@ -494,6 +569,14 @@ fn load(id: AccountId, database: &Database) -> Result<Option<(Rows, Keywords)>> 
                 row.sharing = sharing;
             }
         }
+        let last = mailboxes
+            .values()
+            .map(|m| m.highest_modseq.0)
+            .fold(kept.modseq, u64::max);
+        let counters = Counters {
+            modseq: last + MODSEQ_GAP,
+            ..kept
+        };
         let mut keywords = Keywords::default();
         tx.query(
             "SELECT bit, name FROM keyword WHERE account = ?1",
@@ -505,6 +588,7 @@ fn load(id: AccountId, database: &Database) -> Result<Option<(Rows, Keywords)>> 
         )?;
         let rows = Rows {
             counters,
+            kept,
             mailboxes,
             defaults,
         };

@@ -38,7 +38,10 @@ impl Account {
                     Ok(tx.query_row(sql, values, |_| Ok(()))?.is_some())
                 };
                 states.push(
-                    if one(
+                    // What is left of a deleted mailbox may still have its rows.
+                    if one("SELECT 1 FROM mailbox_deleted WHERE account = ?1 AND id = ?2", &at[..2])? {
+                        ArrivalState::Gone
+                    } else if one(
                         "SELECT 1 FROM message WHERE account = ?1 AND mailbox = ?2 AND uid = ?3",
                         &at,
                     )? {
@@ -46,8 +49,7 @@ impl Account {
                     } else if one(
                         "SELECT 1 FROM expunged WHERE account = ?1 AND mailbox = ?2 AND first <= ?3 AND last >= ?3",
                         &at,
-                    )? || one("SELECT 1 FROM mailbox_deleted WHERE account = ?1 AND id = ?2", &at[..2])?
-                    {
+                    )? {
                         ArrivalState::Gone
                     } else {
                         ArrivalState::Missing

@@ -2,7 +2,7 @@
 
 use crate::account::{Account, Draft};
 use crate::message::runs;
-use crate::{AccountId, Flags, MailboxId, Message, ModSeq, Result, Uid};
+use crate::{AccountId, ContentId, Flags, MailboxId, Message, ModSeq, Result, Uid};
 use db::{Durability, Transaction};
 
 /// What EXPUNGE took away.
@@ -28,7 +28,13 @@ impl Account {
             }
         };
         match among {
-            None => snapshot.iter().enumerate().for_each(|(p, m)| consider(p, m)),
+            None => {
+                for stretch in snapshot.stretches().filter(|s| s.summary.any.contains(Flags::DELETED)) {
+                    (stretch.start..)
+                        .zip(stretch.messages)
+                        .for_each(|(position, message)| consider(position, message));
+                }
+            }
             Some(uids) => {
                 for (p, m) in uids
                     .iter()
@@ -76,10 +82,22 @@ impl Account {
 /// Drops what messages said that no other message says.
 pub(crate) fn contents_drop_in(tx: &Transaction<'_>, account: AccountId, gone: &[Message]) -> db::Result<()> {
     for message in gone {
+        content_remove_in(tx, account, message.content)?;
+    }
+    Ok(())
+}
+
+/// Takes a content away if no message has it any more.
+pub(crate) fn content_remove_in(tx: &Transaction<'_>, account: AccountId, content: ContentId) -> db::Result<()> {
+    let removed = tx.execute(
+        "DELETE FROM content WHERE account = ?1 AND id = ?2
+            AND NOT EXISTS (SELECT 1 FROM message WHERE account = ?1 AND content = ?2)",
+        &[account.0.into(), content.into()],
+    )?;
+    if removed > 0 {
         tx.execute(
-            "DELETE FROM content WHERE account = ?1 AND id = ?2
-                AND NOT EXISTS (SELECT 1 FROM message WHERE account = ?1 AND content = ?2)",
-            &[account.0.into(), message.content.into()],
+            "DELETE FROM content_fields WHERE account = ?1 AND id = ?2",
+            &[account.0.into(), content.into()],
         )?;
     }
     Ok(())

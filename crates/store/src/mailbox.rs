@@ -235,7 +235,7 @@ impl Account {
         })
     }
 
-    /// DELETE (RFC 9051 §6.3.5): the mailbox and its messages; mailboxes below it stay.
+    /// DELETE (RFC 9051 §6.3.5): the mailbox and its messages; mailboxes below it stay. It is gone at once; its rows are swept later.
     pub fn mailbox_delete(&self, id: MailboxId) -> Result<()> {
         let mut state = self.lock();
         let row = state.rows.mailboxes.get(&id).ok_or(Error::NoMailbox)?.clone();
@@ -246,22 +246,7 @@ impl Account {
         self.change(&mut state, Durability::Synced, |tx, draft| {
             let modseq = draft.next_modseq();
             tx.execute(
-                "DELETE FROM content WHERE account = ?1
-                    AND id IN (SELECT content FROM message WHERE account = ?1 AND mailbox = ?2)
-                    AND NOT EXISTS (SELECT 1 FROM message WHERE message.account = ?1 AND message.content = content.id
-                                    AND message.mailbox <> ?2)",
-                &[account.into(), id.into()],
-            )?;
-            tx.execute(
-                "DELETE FROM message WHERE account = ?1 AND mailbox = ?2",
-                &[account.into(), id.into()],
-            )?;
-            tx.execute(
-                "DELETE FROM expunged WHERE account = ?1 AND mailbox = ?2",
-                &[account.into(), id.into()],
-            )?;
-            tx.execute(
-                "INSERT INTO mailbox_deleted (account, id, name, modseq) VALUES (?1, ?2, ?3, ?4)",
+                "INSERT INTO mailbox_deleted (account, id, name, modseq, emptied) VALUES (?1, ?2, ?3, ?4, 0)",
                 &[account.into(), id.into(), (&row.name).into(), modseq.into()],
             )?;
             sharing::forget_in(tx, self.id(), id)?;
@@ -269,6 +254,8 @@ impl Account {
             Ok(())
         })?;
         state.publish(id, |snapshot| snapshot.deleted = true);
+        self.shared().warm.forget(self.id(), id);
+        self.shared().sweeps.ask(self.id());
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use crate::account::{Account, Draft};
 use crate::flags::MAX_KEYWORD_BYTES;
-use crate::{AccountId, Digest, Error, FlagChange, Flags, Keywords, MailboxId, Message, ModSeq, Result, Uid};
+use crate::{AccountId, Digest, Error, FlagChange, Flags, MailboxId, Message, ModSeq, Result, Uid};
 use blobs::BlobId;
 use db::{Durability, Transaction};
 use std::collections::BTreeMap;
@@ -69,6 +69,7 @@ impl Account {
                 return Err(Error::OverQuota { used, limit });
             }
         }
+        self.view_if_empty(&mut state, mailbox);
         let id = self.id();
         let row = self.change(&mut state, Durability::Synced, |tx, draft| {
             add_in(tx, id, draft, mailbox, message)
@@ -84,7 +85,7 @@ impl Account {
     /// The flags of these names. Keywords the account does not know yet are made when `create` says so, and left out otherwise.
     pub fn flags_resolve<'n>(&self, names: impl IntoIterator<Item = &'n str>, create: bool) -> Result<Flags> {
         let mut state = self.lock();
-        let mut keywords: Keywords = (*state.keywords).clone();
+        let mut keywords = Arc::clone(&state.keywords);
         let mut flags = Flags::NONE;
         let mut fresh: Vec<(u32, &str)> = Vec::new();
         for name in names {
@@ -97,7 +98,7 @@ impl Account {
                 let bit = keywords
                     .free_bit()
                     .ok_or(Error::Limit("an account uses at most 56 keywords"))?;
-                keywords.insert(bit, name);
+                Arc::make_mut(&mut keywords).insert(bit, name);
                 fresh.push((bit, name));
                 flags = flags | Flags(1 << bit);
             }
@@ -113,7 +114,7 @@ impl Account {
                 }
                 Ok(())
             })?;
-            state.keywords = Arc::new(keywords);
+            state.keywords = keywords;
             state.publish_all();
         }
         Ok(flags)
@@ -259,6 +260,12 @@ pub(crate) fn add_in(
                 message.digest.preview.as_deref().into(),
             ],
         )?;
+        if !message.digest.fields.is_empty() {
+            tx.execute(
+                "INSERT INTO content_fields (account, id, fields) VALUES (?1, ?2, ?3)",
+                &[account.0.into(), content.into(), (&message.digest.fields).into()],
+            )?;
+        }
     }
     Ok(row)
 }

@@ -4,8 +4,12 @@
 use crate::{ContentId, Flags, Keywords, ModSeq, Uid};
 use std::sync::Arc;
 
-/// Messages in a chunk when a mailbox is loaded or grows at its end: a change copies at most this many.
+/// Messages in a chunk when a mailbox is loaded or grows at its end: a change copies at most this many, and one pointer for each chunk.
 const CHUNK: usize = 512;
+/// The same in a large mailbox, where the pointers would weigh more than the chunk.
+const CHUNK_LARGE: usize = 2048;
+/// Messages from which on a mailbox is large.
+const LARGE: usize = 1 << 16;
 /// A chunk left smaller than this by expunging is joined with its neighbour.
 const CHUNK_SMALL: usize = CHUNK / 4;
 
@@ -26,7 +30,69 @@ pub struct Message {
     pub content: ContentId,
 }
 
-type Chunk = Vec<Message>;
+/// Some neighbouring messages, and what can be said of all of them without looking at each.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunk {
+    messages: Vec<Message>,
+    summary: Summary,
+}
+
+/// What holds for a stretch of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Flags that all of them have.
+    pub all: Flags,
+    /// Flags that at least one of them has.
+    pub any: Flags,
+    /// The highest modification sequence among them.
+    pub modseq: ModSeq,
+}
+
+/// A stretch of a snapshot's messages.
+#[derive(Clone, Copy, Debug)]
+pub struct Stretch<'s> {
+    /// Position of its first message.
+    pub start: usize,
+    /// Its messages, never none.
+    pub messages: &'s [Message],
+    /// What holds for them.
+    pub summary: Summary,
+}
+
+impl Chunk {
+    fn new(messages: Vec<Message>) -> Chunk {
+        let summary = Summary::of(&messages);
+        Chunk { messages, summary }
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut Vec<Message>)) {
+        change(&mut self.messages);
+        self.summary = Summary::of(&self.messages);
+    }
+}
+
+impl std::ops::Deref for Chunk {
+    type Target = [Message];
+
+    fn deref(&self) -> &[Message] {
+        &self.messages
+    }
+}
+
+impl Summary {
+    fn of(messages: &[Message]) -> Summary {
+        let begin = Summary {
+            all: Flags(u64::MAX),
+            any: Flags::NONE,
+            modseq: ModSeq(0),
+        };
+        messages.iter().fold(begin, |sum, m| Summary {
+            all: sum.all & m.flags,
+            any: sum.any | m.flags,
+            modseq: sum.modseq.max(m.modseq),
+        })
+    }
+}
 
 /// The messages of a mailbox in UID order, with the numbers a client may ask for. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -116,6 +182,27 @@ impl Snapshot {
         self.chunks.iter().flat_map(|c| c.iter())
     }
 
+    /// All messages in stretches, each with what holds for all of its messages: where that decides, they need not be looked at.
+    pub fn stretches(&self) -> impl Iterator<Item = Stretch<'_>> {
+        self.chunks.iter().zip(&self.starts).map(|(chunk, start)| Stretch {
+            start: *start as usize,
+            messages: chunk,
+            summary: chunk.summary,
+        })
+    }
+
+    /// The position of the first message without `flag`.
+    pub fn first_without(&self, flag: Flags) -> Option<usize> {
+        let stretch = self.stretches().find(|s| !s.summary.all.contains(flag))?;
+        let within = stretch.messages.iter().position(|m| !m.flags.contains(flag))?;
+        Some(stretch.start + within)
+    }
+
+    /// Octets of memory that its messages take.
+    pub fn weight(&self) -> usize {
+        self.len * size_of::<Message>() + self.chunks.len() * (size_of::<Chunk>() + 32)
+    }
+
     /// The last message.
     pub fn last(&self) -> Option<&Message> {
         self.chunks.last().and_then(|c| c.last())
@@ -124,15 +211,23 @@ impl Snapshot {
     /// Adds messages at the end; their UIDs ascend and are above all there are.
     pub(crate) fn append(&mut self, messages: &[Message]) {
         let mut rest = messages;
+        let full = if self.len + messages.len() < LARGE {
+            CHUNK
+        } else {
+            CHUNK_LARGE
+        };
         if let Some(last) = self.chunks.last_mut()
-            && last.len() < CHUNK
+            && last.len() < full
         {
-            let (now, later) = rest.split_at(rest.len().min(CHUNK - last.len()));
-            Arc::make_mut(last).extend_from_slice(now);
+            let (now, later) = rest.split_at(rest.len().min(full - last.len()));
+            match Arc::get_mut(last) {
+                Some(last) => last.change(|messages| messages.extend_from_slice(now)),
+                None => *last = Arc::new(Chunk::new([&***last, now].concat())),
+            }
             rest = later;
         }
-        for chunk in rest.chunks(CHUNK) {
-            self.chunks.push(Arc::new(chunk.to_vec()));
+        for chunk in rest.chunks(full) {
+            self.chunks.push(Arc::new(Chunk::new(chunk.to_vec())));
         }
         self.index();
     }
@@ -145,12 +240,13 @@ impl Snapshot {
             let within = rest.partition_point(|p| *p < start + chunk.len());
             let (here, later) = rest.split_at(within);
             if !here.is_empty() {
-                let messages = Arc::make_mut(chunk);
-                for position in here {
-                    let message = &mut messages[position - start];
-                    message.flags = flags(message.flags);
-                    message.modseq = modseq;
-                }
+                Arc::make_mut(chunk).change(|messages| {
+                    for position in here {
+                        let message = &mut messages[position - start];
+                        message.flags = flags(message.flags);
+                        message.modseq = modseq;
+                    }
+                });
             }
             rest = later;
         }
@@ -168,18 +264,18 @@ impl Snapshot {
                 Arc::clone(chunk)
             } else {
                 let mut gone = here.iter().map(|p| p - start).peekable();
-                let left: Chunk = chunk
+                let left: Vec<Message> = chunk
                     .iter()
                     .enumerate()
                     .filter(|(i, _)| gone.next_if_eq(i).is_none())
                     .map(|(_, m)| *m)
                     .collect();
-                Arc::new(left)
+                Arc::new(Chunk::new(left))
             };
             match kept.last_mut() {
                 _ if left.is_empty() => {}
                 Some(before) if before.len() + left.len() <= CHUNK && before.len().min(left.len()) < CHUNK_SMALL => {
-                    Arc::make_mut(before).extend_from_slice(&left);
+                    Arc::make_mut(before).change(|messages| messages.extend_from_slice(&left));
                 }
                 _ => kept.push(left),
             }
@@ -378,6 +474,12 @@ mod tests {
                     prop_assert_eq!(snapshot.at(i), Some(m));
                     prop_assert_eq!(snapshot.position(m.uid), Some(i));
                     prop_assert_eq!(snapshot.iter_from(i).next(), Some(m));
+                }
+                let unseen = list.iter().position(|m| !m.flags.contains(Flags::SEEN));
+                prop_assert_eq!(snapshot.first_without(Flags::SEEN), unseen);
+                for stretch in snapshot.stretches() {
+                    prop_assert_eq!(stretch.messages, &list[stretch.start..stretch.start + stretch.messages.len()]);
+                    prop_assert_eq!(stretch.summary, Summary::of(stretch.messages));
                 }
                 prop_assert_eq!(snapshot.at(list.len()), None);
                 prop_assert_eq!(snapshot.lower_bound(Uid(next)), list.len());

@@ -1,4 +1,7 @@
+use crate::account::Shared;
 use crate::indexing::{self, IndexDue, Indexing, SearchOptions};
+use crate::sweep::{Sweeper, Sweeps};
+use crate::warm::Warm;
 use crate::{Account, AccountId, Result};
 use blobs::Blobs;
 use db::OpenFiles;
@@ -15,6 +18,9 @@ pub struct Options {
     pub cache_kib: u32,
     /// How they are searched.
     pub search: SearchOptions,
+    /// Octets of views that are kept of mailboxes nobody has open, for all accounts together: some 40 a message. Opening such a mailbox
+    /// again reads nothing.
+    pub views_kept: usize,
 }
 
 impl Default for Options {
@@ -23,6 +29,7 @@ impl Default for Options {
             accounts_open: NonZeroUsize::new(128).unwrap_or(NonZeroUsize::MIN),
             cache_kib: 1024,
             search: SearchOptions::default(),
+            views_kept: 64 << 20,
         }
     }
 }
@@ -31,7 +38,9 @@ impl Default for Options {
 pub struct Store {
     directory: PathBuf,
     blobs: Blobs,
-    open: OpenFiles<AccountId, Account>,
+    open: Arc<OpenFiles<AccountId, Account>>,
+    shared: Shared,
+    sweeper: Sweeper,
     options: Options,
     index_due: Arc<IndexDue>,
 }
@@ -43,10 +52,21 @@ impl Store {
             file: directory.to_path_buf(),
             source,
         })?;
+        let open = Arc::new(OpenFiles::new(options.accounts_open));
+        let sweeps = Arc::new(Sweeps::default());
+        let sweeper = Sweeper::start(Arc::clone(&sweeps), Arc::downgrade(&open)).map_err(|source| db::Error::Io {
+            file: directory.to_path_buf(),
+            source,
+        })?;
         Ok(Store {
             directory: directory.to_path_buf(),
             blobs,
-            open: OpenFiles::new(options.accounts_open),
+            open,
+            shared: Shared {
+                warm: Arc::new(Warm::new(options.views_kept)),
+                sweeps,
+            },
+            sweeper,
             options,
             index_due: Arc::default(),
         })
@@ -61,7 +81,9 @@ impl Store {
     ///
     /// Whoever asks has found the id in the directory: the store does not know which accounts there should be.
     pub fn account(&self, id: AccountId) -> Result<Arc<Account>> {
-        self.open.open(id, || {
+        let mut opened = false;
+        let account = self.open.open(id, || {
+            opened = true;
             let path = self.path_of(id);
             let directory = path.parent().unwrap_or(&self.directory);
             if !directory.is_dir() {
@@ -75,8 +97,20 @@ impl Store {
                     .map_err(io)?;
             }
             let indexing = Indexing::new(self.options.search.clone(), Arc::clone(&self.index_due));
-            Account::open(id, &path, self.blobs.clone(), self.options.cache_kib, indexing)
-        })
+            Account::open(
+                id,
+                &path,
+                self.blobs.clone(),
+                self.options.cache_kib,
+                self.shared.clone(),
+                indexing,
+            )
+        })?;
+        if opened {
+            // Perhaps something was left half done.
+            self.shared.sweeps.ask(id);
+        }
+        Ok(account)
     }
 
     /// Whether the account has a file already.
@@ -86,6 +120,7 @@ impl Store {
 
     /// Closes the files nobody uses: each is left in one piece, without a log beside it.
     pub fn close(&self) {
+        self.sweeper.stop();
         self.open.clear();
     }
 

@@ -48,6 +48,7 @@ impl Account {
                 ..Copied::default()
             });
         }
+        self.view_if_empty(&mut state, to);
         let account = self.id();
         let added = self.change(&mut state, Durability::Synced, |tx, draft| {
             let mut added: Vec<Message> = Vec::with_capacity(messages.len());

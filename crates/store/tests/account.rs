@@ -29,6 +29,7 @@ const DIGEST: &Digest = &Digest {
     envelope: Vec::new(),
     structure: Vec::new(),
     preview: None,
+    fields: Vec::new(),
 };
 const PREFIX: &[u8] = b"Return-Path: <a@b>\r\n";
 
@@ -359,6 +360,7 @@ fn rename_takes_the_children_and_delete_does_not() {
         account.mailbox_delete(id(&account, "INBOX")),
         Err(Error::Inbox)
     ));
+    account.sweep().unwrap();
     assert_eq!(references(&account), 0);
 
     house.append("INBOX", "moves");
@@ -446,4 +448,137 @@ fn sessions_and_deliveries_at_once_lose_nothing() {
     account.sync().unwrap();
     assert_eq!(uids(&account, inbox), (1..=220).collect::<Vec<u32>>());
     assert!(account.mailbox_counts_check(inbox).unwrap());
+}
+
+#[test]
+fn what_is_left_of_a_deleted_mailbox_is_swept_and_what_others_need_stays() {
+    let house = house();
+    let account = house.account();
+    account.mailbox_create("big", None).unwrap();
+    let big = id(&account, "big");
+    for n in 0..600 {
+        house.append("big", &format!("message {n}"));
+    }
+    let some: Vec<Uid> = (1..=10).map(Uid).collect();
+    let inbox = id(&account, "INBOX");
+    account.message_copy(big, &some, inbox, None).unwrap();
+    account.mailbox_delete(big).unwrap();
+    account.sweep().unwrap();
+    assert_eq!(references(&account), 10);
+    assert_eq!(account.faults().unwrap(), Vec::<String>::new());
+    // Nothing is left to do for whoever opens the account next.
+    drop(account);
+    let again = house.reopened();
+    assert_eq!(references(&again), 10);
+    assert_eq!(uids(&again, inbox), (1..=10).collect::<Vec<u32>>());
+}
+
+#[test]
+fn a_delivery_into_a_mailbox_that_is_deleted_counts_as_gone_before_it_is_swept() {
+    let house = house();
+    let account = house.account();
+    let target = account.mailbox_create("target", None).unwrap();
+    let message = house.message("delivered", PREFIX);
+    let arrival = Arrival {
+        acceptance: 5,
+        recipient: 0,
+        mailbox: target,
+        message,
+    };
+    account.deliver(&[arrival]).unwrap();
+    assert_eq!(
+        account.arrival_states(&[(5, 0)]).unwrap(),
+        [store::ArrivalState::Present]
+    );
+    account.mailbox_delete(target).unwrap();
+    assert_eq!(account.arrival_states(&[(5, 0)]).unwrap(), [store::ArrivalState::Gone]);
+}
+
+#[test]
+fn rows_are_walked_in_the_order_asked_for() {
+    let house = house();
+    let account = house.account();
+    let digest = Digest::of(b"From: a@b\r\nX-Other: no\r\nSubject: s\r\n\r\nbody\r\n");
+    assert_eq!(digest.fields, b"From: a@b\r\nSubject: s\r\n\r\n");
+    let inbox = id(&account, "INBOX");
+    for n in 0..20 {
+        let mut message = house.message(&format!("message {n}"), b"");
+        if n % 2 == 0 {
+            message.digest = &digest;
+        }
+        account.message_append(inbox, &message, None).unwrap();
+    }
+    let open = account.mailbox_open(inbox, false).unwrap();
+    let mut ids: Vec<_> = open.snapshot().iter().map(|m| m.content).collect();
+    // Backwards, doubled, far apart, not there.
+    ids.extend([ids[19], ids[3], ids[3], ids[4], ids[18], store::ContentId(9_999)]);
+    for wanted in [store::Wanted::Digest, store::Wanted::Fields, store::Wanted::Both] {
+        let mut seen = Vec::new();
+        let walk = account.content_rows(&ids, wanted, |index, row| {
+            seen.push((index, row.map(|row| (row.blob.is_some(), row.fields.len()))));
+            std::ops::ControlFlow::Continue(())
+        });
+        walk.unwrap();
+        assert_eq!(
+            seen.iter().map(|(index, _)| *index).collect::<Vec<_>>(),
+            (0..ids.len()).collect::<Vec<_>>()
+        );
+        for (index, row) in seen {
+            let even = ids[index].0 % 2 == ids[0].0 % 2;
+            let expected = match wanted {
+                _ if ids[index].0 == 9_999 => None,
+                store::Wanted::Digest => Some((true, 0)),
+                store::Wanted::Both => Some((true, if even { digest.fields.len() } else { 0 })),
+                store::Wanted::Fields => even.then_some((false, digest.fields.len())),
+            };
+            assert_eq!(row, expected, "{wanted:?} {index}");
+        }
+    }
+    // An end that is asked for.
+    let mut count = 0;
+    let walk = account.content_rows(&ids, store::Wanted::Digest, |_, _| {
+        count += 1;
+        std::ops::ControlFlow::Break(())
+    });
+    walk.unwrap();
+    assert_eq!(count, 1);
+}
+
+#[test]
+fn a_mailbox_closed_by_everybody_is_still_up_to_date_when_opened_again() {
+    let house = house();
+    let account = house.account();
+    let inbox = id(&account, "INBOX");
+    let seen = |account: &Account| uids(account, inbox);
+    house.append("INBOX", "one");
+    assert_eq!(seen(&account), [1]);
+    house.append("INBOX", "two");
+    house.deliver(&[(1, 0)]);
+    account.sync().unwrap();
+    account
+        .message_flag(inbox, &[Uid(1)], FlagChange::Add(Flags::DELETED), None)
+        .unwrap();
+    account.message_expunge(inbox, None).unwrap();
+    assert_eq!(seen(&account), [2, 3]);
+    // An account that was closed and opened shows the same out of its file.
+    drop(account);
+    assert_eq!(seen(&house.reopened()), [2, 3]);
+}
+
+#[test]
+fn modification_sequences_are_not_given_out_twice_after_opening_again() {
+    let house = house();
+    let inbox = id(&house.account(), "INBOX");
+    house.append("INBOX", "one");
+    let before = house
+        .account()
+        .message_flag(inbox, &[Uid(1)], FlagChange::Add(Flags::SEEN), None)
+        .unwrap()
+        .modseq;
+    let after = house
+        .reopened()
+        .message_flag(inbox, &[Uid(1)], FlagChange::Add(Flags::FLAGGED), None)
+        .unwrap()
+        .modseq;
+    assert!(after > before, "{after} after {before}");
 }

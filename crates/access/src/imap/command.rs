@@ -8,6 +8,7 @@ mod evaluate;
 mod fetch;
 mod flags;
 mod list;
+mod listing;
 mod mailboxes;
 mod metadata;
 mod multisearch;

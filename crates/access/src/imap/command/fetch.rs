@@ -1,6 +1,7 @@
 //! FETCH. RFC 9051 §6.4.5. Flags, dates and sizes come from the view in memory, envelopes and structures from the rows, and octets in
 //! pieces from the blob store: none of it is held longer than it takes to send it.
 
+use super::listing;
 use super::section::{Octets, PIECE, Reading};
 use crate::imap::answer::Answer;
 use crate::imap::blocking;
@@ -14,27 +15,29 @@ use imap::{DateTime, ObjectKind};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
-use store::{Account, Content, ContentId, FlagChange, Flags, MailboxId, Message, ModSeq, Result, Snapshot, Uid};
+use store::{
+    Account, Content, ContentId, FlagChange, Flags, MailboxId, Message, ModSeq, Result, Snapshot, Uid, Wanted,
+};
 
 /// Messages whose rows are read at once.
 const BATCH: usize = 32;
 
 /// What a FETCH works on.
-struct Work {
-    account: Arc<Account>,
+pub(super) struct Work {
+    pub(super) account: Arc<Account>,
     mailbox: MailboxId,
     /// Of the messages at hand, what only their rows know.
     saved: HashMap<Uid, i64>,
     threads: HashMap<ContentId, ContentId>,
     newest: Arc<Snapshot>,
-    items: Vec<FetchItem>,
+    pub(super) items: Vec<FetchItem>,
     /// Messages that were not seen until this command.
-    seen: Vec<Uid>,
+    pub(super) seen: Vec<Uid>,
     recent_from: Uid,
     condstore: bool,
-    uid_only: bool,
+    pub(super) uid_only: bool,
     rev2: bool,
-    header_limit: u64,
+    pub(super) header_limit: u64,
 }
 
 /// What could not be answered, for the last line.
@@ -85,11 +88,8 @@ impl Connection {
             Err(answer) => return Ok(answer),
         };
         if let Some(since) = fetch.changed_since {
-            positions.retain(|position| {
-                let uid = told.at(*position as usize).map(|message| message.uid);
-                let message = uid.and_then(|uid| newest.at(newest.position(uid)?));
-                message.is_some_and(|message| message.modseq > ModSeq(since))
-            });
+            let changed = changed_since(&told, &newest, ModSeq(since));
+            positions.retain(|position| changed.binary_search(position).is_ok());
         }
         let mut own = None;
         let mut seen = Vec::new();
@@ -118,7 +118,7 @@ impl Connection {
                 }
             }
         }
-        let mut work = Work {
+        let mut work = Arc::new(Work {
             mailbox,
             saved: HashMap::new(),
             threads: HashMap::new(),
@@ -131,11 +131,16 @@ impl Connection {
             uid_only,
             rev2,
             header_limit,
-        };
+        });
         let mut failures = Failures::default();
         let rows = work.items.iter().any(needs_row);
-        let batch = if rows { BATCH } else { 1024 };
+        let walk = listing::wanted(&work.items).filter(|_| rows);
+        let batch = match (rows, walk) {
+            (true, None) => BATCH,
+            _ => listing::WALK,
+        };
         let mut messages: Vec<(u32, Message)> = Vec::with_capacity(batch);
+        let same = Arc::ptr_eq(&told, &work.newest);
         for positions in positions.chunks(batch) {
             messages.clear();
             for position in positions {
@@ -143,13 +148,23 @@ impl Connection {
                     continue;
                 };
                 // A message that is gone, and of which the client has not been told yet, still has its flags.
-                let message = work.newest.position(known.uid).and_then(|p| work.newest.at(p));
+                let message = if same {
+                    Some(known)
+                } else {
+                    work.newest.position(known.uid).and_then(|p| work.newest.at(p))
+                };
                 messages.push((sequence(*position as usize), *message.unwrap_or(known)));
             }
-            if rows {
+            if let Some(wanted) = walk {
+                let messages = Arc::new(std::mem::take(&mut messages));
+                self.fetch_walk(&work, wanted, &messages, &mut failures).await?;
+            } else if rows {
                 let ids: Vec<_> = messages.iter().map(|(_, message)| message.content).collect();
                 let contents = blocking(|| work.account.contents(&ids));
-                if let Err(error) = blocking(|| extra(&mut work, &messages)) {
+                // Nobody else has it: it is shared where a walk goes ahead, and then nothing of this is asked for.
+                if let Some(work) = Arc::get_mut(&mut work)
+                    && let Err(error) = blocking(|| extra(work, &messages))
+                {
                     return Ok(self.trouble(&error));
                 }
                 for ((number, message), content) in messages.iter().zip(contents) {
@@ -165,6 +180,45 @@ impl Connection {
         let mut answer = self.outcome(failures);
         answer.own = own;
         Ok(answer)
+    }
+
+    /// Answers for these messages, walk by walk: while the octets of one are sent, the next is made ready. A client that stops reading has
+    /// two of them in memory and holds up nobody.
+    async fn fetch_walk(
+        &mut self,
+        work: &Arc<Work>,
+        wanted: Wanted,
+        messages: &Arc<Vec<(u32, Message)>>,
+        failures: &mut Failures,
+    ) -> io::Result<()> {
+        let mut at = 0;
+        while let Some(rest) = messages.get(at..).filter(|rest| !rest.is_empty()) {
+            let walked = if self.out.len() < OUT_BUFFER {
+                blocking(|| listing::walk(work, wanted, &mut self.out, rest))
+            } else {
+                let (work, messages) = (Arc::clone(work), Arc::clone(messages));
+                let ahead = tokio::task::spawn_blocking(move || {
+                    let mut out = Vec::new();
+                    let rest = messages.get(at..).unwrap_or_default();
+                    let walked = listing::walk(&work, wanted, &mut out, rest);
+                    (out, walked)
+                });
+                self.flush().await?;
+                let (out, walked) = ahead.await.map_err(io::Error::other)?;
+                self.out = out;
+                walked
+            };
+            at += walked.done;
+            if walked.odd
+                && let Some((number, message)) = messages.get(at)
+            {
+                let content = blocking(|| work.account.content(message.content));
+                self.fetch_message(work, *number, message, Some(content), failures)
+                    .await?;
+                at += 1;
+            }
+        }
+        Ok(())
     }
 
     fn outcome(&self, failures: Failures) -> Answer {
@@ -214,7 +268,7 @@ impl Connection {
         let flags = work.items.contains(&FetchItem::Flags);
         let newly_seen = work.seen.binary_search(&message.uid).is_ok();
         for item in &work.items {
-            let simple = self.simple_item(work, &mut response, message, item);
+            let simple = simple_item(work, &mut self.out, &mut response, message, item);
             if simple {
                 continue;
             }
@@ -224,7 +278,7 @@ impl Connection {
             }
         }
         if newly_seen && !flags {
-            self.simple_item(work, &mut response, message, &FetchItem::Flags);
+            simple_item(work, &mut self.out, &mut response, message, &FetchItem::Flags);
         }
         if response.is_empty() && self.out.len() >= start {
             // Nothing could be said of this message.
@@ -236,38 +290,6 @@ impl Connection {
             self.flush().await?;
         }
         Ok(())
-    }
-
-    /// Writes an item that the view in memory knows. False: it is another one.
-    fn simple_item(&mut self, work: &Work, response: &mut FetchResponse, message: &Message, item: &FetchItem) -> bool {
-        let out = &mut self.out;
-        match item {
-            FetchItem::Uid => response.uid(out, message.uid.0),
-            FetchItem::Flags => {
-                let recent = !work.rev2 && message.uid >= work.recent_from;
-                response.flags(out, flag_names(message.flags, &work.newest.keywords, recent));
-                if work.condstore && !work.items.contains(&FetchItem::ModSeq) {
-                    response.modseq(out, message.modseq.0);
-                }
-            }
-            FetchItem::ModSeq => response.modseq(out, message.modseq.0),
-            FetchItem::Size => response.size(out, u64::from(message.size)),
-            FetchItem::InternalDate => response.internal_date(out, DateTime::utc(i64::from(message.received))),
-            FetchItem::EmailId => {
-                let id = object::content(work.account.id(), message.content);
-                response.object_id(out, "EMAILID", Some(&ObjectKind::Email.write(id)));
-            }
-            FetchItem::ThreadId => {
-                let thread = work.threads.get(&message.content);
-                let id = thread.map(|thread| ObjectKind::Thread.write(object::content(work.account.id(), *thread)));
-                response.object_id(out, "THREADID", id.as_deref());
-            }
-            FetchItem::SaveDate => {
-                response.save_date(out, work.saved.get(&message.uid).map(|saved| DateTime::utc(*saved)));
-            }
-            _ => return false,
-        }
-        true
     }
 
     /// Writes an item that needs the message's row or its octets. What cannot be read is left out.
@@ -426,6 +448,53 @@ impl Connection {
     }
 }
 
+/// Writes an item that the view in memory knows. False: it is another one.
+pub(super) fn simple_item(
+    work: &Work,
+    out: &mut Vec<u8>,
+    response: &mut FetchResponse,
+    message: &Message,
+    item: &FetchItem,
+) -> bool {
+    match item {
+        FetchItem::Uid => response.uid(out, message.uid.0),
+        FetchItem::Flags => {
+            let recent = !work.rev2 && message.uid >= work.recent_from;
+            response.flags(out, flag_names(message.flags, &work.newest.keywords, recent));
+            if work.condstore && !work.items.contains(&FetchItem::ModSeq) {
+                response.modseq(out, message.modseq.0);
+            }
+        }
+        FetchItem::ModSeq => response.modseq(out, message.modseq.0),
+        FetchItem::Size => response.size(out, u64::from(message.size)),
+        FetchItem::InternalDate => response.internal_date(out, DateTime::utc(i64::from(message.received))),
+        FetchItem::EmailId => {
+            let id = object::content(work.account.id(), message.content);
+            response.object_id(out, "EMAILID", Some(&ObjectKind::Email.write(id)));
+        }
+        FetchItem::ThreadId => {
+            let thread = work.threads.get(&message.content);
+            let id = thread.map(|thread| ObjectKind::Thread.write(object::content(work.account.id(), *thread)));
+            response.object_id(out, "THREADID", id.as_deref());
+        }
+        FetchItem::SaveDate => {
+            response.save_date(out, work.saved.get(&message.uid).map(|saved| DateTime::utc(*saved)));
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// Positions in the mailbox as the client knows it of the messages that have changed since.
+fn changed_since(told: &Snapshot, newest: &Snapshot, since: ModSeq) -> Vec<u32> {
+    let stretches = newest.stretches().filter(|stretch| stretch.summary.modseq > since);
+    let changed = stretches
+        .flat_map(|stretch| stretch.messages)
+        .filter(|message| message.modseq > since);
+    let position = |message: &Message| told.position(message.uid).and_then(|p| u32::try_from(p).ok());
+    changed.filter_map(position).collect()
+}
+
 impl Failures {
     fn note(&mut self, uid: Uid, error: store::Error) {
         if matches!(error, store::Error::NoContent(_)) {
@@ -445,7 +514,7 @@ fn blocking_if_needed<'r>(reading: &'r Reading<'_>) -> Result<&'r mime::Structur
     }
 }
 
-fn needs_row(item: &FetchItem) -> bool {
+pub(super) fn needs_row(item: &FetchItem) -> bool {
     !matches!(
         item,
         FetchItem::Uid

@@ -87,6 +87,19 @@ impl<'a> Reading<'a> {
         Ok(mime::preview(&start, self.structure()?))
     }
 
+    /// The same, added to what is in `out` already.
+    pub(super) fn octets_into(&self, range: Range<u64>, out: &mut Vec<u8>) -> Result<()> {
+        let range = range.start..range.end.min(self.content.len());
+        let expected = range.end.saturating_sub(range.start);
+        let before = out.len();
+        self.account.content_range_into(self.content, range, out)?;
+        if (out.len() - before) as u64 == expected {
+            Ok(())
+        } else {
+            Err(Error::Blobs(blobs::Error::NotFound(self.content.blob)))
+        }
+    }
+
     /// The octets of `BODY[…]`.
     pub(super) fn section(&self, section: &Section, partial: Option<Partial>) -> Result<Octets> {
         let text = match &section.text {

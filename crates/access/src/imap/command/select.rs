@@ -62,8 +62,7 @@ impl Connection {
         encoder.exists(sequence(told.len()) - 1);
         if !rev2 {
             encoder.recent(selected.recent());
-            let unseen = told.iter().position(|message| !message.flags.contains(Flags::SEEN));
-            if let Some(position) = unseen.filter(|_| !uid_only) {
+            if let Some(position) = told.first_without(Flags::SEEN).filter(|_| !uid_only) {
                 let code = Code::Unseen(sequence(position));
                 encoder.untagged(Status::Ok, Some(&code), "the first that was not seen");
             }
