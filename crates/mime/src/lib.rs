@@ -27,7 +27,7 @@ mod section;
 mod structure;
 mod transfer;
 
-pub use address::{Address, Mailbox};
+pub use address::{Address, Mailbox, addresses};
 pub use charset::{decode_charset, decode_header};
 pub use content::{Disposition, Parameter};
 pub use date::Date;
