@@ -72,7 +72,6 @@ pub(crate) struct Builder<'o> {
 
 /// A command or test whose arguments fit its [`Spec`].
 pub(crate) struct Bound<'t> {
-    pub name: &'t str,
     pub position: Position,
     tags: Vec<(&'static Tag, Option<&'t Argument>, Position)>,
     positional: Vec<Option<&'t Argument>>,
@@ -405,7 +404,7 @@ impl Builder<'_> {
                 }
             });
         };
-        let mut bound = self.bind(spec, &command.name, position, &command.arguments)?;
+        let mut bound = self.bind(spec, position, &command.arguments)?;
         if !command.tests.all().is_empty() {
             return Err(bound
                 .error(format!("{name} has no test"))
@@ -463,7 +462,7 @@ impl Builder<'_> {
                 }
             });
         };
-        let mut bound = self.bind(spec, &test.name, position, &test.arguments)?;
+        let mut bound = self.bind(spec, position, &test.arguments)?;
         let inner = &test.tests;
         match spec.inner {
             Inner::None if !inner.all().is_empty() => return Err(bound.error(format!("{name} has no tests within it"))),
@@ -495,7 +494,6 @@ impl Builder<'_> {
     fn bind<'t, B>(
         &mut self,
         spec: &'static Spec<B>,
-        name: &'t str,
         position: Position,
         arguments: &'t [Argument],
     ) -> Result<Bound<'t>> {
@@ -503,7 +501,6 @@ impl Builder<'_> {
             self.need(spec.needs, position, spec.name)?;
         }
         let mut bound = Bound {
-            name,
             position,
             tags: Vec::new(),
             positional: Vec::new(),

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::Position;
 use crate::program::{Site, SiteId};
 
 /// What was tested and done, in order. [`Explanation::decisions`] gives it as data to store, `Display` as text to read.
@@ -135,14 +134,6 @@ impl Explanation {
             What::Note(text) => decision.what = text.to_string(),
         }
         decision
-    }
-
-    pub(crate) fn position(&self, script: u16, site: SiteId) -> Position {
-        self.scripts
-            .get(script as usize)
-            .and_then(|(_, sites)| sites.get(site as usize))
-            .map(|site| site.position)
-            .unwrap_or_default()
     }
 }
 

@@ -27,8 +27,6 @@
 //! Each extension is a file of `ext`, whose head says what it adds. There is no clock, no file and no network in this crate, and
 //! whatever a script or a message can make grow is bounded by [`Limits`].
 
-#![allow(dead_code)] // extensions land next
-
 mod build;
 mod error;
 mod explain;

@@ -451,9 +451,23 @@ impl Run<'_> {
         self.captures = captures;
     }
 
-    /// The script at hand, by its name among those included.
-    pub fn site(&self) -> SiteId {
-        self.site
+    /// Runs a script within this one, with variables of its own (RFC 6609 §3.4).
+    pub fn included(&mut self, script: &Compiled, name: &str) -> Result<Flow> {
+        let Ok(number) = u16::try_from(self.scripts.len()) else {
+            return Err(self.limit("scripts are included", "includes", usize::from(u16::MAX)));
+        };
+        self.scripts.push((Some(name.to_owned()), Arc::clone(&script.sites)));
+        let outside = (self.script, self.site);
+        self.script = number;
+        let variables = std::mem::replace(&mut self.variables, vec![String::new(); script.variables.len()]);
+        let parts = std::mem::take(&mut self.parts);
+        let flow = self.nodes(&script.body);
+        self.parts = parts;
+        self.variables = variables;
+        if flow.is_ok() {
+            (self.script, self.site) = outside;
+        }
+        flow
     }
 
     pub fn set_site(&mut self, site: SiteId) {

@@ -1,5 +1,7 @@
 //! What holds for every script: reading what was printed gives the same, and unchanged text stays as it stood.
 
+#![allow(clippy::unwrap_used, clippy::panic)] // tests
+
 use proptest::prelude::*;
 use sieve::tree::{Argument, Block, Command, Number, Test, Tests, Text, Unit, Value};
 use sieve::{Limits, Script};

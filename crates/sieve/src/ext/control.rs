@@ -25,13 +25,21 @@ impl Step for Stop {
 
 #[derive(Debug)]
 struct If {
-    branches: Box<[(Option<TestNode>, SiteId, Box<[Node]>)]>,
+    branches: Box<[Branch]>,
+}
+
+#[derive(Debug)]
+struct Branch {
+    /// None: `else`.
+    test: Option<TestNode>,
+    site: SiteId,
+    body: Box<[Node]>,
 }
 
 impl Step for If {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow> {
         let mark = run.mark();
-        for (test, site, body) in &self.branches {
+        for Branch { test, site, body } in &self.branches {
             run.set_site(*site);
             let passed = match test {
                 Some(test) => run.test(test)?,
@@ -115,7 +123,7 @@ pub(crate) fn build_if(builder: &mut Builder<'_>, first: &Command, others: &[Com
                 Box::default()
             }
         };
-        branches.push((test, site, body));
+        branches.push(Branch { test, site, body });
     }
     Node {
         site,

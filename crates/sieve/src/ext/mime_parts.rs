@@ -61,13 +61,11 @@ struct ForEveryPart {
 impl Step for ForEveryPart {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow> {
         // The outer loop is over all parts, the message itself first; one within it over those below its part.
-        let (mut at, below) = match run.parts.last() {
-            None => (0, None),
-            Some(&outer) => (outer + 1, Some(outer)),
-        };
+        let mut at = run.parts.last().map_or(0, |outer| outer + 1);
         loop {
             // The message may change within the loop, and its parts with it.
             let structure = run.mail.structure();
+            let below = run.parts.last().copied();
             let part = structure.parts().get(at);
             let inside = match (part, below.and_then(|outer| structure.parts().get(outer))) {
                 (None, _) => false,
@@ -79,7 +77,7 @@ impl Step for ForEveryPart {
             }
             run.parts.push(at);
             let flow = run.nodes(&self.body);
-            run.parts.pop();
+            at = run.parts.pop().unwrap_or(at);
             match flow? {
                 Flow::Next => {}
                 Flow::Break(None) => return Ok(Flow::Next),
