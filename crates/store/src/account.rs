@@ -18,10 +18,16 @@ use tokio::sync::watch;
 /// The tables of an account file.
 pub const SCHEMA: Schema = Schema {
     component: "store",
-    steps: &[Migration {
-        name: "mailboxes and messages",
-        sql: include_str!("../migrations/0001_mailboxes.sql"),
-    }],
+    steps: &[
+        Migration {
+            name: "mailboxes and messages",
+            sql: include_str!("../migrations/0001_mailboxes.sql"),
+        },
+        Migration {
+            name: "Sieve scripts and what they remember",
+            sql: include_str!("../migrations/0002_sieve.sql"),
+        },
+    ],
 };
 
 /// More changes than can be committed and not yet be on disk: the log is synced every thousand pages.
@@ -33,6 +39,7 @@ pub struct Account {
     database: Database,
     blobs: Blobs,
     state: Mutex<State>,
+    active_script: crate::sieve::Active,
 }
 
 pub(crate) struct State {
@@ -118,6 +125,7 @@ impl Account {
                 pending_next: 0,
                 unsynced: true,
             }),
+            active_script: crate::sieve::Active::default(),
         })
     }
 
@@ -132,6 +140,10 @@ impl Account {
 
     pub(crate) fn blobs(&self) -> &Blobs {
         &self.blobs
+    }
+
+    pub(crate) fn active_script(&self) -> &crate::sieve::Active {
+        &self.active_script
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

@@ -20,6 +20,7 @@ mod flags;
 mod ids;
 mod mailbox;
 mod message;
+mod sieve;
 mod snapshot;
 mod store;
 mod transfer;
@@ -36,6 +37,10 @@ pub use flags::{FlagChange, Flags, Keywords, MAX_KEYWORD_BYTES, MAX_KEYWORDS};
 pub use ids::{ContentId, MailboxId, ModSeq, Uid};
 pub use mailbox::{MAX_MAILBOX_DEPTH, MAX_MAILBOX_NAME_BYTES, MAX_MAILBOXES, Mailbox, SpecialUse};
 pub use message::{Appended, Flagged, NewMessage};
+pub use sieve::{
+    Answered, Decided, DecidedDelivery, MAX_SCRIPT_NAME_BYTES, NewCopy, Script, ScriptFault, ScriptInfo, ScriptLimits,
+    Seen, Unless,
+};
 pub use snapshot::{Diff, Message, Snapshot};
 pub use store::{Options, Store};
 pub use transfer::Copied;
