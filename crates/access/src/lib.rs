@@ -6,5 +6,6 @@
 //! Each protocol has a module of its own, with its own options, counters and `serve`.
 
 pub mod imap;
+pub mod managesieve;
 
 pub use net::{ListenerConfig, Proxies, Tls, TlsProvider};

@@ -93,6 +93,7 @@ async fn run() {
                         session: "s1".into(),
                         message_id: Some(format!("<{n}@b.test>")),
                         notes: None,
+                        parent: None,
                         recipients: vec![NewRecipient {
                             address: format!("u{}@our.test", n % 4),
                             original: None,

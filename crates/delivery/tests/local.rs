@@ -97,6 +97,7 @@ impl House {
             session: "s1".into(),
             message_id: None,
             notes: None,
+            parent: None,
             recipients: to
                 .iter()
                 .map(|address| NewRecipient {

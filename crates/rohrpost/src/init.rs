@@ -92,6 +92,7 @@ fn listeners() -> Vec<Listener> {
         open(Protocol::Submissions, 465),
         open(Protocol::Imap, 143),
         open(Protocol::Imaps, 993),
+        open(Protocol::ManageSieve, 4190),
         Listener {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             ..open(Protocol::Http, 8080)
@@ -123,7 +124,7 @@ fn report(file: &Path, data: &Path, domain: &str, hostname: &str, admin: &str, p
         file.display(),
         data.display(),
     );
-    let records: [(String, &str, String); 10] = [
+    let records: [(String, &str, String); 11] = [
         (format!("{hostname}."), "A", "192.0.2.1".to_owned()),
         (format!("{hostname}."), "AAAA", "2001:db8::1".to_owned()),
         (format!("{domain}."), "MX", format!("10 {hostname}.")),
@@ -145,6 +146,7 @@ fn report(file: &Path, data: &Path, domain: &str, hostname: &str, admin: &str, p
             format!("0 1 587 {hostname}."),
         ),
         (format!("_imaps._tcp.{domain}."), "SRV", format!("0 1 993 {hostname}.")),
+        (format!("_sieve._tcp.{domain}."), "SRV", format!("0 1 4190 {hostname}.")),
         (format!("_imap._tcp.{domain}."), "SRV", format!("0 1 143 {hostname}.")),
     ];
     let wide = records.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);

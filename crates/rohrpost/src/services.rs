@@ -27,6 +27,7 @@ pub struct Services {
     tls: Option<Arc<Tls>>,
     doors: Arc<door::Context>,
     imap: Arc<access::imap::Context>,
+    managesieve: Arc<access::managesieve::Context>,
     dispatch: Arc<Mutex<Option<Dispatch>>>,
     registry: Arc<Registry>,
     stop: watch::Sender<bool>,
@@ -46,14 +47,31 @@ impl Services {
             Arc::clone(&engine.store),
             engine.directory.clone(),
         );
-        let dispatch = Dispatch::start(ledger.clone(), Arc::clone(&store), directory.clone(), &options)?;
+        let filter = engine.filter_by(config);
+        if let Err(fault) = filter.administrators() {
+            return Err(std::io::Error::other(format!("[sieve]: {fault}")));
+        }
+        let dispatch = Dispatch::start(
+            ledger.clone(),
+            Arc::clone(&store),
+            directory.clone(),
+            Arc::clone(&filter),
+            &options,
+        )?;
         let dispatch = Arc::new(Mutex::new(Some(dispatch)));
         let imap = access::imap::Context::new(directory.clone(), Arc::clone(&store), imap_options(config));
-        let doors = door::Context::new(directory, store, ledger, door_options(config));
+        let managesieve = access::managesieve::Context::new(
+            directory.clone(),
+            Arc::clone(&store),
+            Arc::clone(&filter),
+            managesieve_options(config),
+        );
+        let doors = door::Context::new(directory, store, ledger, door_options(config)).filtered(filter);
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
         imap.metrics().register(&mut registry);
+        managesieve.metrics().register(&mut registry);
         registry.register_collector(Box::new(Figures {
             engine: Arc::clone(&engine),
             dispatch: Arc::clone(&dispatch),
@@ -65,6 +83,7 @@ impl Services {
             tls,
             doors: Arc::new(doors),
             imap: Arc::new(imap),
+            managesieve: Arc::new(managesieve),
             dispatch,
             registry: Arc::new(registry),
             stop,
@@ -100,6 +119,16 @@ impl Services {
                     proxies: proxies(listener),
                 };
                 tokio::spawn(access::imap::serve(socket, Arc::clone(&self.imap), config, stopping))
+            }
+            Protocol::ManageSieve => {
+                let config = access::ListenerConfig {
+                    name: listener.protocol.name().to_owned(),
+                    tls: self.imap_tls(listener),
+                    plaintext: listener.plaintext,
+                    proxies: proxies(listener),
+                };
+                let context = Arc::clone(&self.managesieve);
+                tokio::spawn(access::managesieve::serve(socket, context, config, stopping))
             }
             Protocol::Http => tokio::spawn(self.web(socket, stopping)),
         };
@@ -215,6 +244,21 @@ fn imap_options(config: &Config) -> access::imap::Options {
     options.connections = whole(limits.connections);
     options.connections_per_address = whole(limits.connections_per_address);
     options.errors = short(limits.imap_errors);
+    options.login_failures = short(limits.login_failures);
+    options.login_failure_delay = limits.login_failure_delay;
+    options.login_idle = limits.imap_login_idle;
+    options.idle = limits.imap_idle;
+    options.stall = limits.imap_stall;
+    options.handshake = limits.handshake;
+    options.shutdown = limits.shutdown;
+    options
+}
+
+fn managesieve_options(config: &Config) -> access::managesieve::Options {
+    let limits = &config.limits;
+    let mut options = access::managesieve::Options::new(config.hostname.as_str());
+    options.connections = whole(limits.connections);
+    options.connections_per_address = whole(limits.connections_per_address);
     options.login_failures = short(limits.login_failures);
     options.login_failure_delay = limits.login_failure_delay;
     options.login_idle = limits.imap_login_idle;

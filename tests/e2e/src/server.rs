@@ -80,8 +80,17 @@ impl Server {
             .expect("rohrpost init");
         assert!(ran.status.success(), "init: {}", String::from_utf8_lossy(&ran.stderr));
         let mut text = format!("hostname = \"{hostname}\"\ndata = \"{}\"\n", self.data.display());
-        for protocol in ["smtp", "submission", "submissions", "lmtp", "imap", "imaps", "http"] {
-            let plaintext = if matches!(protocol, "submission" | "imap") {
+        for protocol in [
+            "smtp",
+            "submission",
+            "submissions",
+            "lmtp",
+            "imap",
+            "imaps",
+            "managesieve",
+            "http",
+        ] {
+            let plaintext = if matches!(protocol, "submission" | "imap" | "managesieve") {
                 "plaintext = true\n"
             } else {
                 ""
