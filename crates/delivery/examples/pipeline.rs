@@ -50,7 +50,14 @@ async fn run() {
         }
     }
     let ledger = Ledger::open(database, blobs.clone(), &ledger::Options::default()).unwrap();
-    let dispatch = Dispatch::start(ledger.clone(), store, directory, &Options::default()).unwrap();
+    let dispatch = Dispatch::start(
+        ledger.clone(),
+        store,
+        directory,
+        std::sync::Arc::new(filter::Filter::new(filter::Options::new("mail.our.test"))),
+        &Options::default(),
+    )
+    .unwrap();
     let next = Arc::new(AtomicU64::new(0));
     let begun = Instant::now();
     let running: Vec<_> = (0..tasks)
