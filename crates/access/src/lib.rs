@@ -7,6 +7,7 @@
 
 pub mod imap;
 mod login;
+pub mod managesieve;
 pub mod pop3;
 pub mod sharing;
 

@@ -50,7 +50,14 @@ async fn run() {
         }
     }
     let ledger = Ledger::open(database, blobs.clone(), &ledger::Options::default()).unwrap();
-    let dispatch = Dispatch::start(ledger.clone(), store, directory, &Options::default()).unwrap();
+    let dispatch = Dispatch::start(
+        ledger.clone(),
+        store,
+        directory,
+        std::sync::Arc::new(filter::Filter::new(filter::Options::new("mail.our.test"))),
+        &Options::default(),
+    )
+    .unwrap();
     let next = Arc::new(AtomicU64::new(0));
     let begun = Instant::now();
     let running: Vec<_> = (0..tasks)
@@ -93,6 +100,7 @@ async fn run() {
                         session: "s1".into(),
                         message_id: Some(format!("<{n}@b.test>")),
                         notes: None,
+                        parent: None,
                         recipients: vec![NewRecipient {
                             address: format!("u{}@our.test", n % 4),
                             original: None,

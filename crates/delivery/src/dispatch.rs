@@ -8,6 +8,7 @@ use crate::local::Local;
 use crate::retry::Strategy;
 use db::AccountId;
 use directory::{Directory, Resolution};
+use filter::Filter;
 use ledger::{Child, Deferral, Desk, Lane, Ledger, Work};
 use net::now;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -80,11 +81,18 @@ impl Dispatch {
         ledger: Ledger,
         store: Arc<Store>,
         directory: Directory,
+        filter: Arc<Filter>,
         options: &Options,
     ) -> std::io::Result<Dispatch> {
         let shared = Arc::new(Shared {
             waiting: Waiting::default(),
-            local: Local::new(store, directory.clone(), ledger.clone(), options.subaddress_mailbox),
+            local: Local::new(
+                store,
+                directory.clone(),
+                ledger.clone(),
+                filter,
+                options.subaddress_mailbox,
+            ),
             directory,
             ledger,
             look: Notify::new(),

@@ -13,6 +13,7 @@ mod login;
 mod message;
 mod metrics;
 mod recipient;
+mod refusal;
 
 pub use metrics::Metrics;
 pub use net::{Proxies, Tls, TlsProvider};
@@ -20,6 +21,7 @@ pub use net::{Proxies, Tls, TlsProvider};
 use buffers::Buffers;
 use connection::Connection;
 use directory::Directory;
+use filter::Filter;
 use ledger::Ledger;
 use metrics::DoorMetrics;
 use net::{Bounds, Entrance, blocking, now, stopped};
@@ -35,6 +37,7 @@ pub struct Context {
     directory: Directory,
     store: Arc<Store>,
     ledger: Ledger,
+    filter: Option<Arc<Filter>>,
     options: Options,
     metrics: Metrics,
 }
@@ -46,8 +49,18 @@ impl Context {
             directory,
             store,
             ledger,
+            filter: None,
             options,
             metrics: Metrics::default(),
+        }
+    }
+
+    /// The same with scripts that may refuse mail at the door.
+    #[must_use]
+    pub fn filtered(self, filter: Arc<Filter>) -> Context {
+        Context {
+            filter: Some(filter),
+            ..self
         }
     }
 

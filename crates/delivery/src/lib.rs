@@ -9,6 +9,7 @@ mod desk;
 mod dispatch;
 mod local;
 mod retry;
+mod scripted;
 
 pub use dispatch::{Dispatch, Options, Statistics};
 pub use retry::Strategy;

@@ -1,8 +1,10 @@
 //! Delivery into an account's mailboxes.
 
 use crate::retry::Strategy;
+use crate::scripted;
 use db::AccountId;
 use directory::Directory;
+use filter::Filter;
 use ledger::{Deferral, Fate, Ledger, Settlement, Work};
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -17,9 +19,10 @@ const DIGESTS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
 const PIECE: usize = 128 << 10;
 
 pub(crate) struct Local {
-    store: Arc<Store>,
-    directory: Directory,
-    ledger: Ledger,
+    pub(crate) store: Arc<Store>,
+    pub(crate) directory: Directory,
+    pub(crate) ledger: Ledger,
+    pub(crate) filter: Arc<Filter>,
     /// Whether a subaddress may name a mailbox.
     subaddress_mailbox: bool,
     digests: Mutex<LruCache<blobs::BlobId, Arc<Digest>>>,
@@ -40,11 +43,18 @@ struct Ready {
 }
 
 impl Local {
-    pub(crate) fn new(store: Arc<Store>, directory: Directory, ledger: Ledger, subaddress_mailbox: bool) -> Local {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        directory: Directory,
+        ledger: Ledger,
+        filter: Arc<Filter>,
+        subaddress_mailbox: bool,
+    ) -> Local {
         Local {
             store,
             directory,
             ledger,
+            filter,
             subaddress_mailbox,
             digests: Mutex::new(LruCache::new(DIGESTS)),
         }
@@ -73,6 +83,17 @@ impl Local {
             self.defer(turn.iter().map(|(w, _)| w), &store::Error::NoMailbox, now, &mut outcome);
             return outcome;
         };
+        match scripted::applies(&self.filter, &account) {
+            Ok(true) => {
+                self.deliver_scripted(&account, turn, inbox, now, &mut outcome);
+                return outcome;
+            }
+            Ok(false) => {}
+            Err(e) => {
+                self.defer(turn.iter().map(|(w, _)| w), &e, now, &mut outcome);
+                return outcome;
+            }
+        }
         let mut ready: Vec<Ready> = Vec::with_capacity(turn.len());
         for (work, subaddress) in turn {
             match self.digest(&work) {
@@ -131,7 +152,7 @@ impl Local {
     }
 
     /// The mailbox a subaddress names (RFC 5233), if it is there.
-    fn mailbox(&self, account: &Account, subaddress: Option<&str>) -> Option<MailboxId> {
+    pub(crate) fn mailbox(&self, account: &Account, subaddress: Option<&str>) -> Option<MailboxId> {
         let name = subaddress.filter(|_| self.subaddress_mailbox)?;
         if let Some(exact) = account.mailbox_find(name) {
             return Some(exact.id);
@@ -144,7 +165,7 @@ impl Local {
         found.map(|m| m.id)
     }
 
-    fn digest(&self, work: &Work) -> store::Result<Arc<Digest>> {
+    pub(crate) fn digest(&self, work: &Work) -> store::Result<Arc<Digest>> {
         if let Some(known) = self.digests.lock().get(&work.blob) {
             return Ok(Arc::clone(known));
         }
@@ -175,7 +196,7 @@ impl Local {
         Ok(digest)
     }
 
-    fn defer<'w>(
+    pub(crate) fn defer<'w>(
         &self,
         works: impl IntoIterator<Item = &'w Work>,
         error: &store::Error,
@@ -205,7 +226,7 @@ impl Local {
 }
 
 /// The lines that belong to this recipient alone: where bounces go (RFC 5321 §4.4), and for whom it was (RFC 9228).
-fn prefix(work: &Work) -> Vec<u8> {
+pub(crate) fn prefix(work: &Work) -> Vec<u8> {
     format!(
         "Return-Path: <{}>\r\nDelivered-To: {}\r\n",
         work.acceptance.sender, work.address

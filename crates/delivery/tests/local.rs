@@ -62,6 +62,7 @@ impl House {
             self.ledger.clone(),
             Arc::clone(&self.store),
             self.directory.clone(),
+            Arc::new(filter::Filter::new(filter::Options::new("mail.our.test"))),
             &Options::default(),
         );
         self.dispatch = Some(dispatch.unwrap());
@@ -97,6 +98,7 @@ impl House {
             session: "s1".into(),
             message_id: None,
             notes: None,
+            parent: None,
             recipients: to
                 .iter()
                 .map(|address| NewRecipient {

@@ -66,6 +66,8 @@ pub struct Acceptance {
     pub message_id: Option<String>,
     /// Whatever made us treat it differently.
     pub notes: Option<String>,
+    /// The recipient of another message that it came from: a script's answer, or what it sends on.
+    pub parent: Option<(AcceptanceId, u32)>,
     /// At least one.
     pub recipients: Vec<NewRecipient>,
 }

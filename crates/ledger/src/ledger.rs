@@ -1,5 +1,5 @@
 use crate::id::Ids;
-use crate::work::{Child, Deferral, Desk, Settlement};
+use crate::work::{Child, Conclusion, Deferral, Desk, Settlement};
 use crate::writer::{Accept, Change, Expand, Request, Writer, forget_in};
 use crate::{Acceptance, AcceptanceId, Error, Lane, Result, Work};
 use blobs::{Blobs, Commit};
@@ -15,10 +15,16 @@ use tokio::sync::oneshot;
 /// The tables of the ledger, in `server.db`.
 pub const SCHEMA: Schema = Schema {
     component: "ledger",
-    steps: &[Migration {
-        name: "acceptances and recipients",
-        sql: include_str!("../migrations/0001_custody.sql"),
-    }],
+    steps: &[
+        Migration {
+            name: "acceptances and recipients",
+            sql: include_str!("../migrations/0001_custody.sql"),
+        },
+        Migration {
+            name: "messages that come from messages",
+            sql: include_str!("../migrations/0002_parent.sql"),
+        },
+    ],
 };
 
 /// Octets of a message above which its bytes are waited for before its rows are written, so that small mail is not held up by them.
@@ -136,6 +142,12 @@ impl Ledger {
     pub fn settle(&self, settlements: Vec<Settlement>) {
         // Closing: the rows stay open and the work will be done again, which is harmless.
         let _ = self.send(Request::Settle(settlements));
+    }
+
+    /// Writes fates together with the messages that come of them: both or neither, and once, since the first fate of a recipient stands. The
+    /// messages' bytes must be durable already; they are due as soon as their rows are.
+    pub fn conclude(&self, conclusions: Vec<Conclusion>) {
+        let _ = self.send(Request::Conclude(conclusions));
     }
 
     /// Keeps recipients open after a failed attempt.

@@ -24,4 +24,4 @@ pub use error::{Error, Result};
 pub use id::AcceptanceId;
 pub use ledger::{Ledger, Options, SCHEMA};
 pub use trace::{Filter, RecipientRecord, Record, State, Totals};
-pub use work::{Child, Deferral, Desk, Fate, Settlement, Work};
+pub use work::{Child, Conclusion, Deferral, Desk, Fate, Offspring, Settlement, Work};

@@ -14,7 +14,7 @@ pub(crate) struct Stored {
 }
 
 const COLUMNS: &str = "SELECT id, received_at, sender, blob, size, recipients, protocol, listener, client, helo, tls, login, envid, ret, \
-     body, smtputf8, session, message_id, notes FROM acceptance";
+     body, smtputf8, session, message_id, notes, parent, parent_number FROM acceptance";
 
 fn stored(row: &Row<'_>) -> db::Result<Stored> {
     let text = |column| row.opt_text(column).map(|t| t.map(str::to_owned));
@@ -36,6 +36,13 @@ fn stored(row: &Row<'_>) -> db::Result<Stored> {
             session: row.text(16)?.to_owned(),
             message_id: text(17)?,
             notes: text(18)?,
+            parent: match (row.opt_i64(19)?, row.opt_i64(20)?) {
+                (Some(id), number) => Some((
+                    AcceptanceId(id),
+                    number.and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
+                )),
+                (None, _) => None,
+            },
             recipients: Vec::new(),
         }),
         blob: blob_of(row.blob(3)?)?,

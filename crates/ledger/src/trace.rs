@@ -17,6 +17,8 @@ pub struct Record {
     pub size: u64,
     /// All recipients, those it was expanded to included.
     pub recipients: Vec<RecipientRecord>,
+    /// Messages that came of it, with the recipient each came from.
+    pub offspring: Vec<(AcceptanceId, u32)>,
 }
 
 /// Where a recipient stands.
@@ -224,6 +226,11 @@ fn ids_in(tx: &Transaction<'_>, filter: &Filter, limit: u32) -> db::Result<Vec<A
 fn complete_in(tx: &Transaction<'_>, found: Stored) -> db::Result<Record> {
     Ok(Record {
         recipients: recipients_in(tx, found.acceptance.id)?,
+        offspring: tx.query_all(
+            "SELECT id, coalesce(parent_number, 0) FROM acceptance WHERE parent = ?1 ORDER BY id",
+            &[found.acceptance.id.0.into()],
+            |row| Ok((AcceptanceId(row.i64(0)?), row.u32(1)?)),
+        )?,
         acceptance: found.acceptance,
         blob: found.blob,
         size: found.size,

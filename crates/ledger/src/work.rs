@@ -51,6 +51,12 @@ pub enum Fate {
     Expanded,
     /// The same address is a recipient of this message already.
     Duplicate,
+    /// Thrown away because a rule said so.
+    Discarded,
+    /// Sent on to others, and not kept.
+    Redirected,
+    /// Refused by a rule; the sender was told, where there is one to tell.
+    Rejected,
     /// Given up; the detail says why.
     Failed,
     /// Taken out of the queue by an administrator.
@@ -59,10 +65,13 @@ pub enum Fate {
 
 impl Fate {
     /// All of them.
-    pub const ALL: [Fate; 5] = [
+    pub const ALL: [Fate; 8] = [
         Fate::Delivered,
         Fate::Expanded,
         Fate::Duplicate,
+        Fate::Discarded,
+        Fate::Redirected,
+        Fate::Rejected,
         Fate::Failed,
         Fate::Cancelled,
     ];
@@ -73,6 +82,9 @@ impl Fate {
             Fate::Delivered => "delivered",
             Fate::Expanded => "expanded",
             Fate::Duplicate => "duplicate",
+            Fate::Discarded => "discarded",
+            Fate::Redirected => "redirected",
+            Fate::Rejected => "rejected",
             Fate::Failed => "failed",
             Fate::Cancelled => "cancelled",
         }
@@ -101,6 +113,28 @@ pub struct Settlement {
     pub account: Option<AccountId>,
     /// The mailbox and UID it got.
     pub place: Option<(u32, u32)>,
+}
+
+/// A message that comes of a delivery.
+#[derive(Clone, Debug)]
+pub struct Offspring {
+    /// Its envelope, with a parent.
+    pub acceptance: Acceptance,
+    /// Its bytes in `blobs`, durable.
+    pub blob: BlobId,
+    /// How many.
+    pub size: u64,
+    /// The bytes themselves, where they are at hand.
+    pub bytes: Option<Bytes>,
+}
+
+/// The end of a recipient's custody and the messages that come of it.
+#[derive(Clone, Debug)]
+pub struct Conclusion {
+    /// How it ended.
+    pub settlement: Settlement,
+    /// What comes of it.
+    pub offspring: Vec<Offspring>,
 }
 
 /// A failed attempt: the row stays open.

@@ -1,7 +1,7 @@
 //! The one thread that writes. It takes all requests that have gathered, writes them in one transaction and answers them when it is
 //! committed. Rows are written while the messages' bytes are still on their way to the disk; the commit waits for them.
 
-use crate::work::{Child, Deferral, Desk, Fate, Settlement};
+use crate::work::{Child, Conclusion, Deferral, Desk, Fate, Settlement};
 use crate::{Acceptance, Error, Lane, NewRecipient, Result, Work, record};
 use blobs::{BlobId, Commit};
 use bytes::Bytes;
@@ -23,6 +23,7 @@ pub(crate) type Change = Box<dyn FnMut(&Transaction<'_>) -> db::Result<u64> + Se
 pub(crate) enum Request {
     Accept(Box<Accept>),
     Settle(Vec<Settlement>),
+    Conclude(Vec<Conclusion>),
     Defer(Vec<Deferral>),
     Expand(Box<Expand>),
     Claim {
@@ -119,7 +120,7 @@ impl Writer {
     }
 
     fn attempt(&self, batch: &mut Vec<Request>) -> std::result::Result<(), Failure> {
-        // Answers go out of the process, so they need the disk; settling alone does not.
+        // Answers go out of the process, so they need the disk, and so do messages that somebody works on next; settling alone does not.
         let durability = if batch
             .iter()
             .all(|r| matches!(r, Request::Settle(_) | Request::Defer(_) | Request::Claim { .. }))
@@ -142,7 +143,32 @@ impl Writer {
                 let mut room: BTreeMap<Lane, usize> = BTreeMap::new();
                 for request in batch.iter_mut() {
                     match request {
-                        Request::Accept(accept) => self.accept_in(tx, accept, now, &mut room, &mut due)?,
+                        Request::Accept(accept) => {
+                            let arrived = Arrived {
+                                acceptance: &accept.acceptance,
+                                blob: accept.commit.id(),
+                                size: accept.commit.len(),
+                                bytes: accept.bytes.as_ref(),
+                            };
+                            self.accept_in(tx, &arrived, now, &mut room, &mut due)?;
+                        }
+                        Request::Conclude(conclusions) => {
+                            for c in conclusions.iter() {
+                                // The first fate stands, and with it what came of it.
+                                if !settle_in(tx, &c.settlement)? {
+                                    continue;
+                                }
+                                for child in &c.offspring {
+                                    let arrived = Arrived {
+                                        acceptance: &child.acceptance,
+                                        blob: child.blob,
+                                        size: child.size,
+                                        bytes: child.bytes.as_ref(),
+                                    };
+                                    self.accept_in(tx, &arrived, now, &mut room, &mut due)?;
+                                }
+                            }
+                        }
                         Request::Settle(settlements) => {
                             settlements.iter().try_for_each(|s| settle_in(tx, s).map(drop))?;
                         }
@@ -192,7 +218,7 @@ impl Writer {
                 Request::Change(_, reply) => {
                     let _ = reply.send(Ok(counts.next().unwrap_or_default()));
                 }
-                Request::Settle(_) | Request::Defer(_) | Request::Close => {}
+                Request::Settle(_) | Request::Conclude(_) | Request::Defer(_) | Request::Close => {}
             }
         }
         Ok(())
@@ -218,22 +244,22 @@ impl Writer {
     fn accept_in(
         &self,
         tx: &Transaction<'_>,
-        accept: &Accept,
+        arrived: &Arrived<'_>,
         now: i64,
         room: &mut BTreeMap<Lane, usize>,
         due: &mut Due,
     ) -> db::Result<()> {
-        let a = &accept.acceptance;
+        let a = arrived.acceptance;
         tx.execute(
             "INSERT INTO acceptance (id, received_at, sender, blob, size, recipients, protocol, listener, client, helo, tls, login, envid,
-                ret, body, smtputf8, session, message_id, notes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+                ret, body, smtputf8, session, message_id, notes, parent, parent_number)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
             &[
                 a.id.0.into(),
                 a.received_at.into(),
                 (&a.sender).into(),
-                accept.commit.id().as_bytes().into(),
-                accept.commit.len().cast_signed().into(),
+                arrived.blob.as_bytes().into(),
+                arrived.size.cast_signed().into(),
                 i64::try_from(a.recipients.len()).unwrap_or(i64::MAX).into(),
                 (&a.protocol).into(),
                 (&a.listener).into(),
@@ -248,6 +274,8 @@ impl Writer {
                 (&a.session).into(),
                 a.message_id.as_ref().into(),
                 a.notes.as_ref().into(),
+                a.parent.map(|(id, _)| id.0).into(),
+                a.parent.map(|(_, number)| number).into(),
             ],
         )?;
         let shared = Arc::new(Acceptance {
@@ -257,9 +285,9 @@ impl Writer {
         for (number, recipient) in (0u32..).zip(&a.recipients) {
             let template = Template {
                 acceptance: &shared,
-                blob: accept.commit.id(),
-                size: accept.commit.len(),
-                bytes: accept.bytes.as_ref(),
+                blob: arrived.blob,
+                size: arrived.size,
+                bytes: arrived.bytes,
                 parent: None,
             };
             self.recipient_in(tx, &template, number, recipient, now, room, due)?;
@@ -383,6 +411,14 @@ impl Writer {
     }
 }
 
+/// A message as it comes into custody.
+struct Arrived<'a> {
+    acceptance: &'a Acceptance,
+    blob: BlobId,
+    size: u64,
+    bytes: Option<&'a Bytes>,
+}
+
 struct Template<'t> {
     acceptance: &'t Arc<Acceptance>,
     blob: BlobId,
@@ -469,7 +505,7 @@ fn refuse(request: Request, error: Error, owed: &mut Vec<Request>) {
         Request::Change(_, reply) => {
             let _ = reply.send(Err(error));
         }
-        Request::Settle(_) | Request::Defer(_) => {
+        Request::Settle(_) | Request::Conclude(_) | Request::Defer(_) => {
             tracing::warn!(error = %error, "results can't be written now; they will be tried again");
             owed.push(request);
         }

@@ -4,8 +4,8 @@
 use blobs::Blobs;
 use db::{AccountId, Database};
 use ledger::{
-    Acceptance, AcceptanceId, Deferral, Desk, Fate, Filter, Lane, Ledger, NewRecipient, Options, SCHEMA, Settlement,
-    State, Work,
+    Acceptance, AcceptanceId, Conclusion, Deferral, Desk, Fate, Filter, Lane, Ledger, NewRecipient, Offspring, Options,
+    SCHEMA, Settlement, State, Work,
 };
 use parking_lot::Mutex;
 use std::path::Path;
@@ -67,6 +67,7 @@ impl House {
             session: "s1".into(),
             message_id: Some("<1@x>".into()),
             notes: None,
+            parent: None,
             recipients: to.iter().map(|a| recipient(a)).collect(),
         };
         let commit = self.blobs.put(format!("to {to:?}").as_bytes()).unwrap();
@@ -466,4 +467,48 @@ async fn a_thousand_open_rows_are_claimed_in_order_and_fast_enough_to_page() {
         assert!(begun.elapsed() < Duration::from_secs(60));
     }
     assert_eq!(seen, 300);
+}
+
+#[tokio::test]
+async fn what_comes_of_a_delivery_comes_once() {
+    let house = house();
+    let id = house.accept("a@b.test", &["ada@our.test"]).await;
+    let work = house.claim(Lane::Local).await.remove(0);
+    let conclude = |fate| {
+        let commit = house.blobs.put(b"an answer").unwrap();
+        commit.wait().unwrap();
+        let child = house.ledger.next_id();
+        let acceptance = Acceptance {
+            id: child,
+            received_at: 7,
+            sender: String::new(),
+            parent: Some((id, 0)),
+            recipients: vec![recipient("bob@our.test"), recipient("x@far.test")],
+            ..Acceptance::clone(&work.acceptance)
+        };
+        house.ledger.conclude(vec![Conclusion {
+            settlement: settlement(&work, fate),
+            offspring: vec![Offspring {
+                acceptance,
+                blob: commit.id(),
+                size: commit.len(),
+                bytes: None,
+            }],
+        }]);
+        child
+    };
+    let first = conclude(Fate::Redirected);
+    let second = conclude(Fate::Delivered);
+    house.written().await;
+    let record = house.ledger.show(id).unwrap().unwrap();
+    assert_eq!(record.recipients[0].fate, Some(Fate::Redirected));
+    assert_eq!(record.offspring, [(first, 0)]);
+    assert!(house.ledger.show(second).unwrap().is_none());
+    let child = house.ledger.show(first).unwrap().unwrap();
+    assert_eq!(child.acceptance.parent, Some((id, 0)));
+    assert_eq!((child.size, child.recipients.len()), (9, 2));
+    let due = house.claim(Lane::Local).await;
+    assert_eq!(due.len(), 1);
+    assert_eq!((due[0].address.as_str(), due[0].acceptance.id), ("bob@our.test", first));
+    assert_eq!(house.faults(), Vec::<String>::new());
 }

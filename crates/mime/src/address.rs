@@ -69,6 +69,13 @@ pub(crate) fn addresses_text(list: &[Address]) -> String {
     text
 }
 
+/// The entries of an unfolded address field, at most `most` of them and the end of a group.
+pub fn addresses(value: &[u8], most: usize) -> Vec<Address> {
+    let mut list = Vec::new();
+    parse_addresses(value, most, &mut list);
+    list
+}
+
 /// Reads the unfolded value of an address field and appends to `list`, which never grows beyond `most` entries and the
 /// end of a group.
 pub(crate) fn parse_addresses(value: &[u8], most: usize, list: &mut Vec<Address>) {

@@ -29,7 +29,7 @@ mod structure;
 mod subject;
 mod transfer;
 
-pub use address::{Address, Mailbox};
+pub use address::{Address, Mailbox, addresses};
 pub use charset::{decode_charset, decode_header};
 pub use content::{Disposition, Parameter};
 pub use date::Date;

@@ -1,5 +1,7 @@
 //! From the command line to what is done: each administration command becomes a request, and its rows a table.
 
+mod sieve;
+
 use crate::admin::{
     self,
     request::{Done, Request, Secret, Trace},
@@ -59,7 +61,7 @@ static TRACE: [Column; 7] = [
     Column::text("state", "STATE"),
     Column::text("reason", "REASON"),
 ];
-static MESSAGE: [Column; 18] = [
+static MESSAGE: [Column; 19] = [
     Column::text("id", "id"),
     Column::time("received_at", "accepted"),
     Column::text("from", "from"),
@@ -77,6 +79,7 @@ static MESSAGE: [Column; 18] = [
     Column::text("envid", "envid"),
     Column::text("ret", "ret"),
     Column::text("notes", "notes"),
+    Column::text("parent", "came of"),
     Column::text("blob", "blob"),
 ];
 static RECIPIENTS: [Column; 8] = [
@@ -143,6 +146,9 @@ pub fn config(global: &Global) -> Result<Config, Failure> {
 /// Carries an administration command out and prints what came of it.
 pub fn administer(global: &Global, command: Command) -> Result<ExitCode, Failure> {
     let config = config(global)?;
+    if let Command::Sieve(command) = command {
+        return sieve::administer(&config, global, command);
+    }
     let mut generated = None;
     let (request, shown) = request(command, &mut generated)?;
     let out = std::io::stdout();
@@ -175,7 +181,8 @@ pub fn administer(global: &Global, command: Command) -> Result<ExitCode, Failure
             for recipient in row.get("recipients").and_then(Value::as_array).into_iter().flatten() {
                 listing.row(recipient).map_err(printing)?;
             }
-            listing.end("").map_err(printing)
+            listing.end("").map_err(printing)?;
+            because(&row, &mut out).map_err(printing)
         })?,
         Shown::Said => {
             let mut rows = Vec::new();
@@ -206,6 +213,26 @@ fn progress(row: &Value) -> Result<(), Failure> {
         field("of")
     );
     writeln!(std::io::stderr(), "{line}").map_err(printing)
+}
+
+/// Why a message is where it is, and what came of it.
+fn because(row: &Value, out: &mut impl std::io::Write) -> std::io::Result<()> {
+    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    for recipient in list(row, "recipients") {
+        let why = list(&recipient, "why");
+        if !why.is_empty() {
+            let to = recipient.get("to").and_then(Value::as_str).unwrap_or_default();
+            writeln!(out, "\nwhy, for {to}")?;
+        }
+        for line in why.iter().filter_map(Value::as_str) {
+            writeln!(out, "  {line}")?;
+        }
+    }
+    for child in list(row, "offspring") {
+        let text = |name: &str| child.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+        writeln!(out, "\ncame of it: {}, {}", text("id"), text("notes"))?;
+    }
+    Ok(())
 }
 
 fn finish(out: &mut impl std::io::Write, json: bool, done: &Done, generated: Option<&str>) -> Result<(), Failure> {

@@ -1,13 +1,15 @@
 //! A data directory, opened: rows, bytes, accounts, custody.
 
+use crate::config::Config;
 use crate::failure::{At as _, Failure};
 use crate::files::{self, DataLock};
 use blobs::Blobs;
 use db::{Database, Durability};
 use directory::Directory;
+use filter::Filter;
 use ledger::Ledger;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 use store::Store;
 
@@ -32,6 +34,7 @@ pub struct Engine {
     pub blobs: Blobs,
     /// The rows of `server.db`.
     pub database: Arc<Database>,
+    filter: OnceLock<Arc<Filter>>,
     data: PathBuf,
     _lock: DataLock,
 }
@@ -61,6 +64,7 @@ impl Engine {
             store: Arc::new(store),
             blobs,
             database,
+            filter: OnceLock::new(),
             data: data.to_path_buf(),
             _lock: lock,
         })
@@ -74,6 +78,22 @@ impl Engine {
             None => Err(Failure::new(format!("another rohrpost has {} open", data.display()))
                 .advise("stop it first, or name another data directory")),
         }
+    }
+
+    /// Runs scripts as `config` has it. The first call decides.
+    pub fn filter_by(&self, config: &Config) -> Arc<Filter> {
+        Arc::clone(
+            self.filter
+                .get_or_init(|| Arc::new(Filter::new(filter_options(config)))),
+        )
+    }
+
+    /// Runs scripts, with the defaults where no settings were given.
+    pub fn filter(&self) -> Arc<Filter> {
+        Arc::clone(
+            self.filter
+                .get_or_init(|| Arc::new(Filter::new(filter::Options::new("localhost")))),
+        )
     }
 
     /// Tries every part for real: writes a row and reads it back, asks the ledger and the bytes, looks how much room is left.
@@ -126,4 +146,27 @@ impl Engine {
         self.store.close();
         self.blobs.close().map_err(Failure::new)
     }
+}
+
+fn filter_options(config: &Config) -> filter::Options {
+    let mut options = filter::Options::new(config.hostname.as_str());
+    let sieve = &config.sieve;
+    options.scripts = store::ScriptLimits {
+        scripts: u32::try_from(sieve.scripts).unwrap_or(u32::MAX),
+        bytes: sieve.script_size,
+    };
+    let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
+    options.limits.script_bytes = whole(sieve.script_size);
+    options.limits.steps = whole(sieve.steps);
+    options.limits.redirects = whole(sieve.redirects);
+    options.extensions = sieve
+        .without
+        .iter()
+        .fold(options.extensions, |extensions, name| extensions.without(name));
+    options.before.clone_from(&sieve.before);
+    options.after.clone_from(&sieve.after);
+    options.global.clone_from(&sieve.global);
+    options.sent_per_day = sieve.sent_per_day;
+    options.create_mailboxes = sieve.create_mailboxes;
+    options
 }

@@ -28,6 +28,7 @@ pub async fn run(engine: Arc<Engine>, history: Duration) {
             tracing::warn!(error = %e, "history was not forgotten; tried again in an hour");
         }
         if round % RECLAIM_EVERY == 0 {
+            forget_memory(&engine).await;
             let engine = Arc::clone(&engine);
             match tokio::task::spawn_blocking(move || reclaim(&engine)).await {
                 Ok(Ok(done)) if done.removed > 0 => {
@@ -44,6 +45,28 @@ pub async fn run(engine: Arc<Engine>, history: Duration) {
                 Err(e) => tracing::error!(error = %e, "room of deleted mail was not given back"),
             }
         }
+    }
+}
+
+/// Lets the scripts of all accounts forget what they need no longer remember.
+async fn forget_memory(engine: &Arc<Engine>) {
+    let engine = Arc::clone(engine);
+    let done = tokio::task::spawn_blocking(move || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = i64::try_from(now.as_secs()).unwrap_or(0);
+        for account in engine.directory.account_list() {
+            if engine.store.account_exists(account.id)
+                && let Err(e) = engine
+                    .store
+                    .account(account.id)
+                    .and_then(|a| a.script_memory_forget(now))
+            {
+                tracing::warn!(account = account.address(), error = %e, "what its scripts remember was not tidied");
+            }
+        }
+    });
+    if let Err(e) = done.await {
+        tracing::error!(error = %e, "what scripts remember was not tidied");
     }
 }
 

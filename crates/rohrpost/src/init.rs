@@ -94,6 +94,7 @@ fn listeners() -> Vec<Listener> {
         open(Protocol::Imaps, 993),
         open(Protocol::Pop3, 110),
         open(Protocol::Pop3s, 995),
+        open(Protocol::ManageSieve, 4190),
         Listener {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             ..open(Protocol::Http, 8080)
@@ -125,7 +126,7 @@ fn report(file: &Path, data: &Path, domain: &str, hostname: &str, admin: &str, p
         file.display(),
         data.display(),
     );
-    let records: [(String, &str, String); 12] = [
+    let records: [(String, &str, String); 13] = [
         (format!("{hostname}."), "A", "192.0.2.1".to_owned()),
         (format!("{hostname}."), "AAAA", "2001:db8::1".to_owned()),
         (format!("{domain}."), "MX", format!("10 {hostname}.")),
@@ -147,6 +148,7 @@ fn report(file: &Path, data: &Path, domain: &str, hostname: &str, admin: &str, p
             format!("0 1 587 {hostname}."),
         ),
         (format!("_imaps._tcp.{domain}."), "SRV", format!("0 1 993 {hostname}.")),
+        (format!("_sieve._tcp.{domain}."), "SRV", format!("0 1 4190 {hostname}.")),
         (format!("_imap._tcp.{domain}."), "SRV", format!("0 1 143 {hostname}.")),
         (format!("_pop3s._tcp.{domain}."), "SRV", format!("10 1 995 {hostname}.")),
         (format!("_pop3._tcp.{domain}."), "SRV", format!("10 1 110 {hostname}.")),

@@ -28,6 +28,7 @@ pub struct Services {
     doors: Arc<door::Context>,
     imap: Arc<access::imap::Context>,
     pop3: Arc<access::pop3::Context>,
+    managesieve: Arc<access::managesieve::Context>,
     dispatch: Arc<Mutex<Option<Dispatch>>>,
     registry: Arc<Registry>,
     stop: watch::Sender<bool>,
@@ -48,16 +49,33 @@ impl Services {
             Arc::clone(&engine.store),
             engine.directory.clone(),
         );
-        let dispatch = Dispatch::start(ledger.clone(), Arc::clone(&store), directory.clone(), &options)?;
+        let filter = engine.filter_by(config);
+        if let Err(fault) = filter.administrators() {
+            return Err(std::io::Error::other(format!("[sieve]: {fault}")));
+        }
+        let dispatch = Dispatch::start(
+            ledger.clone(),
+            Arc::clone(&store),
+            directory.clone(),
+            Arc::clone(&filter),
+            &options,
+        )?;
         let dispatch = Arc::new(Mutex::new(Some(dispatch)));
         let imap = access::imap::Context::new(directory.clone(), Arc::clone(&store), imap_options(config));
         let pop3 = access::pop3::Context::new(directory.clone(), Arc::clone(&store), pop3_options(config));
-        let doors = door::Context::new(directory, store, ledger, door_options(config));
+        let managesieve = access::managesieve::Context::new(
+            directory.clone(),
+            Arc::clone(&store),
+            Arc::clone(&filter),
+            managesieve_options(config),
+        );
+        let doors = door::Context::new(directory, store, ledger, door_options(config)).filtered(filter);
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
         imap.metrics().register(&mut registry);
         pop3.metrics().register(&mut registry);
+        managesieve.metrics().register(&mut registry);
         registry.register_collector(Box::new(Figures {
             engine: Arc::clone(&engine),
             dispatch: Arc::clone(&dispatch),
@@ -71,6 +89,7 @@ impl Services {
             doors: Arc::new(doors),
             imap: Arc::new(imap),
             pop3: Arc::new(pop3),
+            managesieve: Arc::new(managesieve),
             dispatch,
             registry: Arc::new(registry),
             stop,
@@ -106,6 +125,11 @@ impl Services {
             Protocol::Pop3 | Protocol::Pop3s => {
                 let config = self.access_config(listener);
                 tokio::spawn(access::pop3::serve(socket, Arc::clone(&self.pop3), config, stopping))
+            }
+            Protocol::ManageSieve => {
+                let config = self.access_config(listener);
+                let context = Arc::clone(&self.managesieve);
+                tokio::spawn(access::managesieve::serve(socket, context, config, stopping))
             }
             Protocol::Http => tokio::spawn(self.web(socket, stopping)),
         };
@@ -251,6 +275,18 @@ fn pop3_options(config: &Config) -> access::pop3::Options {
     options.login_failure_delay = limits.login_failure_delay;
     options.login_idle = limits.imap_login_idle;
     options.idle = limits.pop3_idle;
+    options
+}
+
+fn managesieve_options(config: &Config) -> access::managesieve::Options {
+    let limits = &config.limits;
+    let mut options = access::managesieve::Options::new(config.hostname.as_str());
+    options.connections = whole(limits.connections);
+    options.connections_per_address = whole(limits.connections_per_address);
+    options.login_failures = short(limits.login_failures);
+    options.login_failure_delay = limits.login_failure_delay;
+    options.login_idle = limits.imap_login_idle;
+    options.idle = limits.imap_idle;
     options.stall = limits.imap_stall;
     options.handshake = limits.handshake;
     options.shutdown = limits.shutdown;

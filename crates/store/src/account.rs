@@ -39,6 +39,10 @@ pub const SCHEMA: Schema = Schema {
             name: "fields that are listed",
             sql: include_str!("../migrations/0004_listing.sql"),
         },
+        Migration {
+            name: "Sieve scripts and what they remember",
+            sql: include_str!("../migrations/0005_sieve.sql"),
+        },
     ],
 };
 
@@ -55,6 +59,7 @@ pub struct Account {
     shared: Shared,
     state: Mutex<State>,
     indexing: Indexing,
+    active_script: crate::sieve::Active,
 }
 
 /// What all accounts of a store share.
@@ -180,6 +185,7 @@ impl Account {
                 unsaved: BTreeSet::new(),
             }),
             indexing,
+            active_script: crate::sieve::Active::default(),
         })
     }
 
@@ -202,6 +208,10 @@ impl Account {
 
     pub(crate) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    pub(crate) fn active_script(&self) -> &crate::sieve::Active {
+        &self.active_script
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

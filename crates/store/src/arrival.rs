@@ -98,6 +98,10 @@ impl Account {
                 "DELETE FROM arrival WHERE account = ?1 AND acceptance < ?2",
                 &[account.into(), before.into()],
             )?;
+            tx.execute(
+                "DELETE FROM script_decision WHERE account = ?1 AND acceptance < ?2",
+                &[account.into(), before.into()],
+            )?;
             Ok(())
         })
     }

@@ -60,7 +60,7 @@ impl Account {
         })?)
     }
 
-    /// Calls `each` with the bytes every content of the account refers to.
+    /// Calls `each` with the bytes every content of the account refers to, and those of messages its scripts sent.
     pub fn blob_references(&self, mut each: impl FnMut(BlobId)) -> Result<()> {
         Ok(self.database().read(|tx| {
             tx.query(
@@ -70,6 +70,17 @@ impl Account {
                     if let Ok(blob) = BlobId::try_from(row.blob(0)?) {
                         each(blob);
                     }
+                    Ok(())
+                },
+            )?;
+            tx.query(
+                "SELECT blobs FROM script_decision WHERE account = ?1 AND length(blobs) > 0",
+                &[self.id().0.into()],
+                |row| {
+                    row.blob(0)?
+                        .chunks_exact(size_of::<BlobId>())
+                        .filter_map(|b| BlobId::try_from(b).ok())
+                        .for_each(&mut each);
                     Ok(())
                 },
             )

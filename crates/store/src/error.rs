@@ -46,6 +46,32 @@ pub enum Error {
     /// The content is not there: its last message was expunged meanwhile, or its row is damaged.
     #[error("content {0} is gone")]
     NoContent(u32),
+    /// There is no script of that name.
+    #[error("there is no script of that name")]
+    NoScript,
+    /// A script of that name exists.
+    #[error("a script of that name exists")]
+    ScriptExists,
+    /// The active script can't be deleted.
+    #[error("the script is active: activate another one, or none, first")]
+    ScriptActive,
+    /// The script was changed or deleted since it was read.
+    #[error("the script has been changed by somebody else meanwhile: read it again and repeat your change")]
+    ScriptChanged,
+    /// The name can't be one of a script.
+    #[error("script name refused: {0}")]
+    ScriptName(&'static str),
+    /// The script is larger than may be.
+    #[error("the script has {bytes} octets; {limit} are allowed")]
+    ScriptSize {
+        /// Its size.
+        bytes: u64,
+        /// What is allowed.
+        limit: u64,
+    },
+    /// There are as many scripts as may be.
+    #[error("an account may have {0} scripts")]
+    ScriptNumber(u32),
     /// From the database.
     #[error(transparent)]
     Db(#[from] db::Error),

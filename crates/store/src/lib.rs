@@ -28,6 +28,7 @@ mod removal;
 mod rights;
 mod saved;
 mod sharing;
+mod sieve;
 mod snapshot;
 mod store;
 mod sweep;
@@ -53,6 +54,10 @@ pub use message::{Appended, Flagged, NewMessage};
 pub use metadata::{Audience, MAX_METADATA_BYTES, MAX_METADATA_ENTRIES};
 pub use rights::{Acl, AclEntry, Identifier, MAX_ACL_ENTRIES, Rights, Who};
 pub use sharing::Sharing;
+pub use sieve::{
+    Answered, Decided, DecidedDelivery, MAX_SCRIPT_NAME_BYTES, NewCopy, Script, ScriptFault, ScriptInfo, ScriptLimits,
+    Seen, Unless,
+};
 pub use snapshot::{Diff, Message, Snapshot, Stretch, Summary};
 pub use store::{Options, Store};
 pub use transfer::Copied;

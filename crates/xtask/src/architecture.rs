@@ -6,11 +6,11 @@ use anyhow::Result;
 /// Our crates from the ground up. A crate may use those on floors below its own, and those before it on its own floor.
 const FLOORS: &[&[&str]] = &[
     // protocol and language: pure
-    &["sasl", "mime", "smtp", "imap", "pop3"],
+    &["sasl", "mime", "smtp", "imap", "pop3", "sieve", "managesieve"],
     // state
     &["db", "blobs", "search", "store", "ledger", "directory"],
     // what listening services share
-    &["net"],
+    &["filter", "net"],
     // services
     &["delivery", "access", "web"],
     // top

@@ -417,6 +417,7 @@ fn acceptance(id: ledger::AcceptanceId, recipients: &[AccountId]) -> Acceptance 
         session: "test".into(),
         message_id: None,
         notes: None,
+        parent: None,
         recipients: recipients
             .iter()
             .map(|account| NewRecipient {

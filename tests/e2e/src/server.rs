@@ -89,9 +89,10 @@ impl Server {
             "imaps",
             "pop3",
             "pop3s",
+            "managesieve",
             "http",
         ] {
-            let plaintext = if matches!(protocol, "submission" | "imap" | "pop3") {
+            let plaintext = if matches!(protocol, "submission" | "imap" | "pop3" | "managesieve") {
                 "plaintext = true\n"
             } else {
                 ""

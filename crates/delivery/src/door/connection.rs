@@ -2,11 +2,12 @@
 
 use super::login::{self, Outcome};
 use super::message::Incoming;
-use super::{Door, stopped};
+use super::refusal;
+use super::{Door, blocking, stopped};
 use db::AccountId;
 use ledger::{Acceptance, NewRecipient};
 use net::{Guest, Seat, Stream};
-use smtp::{Event, Received, Reply, Sender, Session, Status};
+use smtp::{Event, Received, Reply, Role, Sender, Session, Status};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub(super) struct Connection {
 struct Transaction {
     sender: Sender,
     recipients: Vec<NewRecipient>,
+    /// Which of them each RCPT named, in their order.
+    named: Vec<usize>,
     message: Option<Incoming>,
 }
 
@@ -192,6 +195,7 @@ impl Connection {
                     self.transaction = Some(Transaction {
                         sender,
                         recipients: Vec::new(),
+                        named: Vec::new(),
                         message: None,
                     });
                 }
@@ -225,9 +229,8 @@ impl Connection {
                 session.answer_start(Ok(()));
             }
             Event::MessageEnd => {
-                let reply = self.custody(session).await;
-                // All recipients of a message are taken into custody or none: over LMTP, each gets the same answer.
-                session.answer_message(&[reply]);
+                let replies = self.custody(session).await;
+                session.answer_message(&replies);
             }
             Event::Aborted => self.transaction = None,
             Event::AuthStart(mechanism) => session.answer_exchange(login::exchange(mechanism, &self.stream)),
@@ -293,7 +296,9 @@ impl Connection {
     fn add(&mut self, recipient: NewRecipient) {
         if let Some(transaction) = &mut self.transaction {
             let known = |other: &NewRecipient| other.address.eq_ignore_ascii_case(&recipient.address);
-            if !transaction.recipients.iter().any(known) {
+            let at = transaction.recipients.iter().position(known);
+            transaction.named.push(at.unwrap_or(transaction.recipients.len()));
+            if at.is_none() {
                 transaction.recipients.push(recipient);
             }
         }
@@ -333,24 +338,30 @@ impl Connection {
         }
     }
 
-    /// The message is here: onto the disk with it. The reply says what came of it.
-    async fn custody(&mut self, session: &Session) -> Reply {
+    /// The message is here: onto the disk with it. The replies say what came of it: one for all recipients, or over LMTP one for each RCPT
+    /// where a script refuses it for some.
+    async fn custody(&mut self, session: &Session) -> Vec<Reply> {
         let Some(Transaction {
             sender,
             recipients,
+            named,
             message: Some(message),
         }) = self.transaction.take()
         else {
-            return Reply::new(451, Status(4, 3, 0), "the message was lost on the way in, try again");
+            return vec![Reply::new(
+                451,
+                Status(4, 3, 0),
+                "the message was lost on the way in, try again",
+            )];
         };
         let ended = Instant::now();
         let (id, received_at, count) = (message.id, message.received_at, recipients.len());
         let whole = match message.finish() {
             Ok(whole) => whole,
-            Err(error) => return self.not_taken(&ledger::Error::from(error)),
+            Err(error) => return vec![self.not_taken(&ledger::Error::from(error))],
         };
         let size = whole.commit.len();
-        let acceptance = Acceptance {
+        let mut acceptance = Acceptance {
             id,
             received_at,
             sender: sender.path.as_str().to_owned(),
@@ -367,8 +378,40 @@ impl Connection {
             session: self.name.clone(),
             message_id: whole.message_id,
             notes: None,
+            parent: None,
             recipients,
         };
+        let refusals = self.refusals(&acceptance, whole.bytes.as_deref());
+        let all = !refusals.is_empty() && refusals.iter().all(Option::is_some);
+        if all || (self.door.session.role == Role::Lmtp && refusals.iter().any(Option::is_some)) {
+            let mut number = 0;
+            acceptance.recipients.retain(|_| {
+                number += 1;
+                refusals.get(number - 1).is_none_or(Option::is_none)
+            });
+            tracing::info!(session = self.name, client = %self.peer, sender = sender.path.as_str(), refused = number - acceptance.recipients.len(), "refused by scripts");
+        }
+        let replies = |taken: &Reply| -> Vec<Reply> {
+            if self.door.session.role == Role::Lmtp {
+                let answer = |at: &usize| {
+                    refusals
+                        .get(*at)
+                        .and_then(Clone::clone)
+                        .unwrap_or_else(|| taken.clone())
+                };
+                named.iter().map(answer).collect()
+            } else {
+                vec![if all {
+                    refusals.first().and_then(Clone::clone).unwrap_or_else(|| taken.clone())
+                } else {
+                    taken.clone()
+                }]
+            }
+        };
+        if acceptance.recipients.is_empty() {
+            // Nobody takes it: the bytes are nobody's either, and are given back later.
+            return replies(&Reply::new(550, Status(5, 7, 1), "refused"));
+        }
         if let Err(error) = self
             .door
             .context
@@ -376,7 +419,7 @@ impl Connection {
             .accept(acceptance, whole.commit, whole.bytes)
             .await
         {
-            return self.not_taken(&error);
+            return replies(&self.not_taken(&error));
         }
         let metrics = &self.door.metrics;
         metrics.custody.observe(ended.elapsed().as_secs_f64());
@@ -387,7 +430,17 @@ impl Connection {
             session = self.name, acceptance = %id, client = %self.peer, sender = sender.path.as_str(), recipients = count, size,
             "accepted"
         );
-        Reply::new(250, Status(2, 0, 0), format!("accepted as {id}"))
+        replies(&Reply::new(250, Status(2, 0, 0), format!("accepted as {id}")))
+    }
+
+    /// What the recipients' scripts say, where they may refuse; empty where nobody asks.
+    fn refusals(&self, acceptance: &Acceptance, message: Option<&[u8]>) -> Vec<Option<Reply>> {
+        match (&self.door.context.filter, message) {
+            (Some(filter), Some(message)) => {
+                blocking(|| refusal::refusals(&self.door.context, filter, acceptance, message))
+            }
+            _ => Vec::new(),
+        }
     }
 
     fn not_taken(&self, error: &ledger::Error) -> Reply {

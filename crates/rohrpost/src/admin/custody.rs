@@ -103,6 +103,33 @@ fn recipient(r: &RecipientRecord) -> Value {
     })
 }
 
+/// A recipient with why its message is where it is, as the scripts that ran for it said.
+fn explained(engine: &Engine, id: AcceptanceId, r: &RecipientRecord) -> Value {
+    let mut row = recipient(r);
+    let decided = r
+        .account
+        .filter(|a| engine.store.account_exists(*a))
+        .and_then(|account| {
+            let stored = engine.store.account(account).ok()?;
+            let known = stored.decisions(&[(id.0, r.number)]).ok()?.pop()??;
+            filter::Plan::decode(&known.before?)
+        });
+    if let (Value::Object(row), Some(plan)) = (&mut row, decided) {
+        row.insert("why".to_owned(), plan.explain().into());
+    }
+    row
+}
+
+/// A message that came of another.
+fn offspring(engine: &Engine, id: AcceptanceId, number: u32) -> Value {
+    let record = engine.ledger.show(id).ok().flatten();
+    json!({
+        "id": id.to_string(), "of": number,
+        "to": record.as_ref().map(|r| r.recipients.iter().map(|r| r.address.clone()).collect::<Vec<_>>()),
+        "notes": record.as_ref().and_then(|r| r.acceptance.notes.clone()),
+    })
+}
+
 fn sender(record: &Record) -> String {
     match record.acceptance.sender.as_str() {
         "" => "<>".to_owned(),
@@ -124,7 +151,9 @@ pub(super) fn queue_show(engine: &Engine, id: &str, rows: Rows<'_>) -> Result<Do
         "login": a.login.and_then(|l| engine.directory.account(l)).map(|account| account.name.clone()),
         "session": a.session, "body": a.body, "smtputf8": a.smtputf8, "envid": a.envid, "ret": a.ret, "notes": a.notes,
         "blob": record.blob.to_string(),
-        "recipients": record.recipients.iter().map(recipient).collect::<Vec<_>>(),
+        "parent": a.parent.map(|(id, _)| id.to_string()), "parent_recipient": a.parent.map(|(_, number)| number),
+        "offspring": record.offspring.iter().map(|(id, number)| offspring(engine, *id, *number)).collect::<Vec<_>>(),
+        "recipients": record.recipients.iter().map(|r| explained(engine, a.id, r)).collect::<Vec<_>>(),
     }))?;
     Ok(Done::default())
 }

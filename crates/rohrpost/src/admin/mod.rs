@@ -4,6 +4,7 @@
 mod custody;
 mod people;
 pub mod request;
+mod sieve;
 pub mod socket;
 
 pub use people::{find, found};
@@ -49,6 +50,7 @@ pub fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Result<Done,
         Request::Verify => custody::verify(engine, rows),
         Request::SearchRebuild { account } => indexer::rebuild(engine, account.as_deref(), rows),
         Request::SearchList => indexer::list(engine, rows),
+        Request::Sieve(order) => sieve::handle(engine, order, rows),
         request => people::handle(engine, request, rows),
     }
 }
@@ -67,6 +69,7 @@ pub fn ask(config: &Config, request: &Request, rows: Rows<'_>) -> Result<Done, F
     loop {
         if let Some(lock) = DataLock::take(&config.data)? {
             let engine = Engine::open(&config.data, lock)?;
+            engine.filter_by(config);
             let done = handle(&engine, request.clone(), rows)?;
             engine.close()?;
             return Ok(done);

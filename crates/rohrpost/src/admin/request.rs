@@ -82,6 +82,7 @@ pub enum Request {
         recipient: Option<u32>,
     },
     Trace(Trace),
+    Sieve(SieveOrder),
     Audit,
     Reclaim,
     Verify,
@@ -102,6 +103,50 @@ pub struct Trace {
     pub min_size: Option<u64>,
     pub fate: Option<String>,
     pub limit: u32,
+}
+
+/// About the filters of an account. Scripts travel as text.
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
+#[serde(tag = "order", rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum SieveOrder {
+    Check {
+        script: String,
+    },
+    List {
+        account: String,
+    },
+    Get {
+        account: String,
+        name: String,
+    },
+    Put {
+        account: String,
+        name: String,
+        script: String,
+        activate: bool,
+    },
+    Activate {
+        account: String,
+        name: Option<String>,
+    },
+    Delete {
+        account: String,
+        name: String,
+    },
+    Run {
+        account: String,
+        script: String,
+        /// Another script: only messages are listed that the two treat differently.
+        old: Option<String>,
+        mailbox: String,
+        /// At most so many of the newest messages.
+        last: u32,
+        /// A message in place of those of the mailbox.
+        message: Option<String>,
+        /// File them.
+        apply: bool,
+    },
 }
 
 /// A password on its way through the socket; never printed.

@@ -38,7 +38,7 @@ pub struct Global {
 pub enum Command {
     /// Run a throwaway server with sample accounts and mail, on loopback ports
     ///
-    /// SMTP 2525, submission 2587, LMTP 2424, IMAP 2143, HTTP 2080. Prints the passwords and commands to try. Starting it again keeps
+    /// SMTP 2525, submission 2587, LMTP 2424, IMAP 2143, ManageSieve 4191, HTTP 2080. Prints the passwords and commands to try. Starting it again keeps
     /// the data.
     Demo(DemoArgs),
     /// Set up a server: settings, certificate, first domain and first account
@@ -68,6 +68,9 @@ pub enum Command {
     Queue(QueueCommand),
     /// What became of messages: one row for each recipient, oldest first
     Trace(TraceArgs),
+    /// Filters: check and try scripts, and put them into accounts
+    #[command(subcommand)]
+    Sieve(SieveCommand),
     /// Prove that every accepted message is where it should be
     ///
     /// Every acceptance has each recipient settled or still open, every delivered row has its message in the mailbox or a later deletion by
@@ -300,6 +303,95 @@ pub enum SearchCommand {
     },
 }
 
+#[derive(Subcommand, Debug)]
+pub enum SieveCommand {
+    /// Check a script: every fault with its line and column
+    Check {
+        /// The script, or - for standard input
+        file: PathBuf,
+    },
+    /// Show what a script would do with mail that has arrived, and why; nothing is changed
+    ///
+    /// Nothing is sent either. With --apply messages are filed and flagged as the script says, after that was shown; what it would send or
+    /// throw away stays as it is.
+    Run(SieveRunArgs),
+    /// List the scripts of an account
+    List {
+        #[command(flatten)]
+        of: Of,
+    },
+    /// Print a script
+    Get {
+        #[command(flatten)]
+        of: Of,
+        /// Its name [default: the active one]
+        name: Option<String>,
+    },
+    /// Put a script into an account, new or over an old one
+    Put {
+        #[command(flatten)]
+        of: Of,
+        /// Its name
+        name: String,
+        /// The script, or - for standard input
+        file: PathBuf,
+        /// Filter mail by it from now on
+        #[arg(long)]
+        activate: bool,
+    },
+    /// Filter an account's mail by a script
+    Activate {
+        #[command(flatten)]
+        of: Of,
+        /// Its name
+        #[arg(required_unless_present = "none")]
+        name: Option<String>,
+        /// By none
+        #[arg(long, conflicts_with = "name")]
+        none: bool,
+    },
+    /// Delete a script that is not active
+    Delete {
+        #[command(flatten)]
+        of: Of,
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct Of {
+    /// Any address of the account
+    #[arg(long, value_name = "ADDRESS")]
+    pub account: String,
+}
+
+#[derive(Args, Debug)]
+pub struct SieveRunArgs {
+    /// The script, or - for standard input
+    pub file: PathBuf,
+    #[command(flatten)]
+    pub of: Of,
+    /// The mailbox whose messages it is tried on
+    #[arg(long, value_name = "NAME", default_value = "INBOX")]
+    pub mailbox: String,
+    /// At most so many of the newest messages
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub last: u32,
+    /// A message in a file in place of those of a mailbox
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["mailbox", "last", "apply"])]
+    pub message: Option<PathBuf>,
+    /// Only messages that this other script treats differently
+    #[arg(long, value_name = "FILE")]
+    pub diff: Option<PathBuf>,
+    /// File the messages
+    #[arg(long)]
+    pub apply: bool,
+    /// Do not ask before
+    #[arg(long, requires = "apply")]
+    pub yes: bool,
+}
+
 #[derive(Args, Clone, Debug)]
 pub struct Which {
     /// The message's id
@@ -326,7 +418,7 @@ pub struct TraceArgs {
     /// Only messages of at least this size
     #[arg(long, value_name = "SIZE")]
     pub min_size: Option<String>,
-    /// Only with a recipient of this fate: delivered, expanded, duplicate, failed, cancelled
+    /// Only with a recipient of this fate: delivered, expanded, duplicate, discarded, redirected, rejected, failed, cancelled
     #[arg(long, value_name = "FATE")]
     pub fate: Option<String>,
     /// At most so many messages

@@ -3,9 +3,11 @@
 use super::{Config, Limits, Listener, LogFormat, Network, OverQuota, Protocol, TlsFiles, TlsMode, units};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 /// A key of the file.
+#[derive(Clone, Copy)]
 pub struct Key {
     /// The table it stands in.
     pub section: Section,
@@ -34,17 +36,19 @@ pub enum Section {
     Oauth,
     Limits,
     Delivery,
+    Sieve,
     Log,
 }
 
 impl Section {
-    pub const ALL: [Section; 7] = [
+    pub const ALL: [Section; 8] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
         Section::Oauth,
         Section::Limits,
         Section::Delivery,
+        Section::Sieve,
         Section::Log,
     ];
 
@@ -57,6 +61,7 @@ impl Section {
             Section::Oauth => "oauth",
             Section::Limits => "limits",
             Section::Delivery => "delivery",
+            Section::Sieve => "sieve",
             Section::Log => "log",
         }
     }
@@ -76,6 +81,9 @@ impl Section {
             }
             Section::Limits => "How much is too much. Everything that a stranger could make grow has its bound here.",
             Section::Delivery => "Into mailboxes.",
+            Section::Sieve => {
+                "What people's filters may do. A filter beyond a limit fails: the message is kept and the user is told."
+            }
             Section::Log => "The log goes to standard error; systemd keeps it.",
         }
     }
@@ -124,7 +132,7 @@ pub enum Given {
 }
 
 impl Given {
-    fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         if let Given::Text(text) = self { text } else { "" }
     }
 
@@ -132,7 +140,7 @@ impl Given {
         Some(self.text().to_owned()).filter(|t| !t.is_empty())
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         if let Given::Path(path) = self {
             path.clone()
         } else {
@@ -140,7 +148,7 @@ impl Given {
         }
     }
 
-    fn number(&self) -> u64 {
+    pub(super) fn number(&self) -> u64 {
         if let Given::Number(number) = self { *number } else { 0 }
     }
 
@@ -152,7 +160,7 @@ impl Given {
         }
     }
 
-    fn yes(&self) -> bool {
+    pub(super) fn yes(&self) -> bool {
         matches!(self, Given::YesNo(true))
     }
 }
@@ -262,7 +270,7 @@ fn oauth(config: &mut Config, change: impl FnOnce(&mut directory::JwtOptions)) -
 }
 
 /// At least one: none would lock everybody out.
-fn at_least_one(given: &Given) -> Result<u64, String> {
+pub(super) fn at_least_one(given: &Given) -> Result<u64, String> {
     match given.number() {
         0 => Err("must be at least 1".to_owned()),
         n => Ok(n),
@@ -289,7 +297,7 @@ const fn required(
     }
 }
 
-const fn optional(
+pub(super) const fn optional(
     section: Section,
     name: &'static str,
     kind: Kind,
@@ -309,7 +317,7 @@ const fn optional(
     }
 }
 
-const fn setting(
+pub(super) const fn setting(
     section: Section,
     name: &'static str,
     kind: Kind,
@@ -333,15 +341,18 @@ const fn limit(name: &'static str, kind: Kind, default: &'static str, about: &'s
     setting(Section::Limits, name, kind, default, about, set)
 }
 
-type Set = fn(&mut Config, &Given) -> Result<(), String>;
+pub(super) type Set = fn(&mut Config, &Given) -> Result<(), String>;
 
 fn put(config: &mut Config, change: impl FnOnce(&mut Limits)) -> Result<(), String> {
     change(&mut config.limits);
     Ok(())
 }
 
-/// All keys, in the order the reference and the commented file show them.
-pub static KEYS: &[Key] = &[
+/// All keys.
+pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| MAIN.iter().chain(super::sieve_keys::KEYS).copied().collect());
+
+/// The keys of all tables but `[sieve]`, in the order the reference and the commented file show them.
+static MAIN: &[Key] = &[
     required(
         Section::Top,
         "hostname",
@@ -409,6 +420,7 @@ pub static KEYS: &[Key] = &[
             "imaps",
             "pop3",
             "pop3s",
+            "managesieve",
             "http",
         ]),
         "\"smtp\"",
@@ -845,7 +857,7 @@ mod tests {
 
     #[test]
     fn every_default_and_example_is_accepted() {
-        for key in KEYS {
+        for key in KEYS.iter() {
             let mut config = Config::defaults();
             config.listeners.push(blank_listener());
             let text = key.default.unwrap_or(key.example);
@@ -855,7 +867,7 @@ mod tests {
 
     #[test]
     fn every_key_says_what_it_means() {
-        for key in KEYS {
+        for key in KEYS.iter() {
             assert!(key.about.ends_with('.'), "{}", key.name);
             assert_eq!(key.default.is_none(), !key.example.is_empty(), "{}", key.name);
         }

@@ -8,6 +8,7 @@ mod keys;
 mod network;
 mod read;
 mod reference;
+mod sieve_keys;
 pub mod units;
 
 pub use network::Network;
@@ -44,6 +45,8 @@ pub struct Config {
     pub limits: Limits,
     /// Into mailboxes.
     pub delivery: Delivery,
+    /// People's filters.
+    pub sieve: Sieve,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -94,13 +97,15 @@ pub enum Protocol {
     Pop3,
     /// The same with TLS from the first octet, port 995.
     Pop3s,
+    /// Filters (RFC 5804), port 4190.
+    ManageSieve,
     /// Health and metrics.
     Http,
 }
 
 impl Protocol {
     /// All of them with the name the file uses.
-    pub const ALL: [(&'static str, Protocol); 9] = [
+    pub const ALL: [(&'static str, Protocol); 10] = [
         ("smtp", Protocol::Smtp),
         ("submission", Protocol::Submission),
         ("submissions", Protocol::Submissions),
@@ -109,6 +114,7 @@ impl Protocol {
         ("imaps", Protocol::Imaps),
         ("pop3", Protocol::Pop3),
         ("pop3s", Protocol::Pop3s),
+        ("managesieve", Protocol::ManageSieve),
         ("http", Protocol::Http),
     ];
 
@@ -183,6 +189,22 @@ pub struct Delivery {
     pub history: Duration,
 }
 
+/// What people's filters may do. `docs/configuration.md` says what each one bounds.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Sieve {
+    pub before: Option<PathBuf>,
+    pub after: Option<PathBuf>,
+    pub global: Option<PathBuf>,
+    pub without: Vec<String>,
+    pub scripts: u64,
+    pub script_size: u64,
+    pub steps: u64,
+    pub redirects: u64,
+    pub sent_per_day: u64,
+    pub create_mailboxes: bool,
+}
+
 /// What a full mailbox answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OverQuota {
@@ -238,6 +260,7 @@ impl Config {
             oauth: None,
             limits: Limits::default(),
             delivery: Delivery::default(),
+            sieve: Sieve::default(),
             log: Log::default(),
         };
         for key in keys::KEYS.iter().filter(|k| k.section != keys::Section::Listener) {

@@ -347,7 +347,7 @@ mod tests {
             ),
             (
                 "hostname = \"mail.test\"\ndata = \"d\"\n[[listener]]\nprotocol = \"pigeon\"\nbind = \"0.0.0.0:25\"\n",
-                "r.toml:4: listener.protocol: \"pigeon\" is not one of smtp, submission, submissions, lmtp, imap, imaps, pop3, pop3s, http",
+                "r.toml:4: listener.protocol: \"pigeon\" is not one of smtp, submission, submissions, lmtp, imap, imaps, pop3, pop3s, managesieve, http",
             ),
             (
                 "hostname = \"mail.test\"\ndata = \"d\"\n[[listener]]\nprotocol = \"smtp\"\n",

@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(config.listeners, listeners);
         assert_eq!(config.data, Path::new("/var/lib/\"odd\""));
         assert_eq!(config.tls.unwrap().key, Path::new("/e/tls/key.pem"));
-        for key in KEYS {
+        for key in KEYS.iter() {
             assert!(text.contains(key.name), "{}", key.name);
         }
         // With every commented key switched on it is still right: the defaults shown are the defaults.

@@ -19,12 +19,13 @@ const PEOPLE: [(&str, &str); 2] = [
     ("bob@rohrpost.test", "Bob Brandt"),
 ];
 /// What is spoken on which port.
-const PORTS: [(Protocol, u16); 6] = [
+const PORTS: [(Protocol, u16); 7] = [
     (Protocol::Smtp, 2525),
     (Protocol::Submission, 2587),
     (Protocol::Lmtp, 2424),
     (Protocol::Imap, 2143),
     (Protocol::Pop3, 2110),
+    (Protocol::ManageSieve, 4191),
     (Protocol::Http, 2080),
 ];
 
@@ -114,7 +115,10 @@ fn write_settings(data: &Path, file: &Path, offset: u16) -> Result<(), Failure> 
         .map(|&(protocol, port)| Listener {
             protocol,
             bind: SocketAddr::from(([127, 0, 0, 1], port + offset)),
-            plaintext: matches!(protocol, Protocol::Submission | Protocol::Imap | Protocol::Pop3),
+            plaintext: matches!(
+                protocol,
+                Protocol::Submission | Protocol::Imap | Protocol::Pop3 | Protocol::ManageSieve
+            ),
             tls: None,
             proxy_protocol: Vec::new(),
         })
@@ -154,11 +158,12 @@ fn welcome(config: &Config, file: &Path, passwords: &str) -> String {
         port(Protocol::Imap),
         port(Protocol::Http),
     );
+    let managesieve = port(Protocol::ManageSieve);
     let pop3 = port(Protocol::Pop3);
     format!(
         "\nRohrpost is running, on this machine only. Ctrl-C stops it; the data stays in {data}.\n\n\
          Accounts and passwords\n{listed}\n\
-         Ports on 127.0.0.1\n  SMTP {smtp}   submission {submission}   LMTP {lmtp}   IMAP {imap}   POP3 {pop3}   HTTP {http}\n\n\
+         Ports on 127.0.0.1\n  SMTP {smtp}   submission {submission}   LMTP {lmtp}   IMAP {imap}   POP3 {pop3}\n  ManageSieve {managesieve}   HTTP {http}\n\n\
          Try, in another terminal:\n\n  \
          swaks --server 127.0.0.1:{smtp} --from you@elsewhere.example --to ada@rohrpost.test \\\n        --header 'Subject: Hello' --body 'It works.'\n\n  \
          curl --silent --user 'ada@rohrpost.test:{ada}' 'imap://127.0.0.1:{imap}/INBOX' --request 'FETCH 1:* (FLAGS ENVELOPE)'\n\n  \

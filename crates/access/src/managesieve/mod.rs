@@ -1,0 +1,94 @@
+//! The ManageSieve server: RFC 5804 over the scripts that the store keeps.
+//!
+//! Exposed to: whoever can connect, and then to people's programs. May touch: the directory (reading), the scripts of the account that
+//! has logged in.
+//!
+//! The protocol is in the crate `managesieve`; whether a script is right says [`filter::Filter`], the same that runs it later, so that
+//! what is accepted here is what works there. Two programs that write one script at the same time: the last PUTSCRIPT stands, since the
+//! protocol has no word to prevent it; our own settings refuse to overwrite what they have not read ([`store::Unless`]).
+
+mod commands;
+mod connection;
+mod limits;
+mod login;
+mod metrics;
+
+pub use limits::Options;
+pub use metrics::Metrics;
+
+use crate::ListenerConfig;
+use connection::Connection;
+use directory::Directory;
+use filter::Filter;
+use metrics::ListenerMetrics;
+use net::{Bounds, Entrance};
+use std::sync::Arc;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+/// What all ManageSieve listeners share.
+pub struct Context {
+    directory: Directory,
+    store: Arc<Store>,
+    filter: Arc<Filter>,
+    options: Options,
+    metrics: Metrics,
+}
+
+impl Context {
+    /// Puts together what sessions need.
+    pub fn new(directory: Directory, store: Arc<Store>, filter: Arc<Filter>, options: Options) -> Context {
+        Context {
+            directory,
+            store,
+            filter,
+            options,
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// The counters, to be registered.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+}
+
+/// Serves a listener until `shutdown` becomes true; returns when its sessions have ended, or were cut after [`Options::shutdown`].
+pub async fn serve(
+    socket: TcpListener,
+    context: Arc<Context>,
+    config: ListenerConfig,
+    shutdown: watch::Receiver<bool>,
+) {
+    let metrics = context.metrics.of(&config.name);
+    let options = &context.options;
+    let bounds = Bounds {
+        connections: options.connections,
+        connections_per_address: options.connections_per_address,
+        handshake: options.handshake,
+        shutdown: options.shutdown,
+    };
+    let counters = metrics.entrance.clone();
+    let entrance = Arc::new(Entrance::new(config, bounds, connection::TOO_MANY, counters));
+    let listener = Arc::new(Listener {
+        entrance: Arc::clone(&entrance),
+        metrics,
+        context,
+    });
+    let session = move |guest| Connection::new(Arc::clone(&listener), guest).run();
+    entrance.serve(socket, shutdown, session).await;
+}
+
+/// A listener at work.
+struct Listener {
+    context: Arc<Context>,
+    entrance: Arc<Entrance>,
+    metrics: ListenerMetrics,
+}
+
+impl Listener {
+    fn config(&self) -> &ListenerConfig {
+        self.entrance.config()
+    }
+}

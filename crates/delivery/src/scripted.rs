@@ -1,0 +1,518 @@
+//! Delivery where a Sieve script has a say.
+//!
+//! A decision is made once. It is written into the account's file in the transaction that files the message, keyed by acceptance and
+//! recipient; the fate and the messages that go out follow in one transaction of the ledger. A crash in between finds the decision and
+//! goes on with it: what was remembered (whom vacation answered) and what goes out stay together.
+
+use crate::local::{Local, Outcome, prefix};
+use bytes::Bytes;
+use directory::{Directory, Resolution};
+use filter::{Delivery, Filter, Memory, Outgoing, Person, Place, Placed, Plan, Verdict};
+use ledger::{Acceptance, AcceptanceId, Conclusion, Fate, Lane, NewRecipient, Offspring, Settlement, Work};
+use std::sync::Arc;
+use store::{Account, Decided, DecidedDelivery, Digest, Flags, MailboxId, NewCopy, NewMessage};
+
+/// A delivery with what the script made of it, ready to be written.
+struct Ready {
+    work: Work,
+    prefix: Vec<u8>,
+    copies: Vec<Copy>,
+    plan: Plan,
+    encoded: String,
+    verdict: Verdict,
+    /// The bytes of what goes out, in the order of the plan.
+    bytes: Vec<Bytes>,
+}
+
+/// A copy of the message for a mailbox.
+struct Copy {
+    mailbox: MailboxId,
+    flags: Flags,
+    blob: blobs::BlobId,
+    len: u64,
+    digest: Arc<Digest>,
+    /// Whether the lines for this recipient stand before it: not before messages that the script made itself.
+    prefixed: bool,
+}
+
+/// Whether scripts run for this account.
+pub(crate) fn applies(filter: &Filter, account: &Account) -> store::Result<bool> {
+    Ok(filter.has_administrators() || account.script_active()?.is_some())
+}
+
+/// Whose script it is, as the directory knows.
+pub(crate) fn person(directory: &Directory, account: &Account) -> Person {
+    directory
+        .account(account.id())
+        .map_or_else(Person::default, |a| Person {
+            address: a.address().to_owned(),
+            addresses: a.addresses.clone(),
+            name: a.name.clone(),
+        })
+}
+
+/// The envelope as scripts see it.
+pub(crate) fn envelope(acceptance: &Acceptance, recipient: &str, original: Option<&str>) -> sieve::Envelope {
+    sieve::Envelope {
+        from: Some(acceptance.sender.clone()),
+        to: Some(recipient.to_owned()),
+        ret: acceptance.ret.clone(),
+        envid: acceptance.envid.clone(),
+        orcpt: original.map(str::to_owned),
+        ..sieve::Envelope::default()
+    }
+}
+
+/// What `environment` tells of the connection (RFC 5183 §4.1).
+pub(crate) fn environment(acceptance: &Acceptance) -> Vec<(String, String)> {
+    let mut items = vec![("remote-host".to_owned(), acceptance.helo.clone())];
+    if let Ok(peer) = acceptance.client.parse::<std::net::SocketAddr>() {
+        items.push(("remote-ip".to_owned(), peer.ip().to_canonical().to_string()));
+    }
+    items
+}
+
+impl Local {
+    /// Delivers a turn of an account that has scripts.
+    pub(crate) fn deliver_scripted(
+        &self,
+        account: &Account,
+        turn: Vec<(Work, Option<String>)>,
+        inbox: MailboxId,
+        now: i64,
+        outcome: &mut Outcome,
+    ) {
+        let keys: Vec<(i64, u32)> = turn.iter().map(|(w, _)| (w.acceptance.id.0, w.number)).collect();
+        let known = match account.decisions(&keys) {
+            Ok(known) => known,
+            Err(e) => return self.defer(turn.iter().map(|(w, _)| w), &e, now, outcome),
+        };
+        let person = person(&self.directory, account);
+        let mut memory = Memory::default();
+        let mut ready = Vec::with_capacity(turn.len());
+        let mut conclusions = Vec::with_capacity(turn.len());
+        let mut settled_before = Vec::new();
+        for ((work, subaddress), known) in turn.into_iter().zip(known) {
+            if let Some(known) = known {
+                // Decided by an earlier run, which did not come to settle it.
+                settled_before.push((work, known));
+                continue;
+            }
+            let kept_in = self.mailbox(account, subaddress.as_deref()).unwrap_or(inbox);
+            match self.prepare(account, &person, &work, kept_in, &memory, now) {
+                Ok(r) => {
+                    memory.answered.extend(r.verdict.answered.iter().cloned());
+                    memory.seen.extend(r.verdict.seen.iter().cloned());
+                    memory.sent += u64::from(r.verdict.sent());
+                    ready.push((work, r));
+                }
+                Err(e) => self.defer([&work], &e, now, outcome),
+            }
+        }
+        let ready: Vec<Ready> = ready.into_iter().map(|(_, r)| r).collect();
+        let decided: Vec<Decided<'_>> = ready.iter().map(|r| r.decided(now)).collect();
+        // Only what is on disk is settled: until then the open row in the ledger is what makes it safe.
+        let delivered = account
+            .deliver_decided(&decided)
+            .and_then(|d| account.sync().map(|()| d));
+        drop(decided);
+        match delivered {
+            Ok(delivered) => {
+                for (r, d) in ready.into_iter().zip(delivered) {
+                    // An earlier order may have been quicker than we thought: what it decided stands.
+                    let other = d.before.as_deref().and_then(Plan::decode);
+                    let (plan, bytes) = match other {
+                        Some(plan) => (plan, Vec::new()),
+                        None => (r.plan, r.bytes),
+                    };
+                    conclusions.push(self.conclusion(account, &r.work, &plan, &d, bytes, now));
+                    outcome.delivered += 1;
+                }
+            }
+            Err(e) => self.defer(ready.iter().map(|r| &r.work), &e, now, outcome),
+        }
+        for (work, known) in settled_before {
+            let plan = match known.before.as_deref() {
+                Some(text) => Plan::decode(text).unwrap_or_default(),
+                // Delivered before there was a script.
+                None => Plan {
+                    fate: "delivered".into(),
+                    ..Plan::default()
+                },
+            };
+            conclusions.push(self.conclusion(account, &work, &plan, &known, Vec::new(), now));
+            outcome.delivered += 1;
+        }
+        if !conclusions.is_empty() {
+            self.ledger.conclude(conclusions);
+        }
+    }
+
+    /// Runs the scripts over one message, finds the mailboxes and writes the bytes of what comes of it.
+    fn prepare(
+        &self,
+        account: &Account,
+        person: &Person,
+        work: &Work,
+        kept_in: MailboxId,
+        memory: &Memory,
+        now: i64,
+    ) -> store::Result<Ready> {
+        let digest = self.digest(work)?;
+        let mut verdict = if work.size > self.filter.options().message_bytes {
+            let mut verdict = Verdict::default();
+            verdict.filed.push(filter::Filed {
+                place: Place::Kept,
+                flags: Vec::new(),
+                message: 0,
+            });
+            verdict.why.push(filter::Reason {
+                script: "-".into(),
+                notes: vec![format!(
+                    "no script has seen it: it has {} octets, and scripts see up to {} (limit message_bytes)",
+                    work.size,
+                    self.filter.options().message_bytes
+                )],
+                ..filter::Reason::default()
+            });
+            verdict
+        } else {
+            let bytes = match &work.bytes {
+                Some(bytes) => bytes.clone(),
+                None => Bytes::from(self.store.blobs().read(work.blob)?),
+            };
+            let delivery = Delivery {
+                message: &bytes,
+                envelope: envelope(&work.acceptance, &work.address, work.original.as_deref()),
+                now,
+                unique: format!("{}.{}", work.acceptance.id, work.number),
+                environment: environment(&work.acceptance),
+                flags: Vec::new(),
+            };
+            let mut verdict = self.filter.decide(account, person, &delivery, memory)?;
+            self.answerable(&mut verdict);
+            self.tell_of_fault(account, person, &mut verdict, &bytes, &delivery.unique, now);
+            verdict
+        };
+        // The bytes that are new: messages the script changed, and what goes out.
+        let blobs = self.store.blobs();
+        let mut written = Vec::new();
+        let mut put = |bytes: &[u8]| -> store::Result<(blobs::BlobId, u64)> {
+            let commit = blobs.put(bytes)?;
+            let found = (commit.id(), commit.len());
+            written.push(commit);
+            Ok(found)
+        };
+        let mut made = Vec::with_capacity(verdict.messages.len());
+        for message in &verdict.messages {
+            let (blob, len) = put(message)?;
+            made.push((blob, len, Arc::new(Digest::of(message))));
+        }
+        let mut outgoing = Vec::with_capacity(verdict.sending.len());
+        let mut sent = Vec::with_capacity(verdict.sending.len());
+        for sending in &mut verdict.sending {
+            let bytes = Bytes::from(std::mem::take(&mut sending.bytes));
+            let (blob, size) = put(&bytes)?;
+            outgoing.push(Outgoing {
+                kind: sending.kind.to_owned(),
+                sender: sending.sender.clone(),
+                recipients: sending.recipients.clone(),
+                blob: blob.to_string(),
+                size,
+                notify: sending.notify.clone(),
+                ret: sending.ret.clone(),
+            });
+            sent.push(bytes);
+        }
+        // What the account's file is to speak of must be on disk before it.
+        for commit in &written {
+            commit.wait()?;
+        }
+        let mut copies = Vec::with_capacity(verdict.filed.len());
+        let mut names = Vec::new();
+        let mut notes = Vec::new();
+        for filed in &verdict.filed {
+            let mailbox = match &filed.place {
+                Place::Kept => kept_in,
+                Place::Mailbox(target) => match filter::place_made(account, target, self.filter.options())? {
+                    Placed::In(id, _) => id,
+                    Placed::New(name, _) | Placed::Nowhere(name) => {
+                        notes.push(format!("{name}; the message is kept in the inbox"));
+                        kept_in
+                    }
+                },
+            };
+            names.push(account.mailbox(mailbox).map_or_else(|| "INBOX".to_owned(), |m| m.name));
+            let flags = match account.flags_resolve(filed.flags.iter().map(String::as_str), true) {
+                Ok(flags) => flags,
+                Err(e @ store::Error::Limit(_)) => {
+                    notes.push(format!("flags were left out: {e}"));
+                    Flags::NONE
+                }
+                Err(e) => return Err(e),
+            };
+            let (blob, len, digest) = match filed.message {
+                0 => (work.blob, work.size, Arc::clone(&digest)),
+                n => match made.get(n - 1) {
+                    Some((blob, len, digest)) => (*blob, *len, Arc::clone(digest)),
+                    None => (work.blob, work.size, Arc::clone(&digest)),
+                },
+            };
+            // Twice into one mailbox is once (RFC 5228 §2.10.3), also where two names or failures lead to it.
+            if copies.iter().any(|c: &Copy| c.mailbox == mailbox && c.blob == blob) {
+                continue;
+            }
+            copies.push(Copy {
+                mailbox,
+                flags,
+                blob,
+                len,
+                digest,
+                prefixed: true,
+            });
+        }
+        if !notes.is_empty() {
+            match verdict.why.last_mut() {
+                Some(reason) => reason.notes.append(&mut notes),
+                None => verdict.why.push(filter::Reason {
+                    notes,
+                    ..filter::Reason::default()
+                }),
+            }
+        }
+        let mut said = Vec::new();
+        if !names.is_empty() {
+            names.dedup();
+            said.push(format!("into {}", names.join(", ")));
+        }
+        for out in &outgoing {
+            said.push(format!("{} to {}", out.kind, out.recipients.join(", ")));
+        }
+        if let Some(refusal) = &verdict.refusal {
+            said.push(format!(
+                "refused: {}",
+                refusal.reason.lines().next().unwrap_or_default()
+            ));
+        }
+        if said.is_empty() {
+            said.push("thrown away".to_owned());
+        }
+        let plan = Plan {
+            fate: verdict.fate().to_owned(),
+            detail: format!("Sieve: {}", said.join("; ")),
+            outgoing,
+            reasons: std::mem::take(&mut verdict.why),
+        };
+        Ok(Ready {
+            prefix: prefix(work),
+            work: Work {
+                bytes: None,
+                ..work.clone()
+            },
+            copies,
+            encoded: plan.encode(),
+            plan,
+            verdict,
+            bytes: sent,
+        })
+    }
+
+    /// Takes out what is sent on to addresses of ours that nobody has: the message is kept instead.
+    fn answerable(&self, verdict: &mut Verdict) {
+        let before = verdict.sending.len();
+        let mut nobody = Vec::new();
+        verdict.sending.retain(|s| {
+            let gone = s.kind == "redirect"
+                && s.recipients
+                    .iter()
+                    .all(|r| matches!(self.directory.resolve(r), Resolution::Unknown));
+            if gone {
+                nobody.extend(s.recipients.iter().cloned());
+            }
+            !gone
+        });
+        if verdict.sending.len() == before {
+            return;
+        }
+        if let Some(reason) = verdict.why.last_mut() {
+            let note = format!(
+                "not sent on to {}: nobody has that address; the message is kept",
+                nobody.join(", ")
+            );
+            reason.notes.push(note);
+        }
+        if !verdict.filed.iter().any(|f| f.place == Place::Kept) {
+            verdict.filed.push(filter::Filed {
+                place: Place::Kept,
+                flags: Vec::new(),
+                message: 0,
+            });
+        }
+    }
+
+    /// A script that fails is noted with it, and the user is told once a day.
+    fn tell_of_fault(
+        &self,
+        account: &Account,
+        person: &Person,
+        verdict: &mut Verdict,
+        message: &[u8],
+        unique: &str,
+        now: i64,
+    ) {
+        let Some(fault) = verdict.fault.clone() else { return };
+        let Ok(Some(script)) = account.script_active() else {
+            return;
+        };
+        let every = self.filter.options().fault_every;
+        match account.script_failed(&script.info.name, script.info.version, &fault, now, every) {
+            Ok(true) => verdict.sending.push(filter::Sending {
+                kind: "fault",
+                sender: String::new(),
+                recipients: vec![person.address.clone()],
+                bytes: filter::compose::fault(
+                    &filter::compose::From {
+                        address: &person.address,
+                        name: &person.name,
+                        hostname: &self.filter.options().hostname,
+                        unique,
+                        now,
+                    },
+                    &script.info.name,
+                    &fault,
+                    message,
+                ),
+                notify: None,
+                ret: None,
+            }),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(account = account.id().0, %error, "a failed script was not noted"),
+        }
+    }
+
+    /// The fate, and the messages that come of it.
+    fn conclusion(
+        &self,
+        account: &Account,
+        work: &Work,
+        plan: &Plan,
+        delivered: &DecidedDelivery,
+        bytes: Vec<Bytes>,
+        now: i64,
+    ) -> Conclusion {
+        let fate = match plan.fate.as_str() {
+            "discarded" => Fate::Discarded,
+            "redirected" => Fate::Redirected,
+            "rejected" => Fate::Rejected,
+            _ => Fate::Delivered,
+        };
+        let mut bytes = bytes.into_iter().map(Some);
+        let offspring = plan
+            .outgoing
+            .iter()
+            .filter_map(|out| {
+                let bytes = bytes.next().flatten();
+                let Some(blob) = blob_of(&out.blob) else {
+                    tracing::error!(acceptance = %work.acceptance.id, blob = out.blob, "a stored plan cannot be read");
+                    return None;
+                };
+                Some(Offspring {
+                    acceptance: self.child(work, out, self.ledger.next_id(), now),
+                    blob,
+                    size: out.size,
+                    bytes,
+                })
+            })
+            .collect();
+        Conclusion {
+            settlement: Settlement {
+                acceptance: work.acceptance.id,
+                number: work.number,
+                fate,
+                at: now,
+                detail: (!plan.detail.is_empty()).then(|| plan.detail.clone()),
+                account: Some(account.id()),
+                place: delivered.place.map(|d| (d.mailbox.0, d.uid.0)),
+            },
+            offspring,
+        }
+    }
+
+    fn child(&self, work: &Work, out: &Outgoing, id: AcceptanceId, now: i64) -> Acceptance {
+        let parent = &work.acceptance;
+        let recipients = out.recipients.iter().map(|address| NewRecipient {
+            lane: match self.directory.resolve(address) {
+                Resolution::Remote => Lane::Remote,
+                _ => Lane::Local,
+            },
+            address: address.clone(),
+            original: None,
+            notify: out.notify.clone(),
+        });
+        Acceptance {
+            id,
+            received_at: now,
+            sender: out.sender.clone(),
+            protocol: "Sieve".to_owned(),
+            listener: "sieve".to_owned(),
+            client: String::new(),
+            helo: self.filter.options().hostname.clone(),
+            tls: None,
+            login: None,
+            envid: None,
+            ret: out.ret.clone(),
+            body: if out.kind == "redirect" {
+                parent.body.clone()
+            } else {
+                "7BIT".to_owned()
+            },
+            smtputf8: out.kind == "redirect" && parent.smtputf8,
+            session: parent.session.clone(),
+            message_id: if out.kind == "redirect" {
+                parent.message_id.clone()
+            } else {
+                None
+            },
+            notes: Some(format!(
+                "{} by the script of {}, from {}",
+                out.kind, work.address, parent.id
+            )),
+            parent: Some((parent.id, work.number)),
+            recipients: recipients.collect(),
+        }
+    }
+}
+
+impl Ready {
+    fn decided(&self, now: i64) -> Decided<'_> {
+        Decided {
+            acceptance: self.work.acceptance.id.0,
+            recipient: self.work.number,
+            at: now,
+            copies: self
+                .copies
+                .iter()
+                .map(|c| NewCopy {
+                    mailbox: c.mailbox,
+                    message: NewMessage {
+                        blob: c.blob,
+                        blob_len: c.len,
+                        prefix: if c.prefixed { &self.prefix } else { &[] },
+                        digest: &c.digest,
+                        flags: c.flags,
+                        received: self.work.acceptance.received_at,
+                    },
+                })
+                .collect(),
+            plan: &self.encoded,
+            blobs: self.plan.outgoing.iter().filter_map(|o| blob_of(&o.blob)).collect(),
+            sent: self.verdict.sent(),
+            answered: self.verdict.answered.clone(),
+            seen: self.verdict.seen.clone(),
+        }
+    }
+}
+
+fn blob_of(hex: &str) -> Option<blobs::BlobId> {
+    hex.parse().ok()
+}

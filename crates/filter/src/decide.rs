@@ -1,0 +1,546 @@
+//! One message, the scripts that apply to it, and what comes of them.
+//!
+//! The administrator's script before runs first. Where it keeps the message the user's script has its turn, with the message as it is by
+//! then; where that keeps it, the administrator's script after. What "keep" means is decided by the last that ran. A script that fails keeps
+//! the message, and the next one goes on (RFC 5228 §2.10.6).
+
+use crate::plan::Reason;
+use crate::world::Here;
+use crate::{Filter, compose, may_be_answered};
+use sieve::{Action, Envelope, Fcc, Input, Outcome, Target};
+use std::sync::Arc;
+use store::{Account, Answered, Script, Seen};
+
+/// A message to decide about.
+#[derive(Clone, Debug, Default)]
+pub struct Delivery<'d> {
+    /// The message.
+    pub message: &'d [u8],
+    /// Its envelope.
+    pub envelope: Envelope,
+    /// Now, in seconds since 1970.
+    pub now: i64,
+    /// A word that is this delivery's alone, for ids.
+    pub unique: String,
+    /// What `environment` answers beyond what is always known (RFC 5183, RFC 6785 §3.5).
+    pub environment: Vec<(String, String)>,
+    /// Flags that the message has already.
+    pub flags: Vec<String>,
+}
+
+/// Whose script it is.
+#[derive(Clone, Debug, Default)]
+pub struct Person {
+    /// The main address.
+    pub address: String,
+    /// All addresses.
+    pub addresses: Vec<String>,
+    /// The name; may be empty.
+    pub name: String,
+}
+
+/// What deliveries before this one have decided and not written yet.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// Whom they answered.
+    pub answered: Vec<Answered>,
+    /// What they have seen.
+    pub seen: Vec<Seen>,
+    /// Messages they send.
+    pub sent: u64,
+}
+
+/// A mailbox as a script names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Where mail goes without a script.
+    Kept,
+    /// Into this one.
+    Mailbox(Target),
+}
+
+/// A copy for a mailbox.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filed {
+    /// Into which.
+    pub place: Place,
+    /// Flags and keywords.
+    pub flags: Vec<String>,
+    /// Which of [`Verdict::messages`]; 0 is the one that came.
+    pub message: usize,
+}
+
+/// A message that goes out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// What it is: `redirect`, `vacation`, `notify`, `reject`, `report`, `fault`.
+    pub kind: &'static str,
+    /// Reverse path; empty for `<>`.
+    pub sender: String,
+    /// Whom to.
+    pub recipients: Vec<String>,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// NOTIFY (RFC 6009).
+    pub notify: Option<String>,
+    /// RET (RFC 6009).
+    pub ret: Option<String>,
+}
+
+/// The message is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What to tell the sender.
+    pub reason: String,
+    /// Only in the dialogue, if that is still possible (RFC 5429 §2.1).
+    pub in_dialogue: bool,
+}
+
+/// Why the verdict is as it is, script by script.
+pub type Why = Vec<Reason>;
+
+/// What came of the scripts.
+#[derive(Clone, Debug, Default)]
+pub struct Verdict {
+    /// Into which mailboxes; none: nowhere.
+    pub filed: Vec<Filed>,
+    /// What goes out.
+    pub sending: Vec<Sending>,
+    /// Refused.
+    pub refusal: Option<Refusal>,
+    /// Messages other than the one that came: [`Filed::message`] counts them from 1.
+    pub messages: Vec<Arc<[u8]>>,
+    /// Whom it answers.
+    pub answered: Vec<Answered>,
+    /// What is to be remembered as seen.
+    pub seen: Vec<Seen>,
+    /// Why.
+    pub why: Why,
+    /// What went wrong in the user's own script.
+    pub fault: Option<String>,
+    /// The actions, each in a few words.
+    pub said: Vec<String>,
+}
+
+impl Verdict {
+    /// How the delivery ends for the ledger.
+    pub fn fate(&self) -> &'static str {
+        if !self.filed.is_empty() {
+            "delivered"
+        } else if self.refusal.is_some() {
+            "rejected"
+        } else if self.sending.iter().any(|s| s.kind == "redirect") {
+            "redirected"
+        } else {
+            "discarded"
+        }
+    }
+
+    /// Messages that count against the bound of the account.
+    pub fn sent(&self) -> u32 {
+        let counted = self.sending.iter().filter(|s| s.kind != "fault");
+        u32::try_from(counted.map(|s| s.recipients.len()).sum::<usize>()).unwrap_or(u32::MAX)
+    }
+
+    fn keep(&mut self, flags: Vec<String>, message: usize) {
+        if !self.filed.iter().any(|f| f.place == Place::Kept) {
+            self.filed.push(Filed {
+                place: Place::Kept,
+                flags,
+                message,
+            });
+        }
+    }
+}
+
+/// A script in its place in the chain.
+enum Link {
+    Before,
+    User(Arc<Script>),
+    After,
+}
+
+impl Filter {
+    /// Runs the scripts of an account over a message. Changes nothing.
+    pub fn decide(
+        &self,
+        account: &Account,
+        person: &Person,
+        delivery: &Delivery<'_>,
+        memory: &Memory,
+    ) -> store::Result<Verdict> {
+        let mut links = Vec::with_capacity(3);
+        if self.options().before.is_some() {
+            links.push(Link::Before);
+        }
+        if let Some(script) = account.script_active()? {
+            links.push(Link::User(script));
+        }
+        if self.options().after.is_some() {
+            links.push(Link::After);
+        }
+        Ok(self.run(links, account, person, delivery, memory))
+    }
+
+    /// Runs one script alone, as if it were the user's: for a dry run.
+    pub fn decide_by(
+        &self,
+        script: Arc<Script>,
+        account: &Account,
+        person: &Person,
+        delivery: &Delivery<'_>,
+    ) -> Verdict {
+        self.run(vec![Link::User(script)], account, person, delivery, &Memory::default())
+    }
+
+    fn run(
+        &self,
+        links: Vec<Link>,
+        account: &Account,
+        person: &Person,
+        delivery: &Delivery<'_>,
+        memory: &Memory,
+    ) -> Verdict {
+        let mut verdict = Verdict::default();
+        let mut globals = Vec::new();
+        // Which message the next script gets.
+        let mut current = 0;
+        let mut kept = Some(Vec::new());
+        for link in links {
+            let (name, ready) = match &link {
+                Link::Before => ("before", self.options().before.as_deref().map(|f| self.file(f))),
+                Link::After => ("after", self.options().after.as_deref().map(|f| self.file(f))),
+                Link::User(script) => (script.info.name.as_str(), Some(self.user(account.id(), script))),
+            };
+            let Some(ready) = ready else { continue };
+            let own = matches!(link, Link::User(_));
+            let mut reason = Reason {
+                script: name.to_owned(),
+                ..Reason::default()
+            };
+            let compiled = match ready {
+                Ok(compiled) => compiled,
+                Err(errors) => {
+                    // It was right once: an extension was switched off, or a file was changed.
+                    let text = errors.first().map(ToString::to_string).unwrap_or_default();
+                    reason
+                        .notes
+                        .push(format!("the script cannot be used, the message is kept: {text}"));
+                    tracing::warn!(
+                        account = account.id().0,
+                        script = name,
+                        error = text,
+                        "a Sieve script cannot be used"
+                    );
+                    if own {
+                        verdict.fault = Some(text);
+                    }
+                    verdict.why.push(reason);
+                    continue;
+                }
+            };
+            let message: Arc<[u8]>;
+            let bytes = match current {
+                0 => delivery.message,
+                n => {
+                    message = Arc::clone(&verdict.messages[n - 1]);
+                    &message
+                }
+            };
+            let input = Input {
+                message: bytes,
+                structure: None,
+                envelope: delivery.envelope.clone(),
+                now: delivery.now,
+                own_addresses: person.addresses.clone(),
+                globals: std::mem::take(&mut globals),
+            };
+            let here = Here {
+                filter: self,
+                account,
+                delivery,
+                memory,
+            };
+            let mut outcome = compiled.run(&input, &here, &self.options().limits);
+            globals = std::mem::take(&mut outcome.globals);
+            if let Some(error) = &outcome.error {
+                reason.notes.push(format!("it failed, the message is kept: {error}"));
+                tracing::warn!(account = account.id().0, script = name, %error, "a Sieve script failed");
+                if own {
+                    verdict.fault = Some(error.to_string());
+                }
+            }
+            reason.notes.extend(outcome.warnings.iter().map(ToString::to_string));
+            for line in &outcome.logs {
+                tracing::info!(account = account.id().0, script = name, line, "debug_log");
+            }
+            reason.decisions = outcome.explanation.reasons();
+            kept = self.take(
+                &mut verdict,
+                &mut reason,
+                outcome,
+                &mut current,
+                person,
+                delivery,
+                account,
+                memory,
+            );
+            verdict.why.push(reason);
+            if kept.is_none() {
+                break;
+            }
+        }
+        if let Some(flags) = kept {
+            verdict.keep(flags, current);
+        }
+        verdict
+    }
+
+    /// Takes over what a script decided. Gives the flags of its keep, if it keeps the message.
+    #[allow(clippy::too_many_arguments)]
+    fn take(
+        &self,
+        verdict: &mut Verdict,
+        reason: &mut Reason,
+        outcome: Outcome,
+        current: &mut usize,
+        person: &Person,
+        delivery: &Delivery<'_>,
+        account: &Account,
+        memory: &Memory,
+    ) -> Option<Vec<String>> {
+        let base = verdict.messages.len();
+        let came = *current;
+        verdict.messages.extend(outcome.messages.iter().cloned());
+        let number = |message: usize| if message == 0 { came } else { base + message };
+        verdict.seen.extend(outcome.duplicates.iter().map(|d| Seen {
+            handle: d.id.handle.clone(),
+            id: d.id.id.clone(),
+            until: delivery.now.saturating_add(d.seconds.cast_signed()),
+        }));
+        let header_of = |bytes: &[u8]| bytes.get(..mime::header_end(bytes)).unwrap_or_default().to_vec();
+        let header = header_of(delivery.message);
+        let sender = delivery.envelope.from.clone().unwrap_or_default();
+        let mut kept = None;
+        let mut count = 0;
+        for taken in outcome.actions {
+            let at = number(taken.message);
+            verdict.said.push(taken.action.to_string());
+            count += 1;
+            let unique = format!("{}.{}{count}", delivery.unique, if base > 0 { "b" } else { "" });
+            let bytes: Arc<[u8]> = match at {
+                0 => Arc::from(&[][..]),
+                n => verdict
+                    .messages
+                    .get(n - 1)
+                    .cloned()
+                    .unwrap_or_else(|| Arc::from(&[][..])),
+            };
+            let message = if at == 0 { delivery.message } else { &bytes };
+            let from = compose::From {
+                address: &person.address,
+                name: &person.name,
+                hostname: &self.options().hostname,
+                unique: &unique,
+                now: delivery.now,
+            };
+            match taken.action {
+                Action::Keep { flags, .. } => {
+                    *current = at;
+                    kept = Some(flags);
+                }
+                Action::FileInto { target, flags, .. } => {
+                    let filed = Filed {
+                        place: Place::Mailbox(target),
+                        flags,
+                        message: at,
+                    };
+                    if !verdict.filed.contains(&filed) {
+                        verdict.filed.push(filed);
+                    }
+                }
+                Action::Redirect(redirect) => {
+                    let not = if redirect.list {
+                        Some("it goes to a list, and lists of addresses cannot be asked here".to_owned())
+                    } else {
+                        self.no_redirect(&header, person)
+                            .or_else(|| self.no_more(account, memory, verdict, delivery.now))
+                    };
+                    if let Some(not) = not {
+                        reason.notes.push(format!(
+                            "not sent on to {}: {not}; the message is kept",
+                            redirect.address
+                        ));
+                        kept.get_or_insert_default();
+                        continue;
+                    }
+                    verdict.sending.push(Sending {
+                        kind: "redirect",
+                        sender: sender.clone(),
+                        recipients: vec![redirect.address.clone()],
+                        bytes: compose::redirect(&from, message, &redirect.address),
+                        notify: redirect.notify,
+                        ret: redirect.ret,
+                    });
+                }
+                Action::Discard => {}
+                Action::Reject {
+                    reason: text,
+                    in_dialogue,
+                } => {
+                    if let Err(why) = may_be_answered(&sender, &header, &person.addresses) {
+                        reason
+                            .notes
+                            .push(format!("refused without a word to the sender: {why}"));
+                    } else {
+                        // At delivery the dialogue is over; then the refusal is told as RFC 5429 §2.1.2 has it.
+                        verdict.sending.push(Sending {
+                            kind: "reject",
+                            sender: String::new(),
+                            recipients: vec![sender.clone()],
+                            bytes: compose::refusal(&from, delivery.message, &sender, &text),
+                            notify: None,
+                            ret: None,
+                        });
+                    }
+                    verdict.refusal = Some(Refusal {
+                        reason: text,
+                        in_dialogue,
+                    });
+                }
+                Action::Vacation(vacation) => {
+                    let to = vacation.to.to_lowercase();
+                    let until = memory
+                        .answered
+                        .iter()
+                        .find(|a| a.handle == vacation.handle && a.sender == to)
+                        .map(|a| a.until)
+                        .or_else(|| account.answered_until(&vacation.handle, &to).ok().flatten());
+                    let not = may_be_answered(&vacation.to, &header, &person.addresses)
+                        .err()
+                        .or_else(|| {
+                            until
+                                .filter(|until| *until > delivery.now && vacation.seconds > 0)
+                                .map(|_| "the sender was answered lately".to_owned())
+                        })
+                        .or_else(|| self.no_more(account, memory, verdict, delivery.now));
+                    if let Some(not) = not {
+                        reason.notes.push(format!("vacation does not answer: {not}"));
+                        continue;
+                    }
+                    let answer = compose::vacation(&from, delivery.message, &vacation);
+                    fcc(verdict, vacation.fcc.as_ref(), &answer);
+                    if vacation.seconds > 0 {
+                        verdict.answered.push(Answered {
+                            handle: vacation.handle,
+                            sender: to,
+                            until: delivery.now.saturating_add(vacation.seconds.cast_signed()),
+                        });
+                    }
+                    verdict.sending.push(Sending {
+                        kind: "vacation",
+                        sender: String::new(),
+                        recipients: vec![vacation.to],
+                        bytes: answer,
+                        notify: None,
+                        ret: None,
+                    });
+                }
+                Action::Notify(notify) => {
+                    // RFC 5436 §2.7.1: a notice must not be answered with a notice.
+                    let automatic = mime::header_field(&header, "Auto-Submitted")
+                        .is_some_and(|v| !v.trim_ascii().eq_ignore_ascii_case(b"no"));
+                    let not = automatic
+                        .then(|| "the message was sent by a program (Auto-Submitted)".to_owned())
+                        .or_else(|| self.no_more(account, memory, verdict, delivery.now));
+                    if let Some(not) = not {
+                        reason.notes.push(format!("no notice is sent: {not}"));
+                        continue;
+                    }
+                    let Some((bytes, recipients)) = compose::notice(&from, message, &notify) else {
+                        reason.notes.push("no notice is sent: it names nobody".to_owned());
+                        continue;
+                    };
+                    fcc(verdict, notify.fcc.as_ref(), &bytes);
+                    verdict.sending.push(Sending {
+                        kind: "notify",
+                        sender: if sender.is_empty() {
+                            String::new()
+                        } else {
+                            person.address.clone()
+                        },
+                        recipients,
+                        bytes,
+                        notify: None,
+                        ret: None,
+                    });
+                }
+                Action::Report {
+                    feedback,
+                    text,
+                    address,
+                    headers_only,
+                } => {
+                    if let Some(not) = self.no_more(account, memory, verdict, delivery.now) {
+                        reason.notes.push(format!("no report is sent: {not}"));
+                        continue;
+                    }
+                    let bytes = compose::report(&from, delivery.message, &address, &feedback, &text, headers_only);
+                    verdict.sending.push(Sending {
+                        kind: "report",
+                        sender: String::new(),
+                        recipients: vec![address],
+                        bytes,
+                        notify: None,
+                        ret: None,
+                    });
+                }
+                other => {
+                    reason
+                        .notes
+                        .push(format!("{other} cannot be done here; the message is kept"));
+                    kept.get_or_insert_default();
+                }
+            }
+        }
+        kept
+    }
+
+    /// Why a message must not be sent on: it goes in a circle.
+    fn no_redirect(&self, header: &[u8], person: &Person) -> Option<String> {
+        let mut hops = 0;
+        for field in mime::fields(header) {
+            if field.is("Received") {
+                hops += 1;
+            } else if field.is("Delivered-To") {
+                let value = String::from_utf8_lossy(&mime::unfold(field.value)).trim().to_owned();
+                if person.addresses.iter().any(|a| a.eq_ignore_ascii_case(&value)) {
+                    return Some(
+                        "it was sent on by this account before (Delivered-To): it goes in a circle".to_owned(),
+                    );
+                }
+            }
+        }
+        (hops > self.options().hops).then(|| format!("it has passed {hops} servers: it goes in a circle"))
+    }
+
+    /// Why nothing more is sent: too much was.
+    fn no_more(&self, account: &Account, memory: &Memory, verdict: &Verdict, now: i64) -> Option<String> {
+        let limit = self.options().sent_per_day;
+        let before = account.sent_since(now / 3600 - 23).unwrap_or(0);
+        (before + memory.sent + u64::from(verdict.sent()) >= limit)
+            .then(|| format!("scripts of this account have sent {limit} messages in 24 hours (limit sent_per_day)"))
+    }
+}
+
+/// A copy of what is sent, for a mailbox (RFC 8580).
+fn fcc(verdict: &mut Verdict, fcc: Option<&Fcc>, bytes: &[u8]) {
+    if let Some(fcc) = fcc {
+        verdict.messages.push(Arc::from(bytes));
+        verdict.filed.push(Filed {
+            place: Place::Mailbox(fcc.target.clone()),
+            flags: fcc.flags.clone(),
+            message: verdict.messages.len(),
+        });
+    }
+}

@@ -1,0 +1,23 @@
+//! Sieve at work: the scripts of an account run over its mail.
+//!
+//! The crate `sieve` knows the language and no world; here is the world: mailboxes, what was answered, what was seen, the administrator's
+//! scripts before and after the user's own. [`Filter::decide`] runs them over one message and gives a [`Verdict`]: into which mailboxes, what
+//! goes out to whom, what is to be remembered, and why. It changes nothing, so that it serves a dry run as it serves delivery.
+//!
+//! The messages that come of a script (answers, notices, refusals, what is sent on) are put together in [`compose`].
+
+mod answer;
+pub mod compose;
+mod decide;
+mod options;
+mod place;
+mod plan;
+mod scripts;
+mod world;
+
+pub use answer::may_be_answered;
+pub use decide::{Delivery, Filed, Memory, Person, Place, Refusal, Sending, Verdict, Why};
+pub use options::Options;
+pub use place::{Placed, place, place_made};
+pub use plan::{Outgoing, Plan, Reason};
+pub use scripts::{Filter, ScriptsFault};

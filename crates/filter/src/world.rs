@@ -1,0 +1,98 @@
+//! What a script may ask about the account it runs for.
+
+use crate::{Delivery, Filter, Memory};
+use sieve::{DuplicateId, Included, Location, World};
+use std::sync::Arc;
+use store::{Account, SpecialUse};
+
+pub(crate) struct Here<'h> {
+    pub(crate) filter: &'h Filter,
+    pub(crate) account: &'h Account,
+    pub(crate) delivery: &'h Delivery<'h>,
+    pub(crate) memory: &'h Memory,
+}
+
+impl World for Here<'_> {
+    fn environment(&self, item: &str) -> Option<String> {
+        if let Some((_, value)) = self.delivery.environment.iter().find(|(name, _)| name == item) {
+            return Some(value.clone());
+        }
+        let hostname = &self.filter.options().hostname;
+        Some(match item {
+            "domain" => hostname.split_once('.').map_or("", |(_, domain)| domain).to_owned(),
+            "host" => hostname.clone(),
+            "location" => "MDA".to_owned(),
+            "name" => "Rohrpost".to_owned(),
+            "phase" => "during".to_owned(),
+            "version" => env!("CARGO_PKG_VERSION").to_owned(),
+            _ => return None,
+        })
+    }
+
+    fn zone_minutes(&self, at: i64) -> i16 {
+        let offset = jiff::Timestamp::from_second(at)
+            .map(|t| jiff::tz::TimeZone::system().to_offset(t).seconds() / 60)
+            .unwrap_or(0);
+        i16::try_from(offset).unwrap_or(0)
+    }
+
+    fn mailbox_exists(&self, name: &str) -> bool {
+        self.account.mailbox_find(name).is_some()
+    }
+
+    fn special_use_exists(&self, mailbox: Option<&str>, use_flag: &str) -> bool {
+        let Some(wanted) = SpecialUse::parse(use_flag) else {
+            return false;
+        };
+        match mailbox {
+            Some(name) => self
+                .account
+                .mailbox_find(name)
+                .is_some_and(|m| m.special_use == Some(wanted)),
+            None => self
+                .account
+                .mailbox_list()
+                .iter()
+                .any(|m| m.special_use == Some(wanted)),
+        }
+    }
+
+    fn mailbox_id_exists(&self, id: &str) -> bool {
+        crate::place::by_id(self.account, id).is_some()
+    }
+
+    fn duplicate_seen(&self, id: &DuplicateId) -> bool {
+        if self.memory.seen.iter().any(|s| s.handle == id.handle && s.id == id.id) {
+            return true;
+        }
+        match self.account.seen_until(&id.handle, &id.id) {
+            Ok(until) => until.is_some_and(|until| until > self.delivery.now),
+            Err(error) => {
+                tracing::warn!(account = self.account.id().0, %error, "what was seen cannot be read");
+                false
+            }
+        }
+    }
+
+    fn include(&self, location: Location, name: &str) -> Included {
+        let ready = match location {
+            Location::Personal => match self.account.script_read(name) {
+                Ok(Some(script)) => self.filter.user(self.account.id(), &script),
+                Ok(None) => return Included::Missing,
+                Err(error) => return Included::Broken(error.to_string()),
+            },
+            Location::Global => match self.filter.global(name) {
+                Some(file) => self.filter.file(&file),
+                None => return Included::Missing,
+            },
+        };
+        match ready {
+            Ok(compiled) => Included::Script(Arc::clone(&compiled)),
+            Err(errors) => Included::Broken(errors.first().map(ToString::to_string).unwrap_or_default()),
+        }
+    }
+
+    fn flags(&self) -> Vec<String> {
+        self.delivery.flags.clone()
+    }
+}

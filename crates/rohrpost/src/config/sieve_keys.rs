@@ -1,0 +1,120 @@
+//! The keys of `[sieve]`.
+
+use super::keys::{Key, Kind, Section, at_least_one, optional, setting};
+
+pub static KEYS: &[Key] = &[
+    optional(
+        Section::Sieve,
+        "before",
+        Kind::Path,
+        "\"/etc/rohrpost/before.sieve\"",
+        "A script that runs before everybody's own. What it files, sends on or throws away does not reach the user's script; what it keeps does.",
+        |c, g| {
+            c.sieve.before = Some(g.path());
+            Ok(())
+        },
+    ),
+    optional(
+        Section::Sieve,
+        "after",
+        Kind::Path,
+        "\"/etc/rohrpost/after.sieve\"",
+        "A script that runs after everybody's own, for what that keeps.",
+        |c, g| {
+            c.sieve.after = Some(g.path());
+            Ok(())
+        },
+    ),
+    optional(
+        Section::Sieve,
+        "global",
+        Kind::Path,
+        "\"/etc/rohrpost/sieve\"",
+        "A folder of scripts that `include :global` finds as NAME.sieve.",
+        |c, g| {
+            c.sieve.global = Some(g.path());
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "without",
+        Kind::Text,
+        "\"\"",
+        "Extensions that scripts may not require, separated by spaces, such as `regex redirect-dsn`. Scripts that need one keep all mail, and their users are told.",
+        |c, g| {
+            let names: Vec<String> = g.text().split_ascii_whitespace().map(str::to_owned).collect();
+            if let Some(name) = names.iter().find(|n| !sieve::ALL_EXTENSIONS.contains(&n.as_str())) {
+                return Err(format!("there is no Sieve extension \"{name}\""));
+            }
+            c.sieve.without = names;
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "scripts",
+        Kind::Number,
+        "50",
+        "Scripts that an account may have.",
+        |c, g| {
+            c.sieve.scripts = at_least_one(g)?;
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "script_size",
+        Kind::Size,
+        "\"1 MiB\"",
+        "Size of one script.",
+        |c, g| {
+            c.sieve.script_size = at_least_one(g)?;
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "steps",
+        Kind::Number,
+        "100000",
+        "Commands and tests that a script may execute for one message.",
+        |c, g| {
+            c.sieve.steps = at_least_one(g)?;
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "redirects",
+        Kind::Number,
+        "5",
+        "Addresses that a script may send one message on to.",
+        |c, g| {
+            c.sieve.redirects = g.number();
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "sent_per_day",
+        Kind::Number,
+        "2000",
+        "Messages that the scripts of one account may send in 24 hours: answers, notices, and what is sent on. Beyond it, mail is kept and nothing is sent.",
+        |c, g| {
+            c.sieve.sent_per_day = g.number();
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "create_mailboxes",
+        Kind::YesNo,
+        "false",
+        "`fileinto` makes a mailbox that is missing also without `:create`. Otherwise the message is kept in the inbox.",
+        |c, g| {
+            c.sieve.create_mailboxes = g.yes();
+            Ok(())
+        },
+    ),
+];

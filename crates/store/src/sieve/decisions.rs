@@ -1,0 +1,261 @@
+//! Deliveries that a script decided about. What it filed, what it remembers and what it sends are one transaction, keyed by (acceptance,
+//! recipient) as every delivery is: an order that comes again after a crash finds the decision and does not decide anew, so that an answer is
+//! neither lost nor given twice.
+
+use crate::account::Account;
+use crate::message::{Fresh, add_in};
+use crate::{Delivered, MailboxId, NewMessage, Result, Uid};
+use blobs::BlobId;
+use db::Durability;
+
+/// A copy of the message for a mailbox.
+#[derive(Clone, Debug)]
+pub struct NewCopy<'a> {
+    /// Where it is to go; INBOX takes it when that mailbox is gone.
+    pub mailbox: MailboxId,
+    /// The message.
+    pub message: NewMessage<'a>,
+}
+
+/// A sender that has been answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Which answer.
+    pub handle: String,
+    /// Who got it.
+    pub sender: String,
+    /// Until when there is no other, in seconds since 1970.
+    pub until: i64,
+}
+
+/// An id that has been seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The list it is kept in.
+    pub handle: String,
+    /// The id.
+    pub id: String,
+    /// Until when it is known.
+    pub until: i64,
+}
+
+/// A delivery as a script decided it.
+#[derive(Clone, Debug)]
+pub struct Decided<'a> {
+    /// The ledger's id of the acceptance.
+    pub acceptance: i64,
+    /// The recipient's number in it.
+    pub recipient: u32,
+    /// When, in seconds since 1970.
+    pub at: i64,
+    /// Into which mailboxes; none where it was discarded, refused or sent on.
+    pub copies: Vec<NewCopy<'a>>,
+    /// All of the decision, in words of the caller's: given back where the same delivery is ordered again.
+    pub plan: &'a str,
+    /// Messages that go out.
+    pub blobs: Vec<BlobId>,
+    /// How many of them count against the account's bound.
+    pub sent: u32,
+    /// Whom it answered.
+    pub answered: Vec<Answered>,
+    /// What it has seen.
+    pub seen: Vec<Seen>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DecidedDelivery {
+    /// Where the first copy went.
+    pub place: Option<Delivered>,
+    /// The plan of an earlier order, which stands.
+    pub before: Option<String>,
+}
+
+const ARRIVAL: &str = "SELECT mailbox, uid FROM arrival WHERE account = ?1 AND acceptance = ?2 AND recipient = ?3";
+const DECISION: &str = "SELECT plan FROM script_decision WHERE account = ?1 AND acceptance = ?2 AND recipient = ?3";
+
+impl Account {
+    /// Plans made earlier for deliveries of (acceptance, recipient), in their order, with the place of the first copy. `None`: not decided,
+    /// and not delivered otherwise.
+    pub fn decisions(&self, deliveries: &[(i64, u32)]) -> Result<Vec<Option<DecidedDelivery>>> {
+        let account = self.id().0;
+        Ok(self.database().read(|tx| {
+            let mut found = Vec::with_capacity(deliveries.len());
+            for (acceptance, recipient) in deliveries {
+                let key = [account.into(), (*acceptance).into(), (*recipient).into()];
+                let place = tx.query_row(ARRIVAL, &key, |row| {
+                    Ok(Delivered {
+                        mailbox: MailboxId(row.u32(0)?),
+                        uid: Uid(row.u32(1)?),
+                        before: true,
+                    })
+                })?;
+                let plan = tx.query_row(DECISION, &key, |row| Ok(row.text(0)?.to_owned()))?;
+                found.push((place.is_some() || plan.is_some()).then_some(DecidedDelivery { place, before: plan }));
+            }
+            Ok(found)
+        })?)
+    }
+
+    /// Carries out decisions, all in one transaction. Not durable, and not shown to anybody, until [`sync`](Self::sync) has returned.
+    pub fn deliver_decided(&self, decided: &[Decided<'_>]) -> Result<Vec<DecidedDelivery>> {
+        let mut state = self.lock();
+        let account = self.id();
+        let inbox = state.rows.mailboxes.values().find(|m| m.name == "INBOX").map(|m| m.id);
+        let (delivered, fresh) = self.change(&mut state, Durability::Deferred, |tx, draft| {
+            let mut delivered = Vec::with_capacity(decided.len());
+            let mut fresh = Fresh::new();
+            for d in decided {
+                let key = [account.0.into(), d.acceptance.into(), d.recipient.into()];
+                let before = tx.query_row(DECISION, &key, |row| Ok(row.text(0)?.to_owned()))?;
+                let place = tx.query_row(ARRIVAL, &key, |row| {
+                    Ok(Delivered {
+                        mailbox: MailboxId(row.u32(0)?),
+                        uid: Uid(row.u32(1)?),
+                        before: true,
+                    })
+                })?;
+                if before.is_some() || place.is_some() {
+                    delivered.push(DecidedDelivery { place, before });
+                    continue;
+                }
+                let mut place = None;
+                for copy in &d.copies {
+                    let mailbox = match (draft.mailbox(copy.mailbox), inbox) {
+                        (None, Some(inbox)) => inbox,
+                        _ => copy.mailbox,
+                    };
+                    let Some(row) = add_in(tx, account, draft, mailbox, &copy.message)? else {
+                        return Err(db::Error::Engine {
+                            file: self.database().path().to_path_buf(),
+                            reason: "the account has no INBOX".into(),
+                        });
+                    };
+                    fresh.entry(mailbox).or_default().push(row);
+                    place.get_or_insert(Delivered {
+                        mailbox,
+                        uid: row.uid,
+                        before: false,
+                    });
+                }
+                if let Some(place) = &place {
+                    tx.execute(
+                        "INSERT INTO arrival (account, acceptance, recipient, mailbox, uid) VALUES (?1, ?2, ?3, ?4, ?5)",
+                        &[
+                            account.0.into(),
+                            d.acceptance.into(),
+                            d.recipient.into(),
+                            place.mailbox.into(),
+                            place.uid.into(),
+                        ],
+                    )?;
+                }
+                remember_in(tx, account.0, d)?;
+                delivered.push(DecidedDelivery { place, before: None });
+            }
+            Ok((delivered, fresh))
+        })?;
+        for (mailbox, messages) in fresh {
+            state.publish_when_synced(mailbox, messages);
+        }
+        Ok(delivered)
+    }
+
+    /// Until when a sender gets no other answer of that handle (RFC 5230 §4.2).
+    pub fn answered_until(&self, handle: &str, sender: &str) -> Result<Option<i64>> {
+        self.until(
+            "SELECT until FROM script_answered WHERE account = ?1 AND handle = ?2 AND sender = ?3",
+            handle,
+            sender,
+        )
+    }
+
+    /// Until when an id is remembered (RFC 7352).
+    pub fn seen_until(&self, handle: &str, id: &str) -> Result<Option<i64>> {
+        self.until(
+            "SELECT until FROM script_seen WHERE account = ?1 AND handle = ?2 AND id = ?3",
+            handle,
+            id,
+        )
+    }
+
+    fn until(&self, sql: &str, handle: &str, key: &str) -> Result<Option<i64>> {
+        let values = [self.id().0.into(), handle.into(), key.into()];
+        Ok(self
+            .database()
+            .read(|tx| tx.query_row(sql, &values, |row| row.i64(0)))?)
+    }
+
+    /// Messages that scripts have sent in that hour since 1970 and later.
+    pub fn sent_since(&self, hour: i64) -> Result<u64> {
+        Ok(self
+            .database()
+            .read(|tx| {
+                tx.query_row(
+                    "SELECT coalesce(sum(messages), 0) FROM script_sent WHERE account = ?1 AND hour >= ?2",
+                    &[self.id().0.into(), hour.into()],
+                    |row| row.u64(0),
+                )
+            })?
+            .unwrap_or(0))
+    }
+
+    /// Forgets what scripts need no longer remember at that time.
+    pub fn script_memory_forget(&self, now: i64) -> Result<()> {
+        let mut state = self.lock();
+        let account = self.id().0;
+        self.change(&mut state, Durability::Deferred, |tx, _| {
+            tx.execute(
+                "DELETE FROM script_answered WHERE account = ?1 AND until < ?2",
+                &[account.into(), now.into()],
+            )?;
+            tx.execute(
+                "DELETE FROM script_seen WHERE account = ?1 AND until < ?2",
+                &[account.into(), now.into()],
+            )?;
+            let hour = now / 3600 - 48;
+            tx.execute(
+                "DELETE FROM script_sent WHERE account = ?1 AND hour < ?2",
+                &[account.into(), hour.into()],
+            )?;
+            Ok(())
+        })
+    }
+}
+
+fn remember_in(tx: &db::Transaction<'_>, account: i64, d: &Decided<'_>) -> db::Result<()> {
+    let blobs: Vec<u8> = d.blobs.iter().flat_map(|b| b.as_bytes().iter().copied()).collect();
+    tx.execute(
+        "INSERT INTO script_decision (account, acceptance, recipient, decided, plan, blobs) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        &[
+            account.into(),
+            d.acceptance.into(),
+            d.recipient.into(),
+            d.at.into(),
+            d.plan.into(),
+            (&blobs).into(),
+        ],
+    )?;
+    for a in &d.answered {
+        tx.execute(
+            "INSERT INTO script_answered (account, handle, sender, until) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (account, handle, sender) DO UPDATE SET until = excluded.until",
+            &[account.into(), (&a.handle).into(), (&a.sender).into(), a.until.into()],
+        )?;
+    }
+    for s in &d.seen {
+        tx.execute(
+            "INSERT INTO script_seen (account, handle, id, until) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (account, handle, id) DO UPDATE SET until = excluded.until",
+            &[account.into(), (&s.handle).into(), (&s.id).into(), s.until.into()],
+        )?;
+    }
+    if d.sent > 0 {
+        tx.execute(
+            "INSERT INTO script_sent (account, hour, messages) VALUES (?1, ?2, ?3)
+             ON CONFLICT (account, hour) DO UPDATE SET messages = script_sent.messages + excluded.messages",
+            &[account.into(), (d.at / 3600).into(), d.sent.into()],
+        )?;
+    }
+    Ok(())
+}
