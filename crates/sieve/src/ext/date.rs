@@ -203,6 +203,10 @@ pub(crate) fn iso8601(seconds: i64, zone: i16) -> String {
     let (year, month, day) = civil(local.div_euclid(86_400));
     let of_day = local.rem_euclid(86_400);
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    if zone == 0 {
+        // As Pigeonhole and what writes scripts for it have it: dates are compared as text.
+        return format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
+    }
     let sign = if zone < 0 { '-' } else { '+' };
     let (zone_hour, zone_minute) = (zone.unsigned_abs() / 60, zone.unsigned_abs() % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{sign}{zone_hour:02}:{zone_minute:02}")
@@ -343,6 +347,7 @@ mod tests {
         }
         assert_eq!(parse_iso8601("2009-05-03T11:22:33+02:00"), Some(1_241_342_553));
         assert_eq!(iso8601(1_241_342_553, 120), "2009-05-03T11:22:33+02:00");
+        assert_eq!(iso8601(1_241_342_553, 0), "2009-05-03T09:22:33Z");
         assert_eq!(parse_iso8601("2009-05-03T11:22:33"), None);
         assert_eq!(DatePart::Julian.text(1_241_342_553, 0), "54954");
         assert_eq!(
