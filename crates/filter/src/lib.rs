@@ -13,8 +13,10 @@ mod options;
 mod place;
 mod plan;
 mod scripts;
+mod settings;
 mod world;
 
+pub use self::settings::{SETTINGS_SCRIPT, SettingsError, StoredSettings};
 pub use answer::may_be_answered;
 pub use decide::{Delivery, Filed, Memory, Person, Place, Refusal, Sending, Verdict, Why};
 pub use options::Options;

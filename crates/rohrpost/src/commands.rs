@@ -1,5 +1,6 @@
 //! From the command line to what is done: each administration command becomes a request, and its rows a table.
 
+mod settings;
 mod sieve;
 
 use crate::admin::{
@@ -116,6 +117,8 @@ enum Shown {
     Record(&'static [Column]),
     /// A message with its recipients.
     Message,
+    /// What a person has set; only the rules, where it says so.
+    Settings(bool),
     /// Only the last sentence counts.
     Said,
 }
@@ -183,6 +186,9 @@ pub fn administer(global: &Global, command: Command) -> Result<ExitCode, Failure
             }
             listing.end("").map_err(printing)?;
             because(&row, &mut out).map_err(printing)
+        })?,
+        Shown::Settings(rules) => admin::ask(&config, &request, &mut |row| {
+            settings::print(&row, rules, global.json, &mut out, colour).map_err(printing)
         })?,
         Shown::Said => {
             let mut rows = Vec::new();
@@ -311,6 +317,10 @@ fn request(command: Command, generated: &mut Option<String>) -> Result<(Request,
             Request::Trace(trace(arguments, jiff::Zoned::now())?),
             Shown::List(&TRACE, "no message matches"),
         ),
+        Command::Settings(command) => {
+            let (request, rules) = command.request()?;
+            (request, Shown::Settings(rules))
+        }
         Command::Audit => (Request::Audit, Shown::List(&FAULTS, "")),
         Command::Reclaim => (Request::Reclaim, Shown::Said),
         Command::Verify => (Request::Verify, Shown::List(&FAULTS, "")),

@@ -4,6 +4,7 @@
 mod custody;
 mod people;
 pub mod request;
+mod settings;
 mod sieve;
 pub mod socket;
 
@@ -50,6 +51,9 @@ pub fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Result<Done,
         Request::Verify => custody::verify(engine, rows),
         Request::SearchRebuild { account } => indexer::rebuild(engine, account.as_deref(), rows),
         Request::SearchList => indexer::list(engine, rows),
+        request @ (Request::SettingsShow { .. } | Request::SettingsChange { .. }) => {
+            settings::handle(engine, request, rows)
+        }
         Request::Sieve(order) => sieve::handle(engine, order, rows),
         request => people::handle(engine, request, rows),
     }

@@ -83,6 +83,15 @@ pub enum Request {
     },
     Trace(Trace),
     Sieve(SieveOrder),
+    SettingsShow {
+        account: String,
+    },
+    SettingsChange {
+        account: String,
+        /// The version of the script that the change was made for; none: whichever there is.
+        version: Option<u64>,
+        change: settings::Change,
+    },
     Audit,
     Reclaim,
     Verify,

@@ -99,6 +99,7 @@ pub(super) fn handle(engine: &Engine, order: SieveOrder, rows: Rows<'_>) -> Resu
                 filter: &filter,
                 account: open(engine, &account)?,
                 person: person(engine, &account)?,
+                rules: settings::Reading::of(&script).ok(),
                 script: trial_script("script", 1, script),
                 old: old.map(|old| trial_script("old", 2, old)),
                 apply,
@@ -192,6 +193,8 @@ struct Trial<'t> {
     filter: &'t Filter,
     account: Arc<Account>,
     person: Person,
+    /// The script as rules with names.
+    rules: Option<settings::Reading>,
     script: Arc<Script>,
     old: Option<Arc<Script>>,
     apply: bool,
@@ -290,9 +293,24 @@ impl Trial<'_> {
         };
         rows(json!({
             "mailbox": place.map(|p| p.1), "uid": place.map(|p| p.2.0), "from": shown("From"), "subject": shown("Subject"),
-            "would": would, "before": before, "why": plan.explain(), "done": done,
+            "would": would, "before": before, "rules": self.rules_of(&plan), "why": plan.explain(), "done": done,
         }))?;
         Ok(done)
+    }
+
+    /// The names of the rules that did something, in their order.
+    fn rules_of(&self, plan: &filter::Plan) -> Vec<String> {
+        let mut names = Vec::new();
+        let Some(rules) = &self.rules else { return names };
+        let own = plan.reasons.iter().filter(|r| r.script == self.script.info.name);
+        for decision in own
+            .flat_map(|r| &r.decisions)
+            .filter(|d| d.passed.is_none() && d.script.is_none())
+        {
+            let name = rules.part_at(decision.line).and_then(|part| part.name);
+            names.extend(name.filter(|name| !names.contains(name)));
+        }
+        names
     }
 
     /// What would happen, one line each.

@@ -3,6 +3,7 @@
 pub mod manual;
 pub mod output;
 pub mod password;
+pub mod settings;
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -63,6 +64,11 @@ pub enum Command {
     /// Addresses that stand for other addresses
     #[command(subcommand)]
     Alias(AliasCommand),
+    /// What people set: forwarding, vacation, rules, spam lists
+    ///
+    /// It stands in the person's Sieve script, which mail programs can edit as well.
+    #[command(subcommand)]
+    Settings(settings::SettingsCommand),
     /// Mail that is accepted and not yet settled
     #[command(subcommand)]
     Queue(QueueCommand),

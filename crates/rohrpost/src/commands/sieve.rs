@@ -206,6 +206,10 @@ fn message(row: &Value, out: &mut impl Write) -> std::io::Result<()> {
     } else {
         writeln!(out, "    → {}", lines("would").join("; "))?;
     }
+    let rules = lines("rules");
+    if !rules.is_empty() {
+        writeln!(out, "      by the rule {}", rules.join(", "))?;
+    }
     for line in lines("why") {
         writeln!(out, "      {line}")?;
     }
