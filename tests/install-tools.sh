@@ -22,6 +22,7 @@ npm          npm
 roundcube    roundcube-core roundcube-sqlite3 roundcube-plugins php-sqlite3
 postfix      postfix
 dovecot      dovecot-imapd
+sieve-test   dovecot-sieve
 strace       strace
 mkfs.ext4    e2fsprogs
 zstd         zstd

@@ -26,7 +26,7 @@ fn shown(house: &House) -> serde_json::Value {
 #[test]
 fn what_was_set_is_shown_with_and_without_a_server() {
     let mut house = house();
-    assert!(settings(&house, &["show"]).contains("no rules"));
+    assert!(settings(&house, &["show"]).contains("vacation    none"));
     settings(&house, &["forward", "add", "ada@home.test"]);
     house.start();
     settings(

@@ -371,8 +371,8 @@ fn skip_trivia(source: &str, mut at: usize) -> usize {
             at += blank;
         } else if rest.starts_with('#') {
             at += rest.find('\n').map_or(rest.len(), |end| end + 1);
-        } else if rest.starts_with("/*") {
-            at += rest.find("*/").map_or(rest.len(), |end| end + 2);
+        } else if let Some(inside) = rest.strip_prefix("/*") {
+            at += inside.find("*/").map_or(rest.len(), |end| end + 4);
         } else {
             return at;
         }
@@ -399,8 +399,8 @@ pub(crate) fn comments(text: &str) -> Vec<&str> {
             let line = rest.split(['\r', '\n']).next().unwrap_or_default();
             found.push(line);
             at += line.len();
-        } else if rest.starts_with("/*") {
-            let end = rest.find("*/").map_or(rest.len(), |end| end + 2);
+        } else if let Some(inside) = rest.strip_prefix("/*") {
+            let end = inside.find("*/").map_or(rest.len(), |end| end + 4);
             found.push(&rest[..end]);
             at += end;
         } else {

@@ -105,7 +105,7 @@ fn check(reading: &Reading, wanted: &Settings, owner: &Owner, limits: &Limits) -
         variables: require::declared(reading).contains("variables"),
         problems: Vec::new(),
     };
-    if wanted.rules.len() > limits.parts {
+    if wanted.rules.len() > limits.parts.max(old.rules.len()) {
         checker.problem(
             "rules",
             format!("{} rules, {} at most", wanted.rules.len(), limits.parts),
@@ -379,14 +379,15 @@ impl Writer<'_> {
     fn print(&self) -> String {
         let reading = self.reading;
         let mut out = String::with_capacity(reading.source.len() + 512);
-        let mut end = 0;
+        // Octets and pieces of the old script that are dealt with.
+        let (mut end, mut done) = (0, 0);
         for item in &self.items {
             match item {
                 Item::Old(n) => {
-                    // What lies before it, and the traces of those that went from in between.
-                    let piece = &reading.pieces[*n];
-                    self.between(&mut out, end, *n);
-                    end = piece.range.end;
+                    // What lies before it, and between those that moved away from before it.
+                    self.between(&mut out, end, done..*n);
+                    end = reading.pieces[*n].range.end;
+                    done = n + 1;
                     if self.fates[*n] != Fate::Gone {
                         out.push_str(&self.part(*n));
                     }
@@ -402,24 +403,20 @@ impl Writer<'_> {
                 }
             }
         }
-        self.between(&mut out, end, reading.pieces.len());
+        self.between(&mut out, end, done..reading.pieces.len());
         out
     }
 
-    /// What belongs to no part, from `start` to piece `until`: parts that have moved away are left out.
-    fn between(&self, out: &mut String, start: usize, until: usize) {
-        let pieces = &self.reading.pieces;
+    /// What belongs to no part, from `start` to the piece behind `moved`: those have another place now.
+    fn between(&self, out: &mut String, start: usize, moved: std::ops::Range<usize>) {
+        let (pieces, source) = (&self.reading.pieces, &self.reading.source);
         let mut at = start;
-        for piece in pieces.iter().take(until) {
-            if piece.range.start >= at {
-                out.push_str(&self.reading.source[at..piece.range.start]);
-                at = piece.range.end;
-            }
+        for piece in &pieces[moved.clone()] {
+            out.push_str(&source[at..piece.range.start.max(at)]);
+            at = piece.range.end;
         }
-        let next = pieces.get(until).map_or(self.reading.source.len(), |p| p.range.start);
-        if at <= next {
-            out.push_str(&self.reading.source[at..next]);
-        }
+        let next = pieces.get(moved.end).map_or(source.len(), |p| p.range.start);
+        out.push_str(&source[at..next.max(at)]);
     }
 
     /// Comments that speak of the whole script stay above what is put first.
