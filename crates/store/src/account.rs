@@ -239,6 +239,10 @@ impl Account {
             row.recent_from = row.uid_next;
             state.unsaved.insert(mailbox);
         }
+        // Who opens it sees all that STATUS counts.
+        if state.pending.iter().any(|(_, of, _)| *of == mailbox) {
+            self.settle(&mut state)?;
+        }
         let view = self.view(&mut state, mailbox)?;
         self.shared.warm.keep(self.id, mailbox, &view);
         Ok(OpenMailbox {
@@ -263,6 +267,14 @@ impl Account {
             state.unsynced = false;
         }
         state.show_pending(upto);
+        Ok(())
+    }
+
+    /// Makes everything committed durable and shows it, while nobody else can commit.
+    fn settle(&self, state: &mut State) -> Result<()> {
+        self.database.sync()?;
+        state.unsynced = false;
+        state.show_pending(u64::MAX);
         Ok(())
     }
 
@@ -314,9 +326,7 @@ impl Account {
             return Ok(view);
         }
         if state.unsynced {
-            self.database.sync()?;
-            state.unsynced = false;
-            state.show_pending(u64::MAX);
+            self.settle(state)?;
         }
         let row = state.rows.mailboxes.get(&mailbox).ok_or(Error::NoMailbox)?;
         let mut snapshot = Snapshot::new(
