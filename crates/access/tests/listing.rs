@@ -7,6 +7,7 @@ mod common;
 use common::{Mode, PASSWORD, Server, options};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use store::{Arrival, Digest, Flags, NewMessage};
 
@@ -14,11 +15,15 @@ struct Client(BufReader<TcpStream>);
 
 impl Client {
     fn open(server: &Server) -> Client {
+        Client::open_as(server, "ada@rohrpost.test")
+    }
+
+    fn open_as(server: &Server, user: &str) -> Client {
         let stream = TcpStream::connect(server.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
         let mut client = Client(BufReader::new(stream));
         client.line();
-        client.ok(&format!("LOGIN ada@rohrpost.test {PASSWORD}"));
+        client.ok(&format!("LOGIN {user} {PASSWORD}"));
         client
     }
 
@@ -232,4 +237,47 @@ fn who_stops_reading_holds_up_nobody() {
     }
     // What was expunged before its turn came is not sent; what was sent is whole.
     assert!((99..=120).contains(&count), "{count}");
+}
+
+#[test]
+fn an_account_with_many_sessions_leaves_room_for_another() {
+    const SESSIONS: usize = 24;
+    const COMMANDS: usize = 30;
+    let server = Server::start(Mode::Plain, options());
+    let message = [b"Subject: s\r\n\r\n", "0123456789abcdef\r\n".repeat(200).as_bytes()].concat();
+    let mut ada = Client::open(&server);
+    let mut bob = Client::open_as(&server, "bob@rohrpost.test");
+    for _ in 0..200 {
+        ada.append(&message);
+        bob.append(&message);
+    }
+    let stop = AtomicBool::new(false);
+    let done = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..SESSIONS {
+            scope.spawn(|| {
+                let mut client = Client::open(&server);
+                client.ok("SELECT INBOX");
+                while !stop.load(Ordering::Relaxed) {
+                    client.ok("FETCH 1:* (BODY.PEEK[])");
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        bob.ok("SELECT INBOX");
+        while done.load(Ordering::Relaxed) < SESSIONS {
+            std::thread::yield_now();
+        }
+        let before = done.load(Ordering::Relaxed);
+        for _ in 0..COMMANDS {
+            bob.ok("FETCH 1:* (BODY.PEEK[])");
+        }
+        let others = done.load(Ordering::Relaxed) - before;
+        stop.store(true, Ordering::Relaxed);
+        // Were all sessions equal, each of the others would have done as much as Bob.
+        assert!(
+            others / SESSIONS < COMMANDS,
+            "{others} commands of {SESSIONS} sessions beside {COMMANDS}"
+        );
+    });
 }

@@ -17,7 +17,7 @@ use parking_lot::{Mutex, MutexGuard};
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// The tables of an account file.
 pub const SCHEMA: Schema = Schema {
@@ -51,12 +51,16 @@ const MODSEQ_GAP: u64 = 1 << 20;
 /// Changes after which the last modification sequence is written to the account's own row. Rows of mailboxes have it in between.
 const MODSEQ_KEPT: u64 = 1 << 16;
 
+/// Sessions of one account that work at once.
+const TURNS: usize = 4;
+
 /// An account's mailboxes. All methods block on the disk; call them where that is allowed.
 pub struct Account {
     id: AccountId,
     database: Database,
     blobs: Blobs,
     shared: Shared,
+    turns: Arc<Semaphore>,
     state: Mutex<State>,
     indexing: Indexing,
     active_script: crate::sieve::Active,
@@ -175,6 +179,7 @@ impl Account {
             database,
             blobs,
             shared,
+            turns: Arc::new(Semaphore::new(TURNS)),
             state: Mutex::new(State {
                 rows,
                 keywords: Arc::new(keywords),
@@ -204,6 +209,13 @@ impl Account {
 
     pub(crate) fn blobs(&self) -> &Blobs {
         &self.blobs
+    }
+
+    /// A turn at work that takes the processor or the disk for a while. An account has a few at a time, so that one with hundreds of
+    /// sessions takes no more of the machine than one with some, and its sessions wait for each other without a thread each.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        // Never closed.
+        Arc::clone(&self.turns).acquire_owned().await.ok()
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -34,9 +34,28 @@ use std::io;
 use std::sync::Arc;
 use store::Account;
 
+/// Commands that change mailboxes in one piece, without waiting for the client in between.
+fn works_at_once(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Close
+            | Command::Create(_)
+            | Command::Delete(_)
+            | Command::Rename { .. }
+            | Command::Expunge(_)
+            | Command::Store(_)
+            | Command::Copy(_)
+            | Command::Move(_)
+    )
+}
+
 impl Connection {
     /// Does what a command says, up to its tagged answer. What belongs to the session itself is done by the connection.
     pub(crate) async fn execute(&mut self, tag: &str, command: Command) -> io::Result<Answer> {
+        let _turn = match &self.owner {
+            Some(owner) if works_at_once(&command) => owner.account.turn().await,
+            _ => None,
+        };
         Ok(match command {
             Command::Capability => {
                 let names = self.capabilities();

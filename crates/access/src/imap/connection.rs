@@ -347,6 +347,13 @@ impl Connection {
 
     /// Sends what has come together.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        self.flush_kept().await?;
+        self.out.shrink_to(OUT_KEPT);
+        Ok(())
+    }
+
+    /// The same, where as much will come together again at once.
+    pub(crate) async fn flush_kept(&mut self) -> io::Result<()> {
         if !self.out.is_empty() {
             let bound = self.options().stall;
             timeout(bound, self.stream.write(&self.out))
@@ -354,7 +361,6 @@ impl Connection {
                 .map_err(|_| timed_out())??;
             self.out.clear();
         }
-        self.out.shrink_to(OUT_KEPT);
         Ok(())
     }
 

@@ -192,20 +192,25 @@ impl Connection {
         failures: &mut Failures,
     ) -> io::Result<()> {
         let mut at = 0;
+        let mut spare = Vec::new();
         while let Some(rest) = messages.get(at..).filter(|rest| !rest.is_empty()) {
+            let turn = work.account.turn().await;
             let walked = if self.out.len() < OUT_BUFFER {
-                blocking(|| listing::walk(work, wanted, &mut self.out, rest))
+                let walked = blocking(|| listing::walk(work, wanted, &mut self.out, rest));
+                drop(turn);
+                walked
             } else {
                 let (work, messages) = (Arc::clone(work), Arc::clone(messages));
+                let mut out: Vec<u8> = std::mem::take(&mut spare);
                 let ahead = tokio::task::spawn_blocking(move || {
-                    let mut out = Vec::new();
+                    let _turn = turn;
                     let rest = messages.get(at..).unwrap_or_default();
                     let walked = listing::walk(&work, wanted, &mut out, rest);
                     (out, walked)
                 });
-                self.flush().await?;
+                self.flush_kept().await?;
                 let (out, walked) = ahead.await.map_err(io::Error::other)?;
-                self.out = out;
+                spare = std::mem::replace(&mut self.out, out);
                 walked
             };
             at += walked.done;
