@@ -5,6 +5,7 @@ mod index;
 mod mime;
 mod scratch;
 mod segment;
+mod sieve;
 mod smtp;
 
 /// One reader under trial.
@@ -25,8 +26,15 @@ pub struct Target {
 }
 
 /// All targets.
-pub fn targets() -> [Target; 5] {
-    [smtp::TARGET, imap::TARGET, mime::TARGET, segment::TARGET, index::TARGET]
+pub fn targets() -> [Target; 6] {
+    [
+        smtp::TARGET,
+        imap::TARGET,
+        mime::TARGET,
+        segment::TARGET,
+        index::TARGET,
+        sieve::TARGET,
+    ]
 }
 
 /// Ways to cut an input: whole, in pieces that follow from the input, and (if it is short) octet by octet. Each must give the same.

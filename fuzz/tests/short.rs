@@ -36,3 +36,8 @@ fn segment() {
 fn index() {
     run("index", 500);
 }
+
+#[test]
+fn sieve() {
+    run("sieve", 4_000);
+}

@@ -4,7 +4,7 @@ use mail_parser::decoders::html::add_html_token;
 use memchr::{memchr, memchr2, memmem};
 
 /// Appends the text of an HTML document. One pass; an open tag or comment runs to the end.
-pub(crate) fn html_text(html: &str, text: &mut String) {
+pub fn html_text(html: &str, text: &mut String) {
     let mut rest = html;
     while let Some(at) = memchr2(b'<', b'&', rest.as_bytes()) {
         let (plain, from) = rest.split_at(at);

@@ -36,6 +36,7 @@ pub use date::Date;
 pub use envelope::Envelope;
 pub use error::{Error, Result};
 pub use header::{Field, Fields, fields, header_end, header_field, header_fields, unfold};
+pub use html::html_text;
 pub use limits::Limits;
 pub use preview::preview;
 pub use quoting::{write_nstring, write_string};

@@ -405,7 +405,17 @@ impl Builder<'_> {
             });
         };
         let mut bound = self.bind(spec, position, &command.arguments)?;
-        if !command.tests.all().is_empty() {
+        if let Some(test) = command.tests.all().first() {
+            // `keep` on the next line reads as a test of a command that was not ended.
+            let next = test.name.to_ascii_lowercase();
+            if ext::command(&next).is_some() || matches!(next.as_str(), "if" | "elsif" | "else" | "require") {
+                return Err(Error::new(
+                    ErrorKind::Syntax,
+                    test.span.position,
+                    format!("{} stands behind a command that is not ended", test.name),
+                )
+                .hint(format!("is the ; missing after the command in line {}?", position.line)));
+            }
             return Err(bound
                 .error(format!("{name} has no test"))
                 .hint("tests stand behind if and elsif"));

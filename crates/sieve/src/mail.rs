@@ -85,7 +85,7 @@ impl Field<'_> {
     }
 
     pub fn text(&self) -> String {
-        mime::decode_header(&mime::unfold(self.value()))
+        mime::decode_header(&unfolded(self.value()))
     }
 }
 
@@ -117,6 +117,20 @@ impl<'m> Header<'m> {
         }
         values
     }
+}
+
+/// The value as RFC 5322 §2.2.3 unfolds it, which is what tests compare (RFC 5228 §2.4.2.2): only the line ends go, the white space
+/// behind them stays.
+fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
+    let value = value.trim_ascii();
+    if memchr::memchr(b'\n', value).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let mut out = Vec::with_capacity(value.len());
+    for line in value.split(|b| *b == b'\n') {
+        out.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+    }
+    Cow::Owned(out)
 }
 
 /// The addresses of a field, or a part of each.

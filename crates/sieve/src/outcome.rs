@@ -13,7 +13,8 @@ use crate::world::{DuplicateId, ProgramKind};
 #[non_exhaustive]
 pub struct Outcome {
     /// What to do, in the order in which it was decided. The implicit keep (RFC 5228 §2.10.2), where it was not cancelled, is the
-    /// last entry and says so. Filing into one mailbox twice, or redirecting to one address twice, is there once (§2.10.3).
+    /// last entry and says so. Filing into one mailbox twice, or redirecting to one address twice, is there once (§2.10.3);
+    /// `keep` and filing into INBOX are the same.
     ///
     /// After an error at run time this is the implicit keep alone (§2.10.6).
     pub actions: Vec<Taken>,

@@ -61,7 +61,6 @@ impl Compiled {
             captures: Vec::new(),
             implicit_keep: true,
             flags: Vec::new(),
-            flags_touched: false,
             actions: Vec::new(),
             messages: Vec::new(),
             warnings: Vec::new(),
@@ -77,6 +76,7 @@ impl Compiled {
             regexes_made: 0,
             redirects: 0,
             notifications: 0,
+            vacations: 0,
             includes: 0,
             include_stack: Vec::new(),
             included_once: Vec::new(),
@@ -105,7 +105,6 @@ pub(crate) struct Run<'r> {
     pub implicit_keep: bool,
     /// The internal variable of imap4flags (RFC 5232 §2).
     pub flags: Vec<String>,
-    pub flags_touched: bool,
     pub actions: Vec<Taken>,
     pub messages: Vec<Arc<[u8]>>,
     pub warnings: Vec<Error>,
@@ -123,6 +122,7 @@ pub(crate) struct Run<'r> {
     pub regexes_made: usize,
     pub redirects: usize,
     pub notifications: usize,
+    pub vacations: usize,
     pub includes: usize,
     pub include_stack: Vec<(crate::world::Location, String)>,
     pub included_once: Vec<(crate::world::Location, String)>,
@@ -491,6 +491,8 @@ fn is_same(a: &Action, b: &Action) -> bool {
     match (a, b) {
         (Action::Keep { .. }, Action::Keep { .. }) | (Action::Discard, Action::Discard) => true,
         (Action::FileInto { target: a, .. }, Action::FileInto { target: b, .. }) => same_target(a, b),
+        (Action::FileInto { target, .. }, Action::Keep { .. })
+        | (Action::Keep { .. }, Action::FileInto { target, .. }) => is_inbox(target),
         (Action::Redirect(a), Action::Redirect(b)) => a.address.eq_ignore_ascii_case(&b.address) && a.list == b.list,
         _ => false,
     }
@@ -500,6 +502,11 @@ fn same_target(a: &Target, b: &Target) -> bool {
     let same_name =
         a.mailbox == b.mailbox || (a.mailbox.eq_ignore_ascii_case("inbox") && b.mailbox.eq_ignore_ascii_case("inbox"));
     same_name && a.mailbox_id == b.mailbox_id && a.special_use == b.special_use
+}
+
+/// What `keep` means too.
+fn is_inbox(target: &Target) -> bool {
+    target.mailbox.eq_ignore_ascii_case("inbox") && target.mailbox_id.is_none() && target.special_use.is_none()
 }
 
 fn merge(same: &mut Taken, new: Taken) {
@@ -519,6 +526,8 @@ fn merge(same: &mut Taken, new: Taken) {
             *copy &= again;
         }
         (Action::Redirect(redirect), Action::Redirect(newer)) => *redirect = newer,
+        (Action::FileInto { flags, .. }, Action::Keep { flags: newer, .. })
+        | (Action::Keep { flags, .. }, Action::FileInto { flags: newer, .. }) => *flags = newer,
         _ => {}
     }
 }

@@ -141,15 +141,15 @@ impl Builder<'_> {
             });
         }
         let lower = name.to_ascii_lowercase();
+        if let Some(item) = lower.strip_prefix("env.") {
+            self.need("vnd.dovecot.environment", position, "the namespace env.")?;
+            return Ok(Piece::Environment(item.into()));
+        }
         match lower.rsplit_once('.') {
             None => Ok(Piece::Variable(self.variable(&lower, position)?)),
             Some(("global", own)) => {
                 self.need("include", position, "the namespace global.")?;
                 Ok(Piece::Variable(Variable::Global(own.into())))
-            }
-            Some(("env" | "vnd.dovecot.environment", own)) => {
-                self.need("vnd.dovecot.environment", position, "the namespace env.")?;
-                Ok(Piece::Environment(own.into()))
             }
             Some((space, _)) => Err(Error::new(
                 ErrorKind::Unknown,

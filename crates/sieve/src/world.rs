@@ -98,9 +98,11 @@ pub trait World {
         None
     }
 
-    /// `${env.NAME}` of vnd.dovecot.environment; its values are the administrator's settings.
+    /// `${env.NAME}` of vnd.dovecot.environment: any item of `environment`, such as `vnd.dovecot.username` and
+    /// `vnd.dovecot.config.SETTING`; the prefix of settings may be left out.
     fn environment_variable(&self, name: &str) -> Option<String> {
-        self.environment(&format!("vnd.dovecot.config.{name}"))
+        self.environment(name)
+            .or_else(|| self.environment(&format!("vnd.dovecot.config.{name}")))
     }
 
     /// Minutes east of UTC at that moment, where the user lives. For `date` and `currentdate` without a zone.

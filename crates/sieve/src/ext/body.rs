@@ -167,15 +167,16 @@ pub(crate) fn text_of_part(run: &mut Run<'_>, at: usize, as_text: bool) -> Rc<[V
             texts.push(String::from_utf8_lossy(header.get(..most).unwrap_or(header)).into_owned());
         }
         PartKind::Leaf | PartKind::Opaque => {
-            if as_text {
+            let decoded = mime::decode_part(body.get(..most).unwrap_or(body), part.transfer_encoding());
+            let charset = part.parameter("charset");
+            let charset = if part.is_text() { charset.as_deref() } else { None };
+            let decoded = mime::decode_charset(&decoded, charset);
+            if as_text && part.is("text", "html") {
                 let mut text = String::new();
-                mime::body_text(body.get(..most).unwrap_or(body), part, &mut text);
+                mime::html_text(&decoded, &mut text);
                 texts.push(text);
             } else {
-                let decoded = mime::decode_part(body.get(..most).unwrap_or(body), part.transfer_encoding());
-                let charset = part.parameter("charset");
-                let charset = if part.is_text() { charset.as_deref() } else { None };
-                texts.push(mime::decode_charset(&decoded, charset).into_owned());
+                texts.push(decoded.into_owned());
             }
         }
     }

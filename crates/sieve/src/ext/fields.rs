@@ -26,15 +26,16 @@ impl Builder<'_> {
         let names: Box<[FieldName]> = fixed.iter().map(|name| FieldName::new(name)).collect();
         if let Some(wrong) = names.iter().position(|name| !name.is_valid()) {
             let name = fixed.get(wrong).copied().unwrap_or_default();
-            return Err(Error::new(
+            // RFC 5228 §2.4.2.2: no error, it only never matches.
+            let warning = Error::new(
                 ErrorKind::Argument,
                 argument.span.position,
                 format!(
-                    "\"{}\" cannot be the name of a header field",
+                    "\"{}\" is not the name of any header field",
                     crate::lexer::shorten(name)
                 ),
-            )
-            .hint("write the name without its colon, such as \"subject\""));
+            );
+            self.warn(warning.hint("write the name without its colon, such as \"subject\""));
         }
         Ok(Names::Fixed(names))
     }

@@ -122,10 +122,7 @@ impl Step for FlagStep {
             return Err(run.limit("flags", "flags", run.limits.flags));
         }
         match &self.variable {
-            None => {
-                run.flags = flags;
-                run.flags_touched = true;
-            }
+            None => run.flags = flags,
             Some(variable) => run.set_variable(variable, flags.join(" "))?,
         }
         Ok(Flow::Next)

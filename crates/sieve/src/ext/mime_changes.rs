@@ -289,7 +289,7 @@ impl Step for ExtractText {
         let structure = run.mail.structure();
         let is_text = structure.parts().get(at).is_some_and(|part| part.is_text());
         let values = if is_text {
-            text_of_part(run, at, false)
+            text_of_part(run, at, true)
         } else {
             std::rc::Rc::new([])
         };

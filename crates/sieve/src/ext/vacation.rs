@@ -81,11 +81,9 @@ struct VacationStep {
 
 impl Step for VacationStep {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow> {
-        if run
-            .actions
-            .iter()
-            .any(|taken| matches!(taken.action, Action::Vacation(_)))
-        {
+        // RFC 5230 §4: once a script, whether it answers or not.
+        run.vacations += 1;
+        if run.vacations > 1 {
             return Err(run.error("vacation is executed twice"));
         }
         if run
