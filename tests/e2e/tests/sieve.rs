@@ -30,7 +30,7 @@ fn filter(server: &Server, account: &str, script: &str) {
 }
 
 fn send(server: &Server, from: &str, to: &[&str], message: &str) -> String {
-    let mut smtp = Smtp::connect(server.port("smtp"), "EHLO client.example");
+    let mut smtp = Smtp::connect(server.port("smtp"), "EHLO");
     smtp.data(from, to, message.replace('\n', "\r\n").as_bytes())
 }
 
@@ -224,7 +224,7 @@ fn refuses_while_the_sender_waits_and_afterwards() {
     assert_eq!(fates, [(ADA, "rejected"), (BOB, "delivered")]);
     assert!(rows.iter().any(|r| r["to"] == SENDER && r["from"] == "<>"), "{rows:#?}");
     // Over LMTP each recipient has an answer of its own.
-    let mut lmtp = Smtp::connect(server.port("lmtp"), "LHLO client.example");
+    let mut lmtp = Smtp::connect(server.port("lmtp"), "LHLO");
     lmtp.envelope(SENDER, &[ADA, BOB], "").unwrap();
     lmtp.expect("DATA", "354");
     lmtp.write(offer.replace('\n', "\r\n").as_bytes());
