@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use e2e::{ADA, PASSWORD, Server, corpus, crlf, installed, lf, made_up, maildir_messages, python, run};
+use e2e::{ADA, PASSWORD, Server, corpus, crlf, installed, lf, made_up, python, run};
 
 /// Real mail where it is at hand, and what is hard about dots and line ends.
 fn mail(count: usize) -> Vec<Vec<u8>> {
@@ -138,7 +138,9 @@ fn fetchmail_collects_and_removes() {
         return;
     }
     let server = Server::start();
-    let mail = mail(40);
+    let mut mail = mail(40);
+    // A header without an end and a line of 100,000 octets are too much for fetchmail.
+    mail.truncate(mail.len() - 2);
     fill(&server, &mail);
     let folder = server.folder().join("fetchmail");
     let into = folder.join("mail");
@@ -209,12 +211,11 @@ fn getmail_keeps_mail_and_knows_it_again() {
     fill(&server, &mail);
     let folder = server.folder().join("getmail");
     let maildir = folder.join("mail");
-    for name in ["cur", "new", "tmp"] {
-        std::fs::create_dir_all(maildir.join(name)).unwrap();
-    }
+    std::fs::create_dir_all(&maildir).unwrap();
     let text = format!(
         "[retriever]\ntype = SimplePOP3Retriever\nserver = 127.0.0.1\nport = {}\nusername = {ADA}\npassword = {PASSWORD}\n\n\
-         [destination]\ntype = Maildir\npath = {}/\n\n\
+         [destination]\ntype = MDA_external\npath = /bin/sh\narguments = (\"-c\", \"cat > $(mktemp {}/XXXXXXXX)\")\n\
+         allow_root_commands = true\n\n\
          [options]\nread_all = false\ndelete = false\ndelivered_to = false\nreceived = false\nverbose = 2\n",
         server.port("pop3"),
         maildir.display(),
@@ -227,9 +228,9 @@ fn getmail_keeps_mail_and_knows_it_again() {
         all
     };
     let found = sorted(
-        maildir_messages(&maildir)
-            .into_iter()
-            .map(|(message, _)| lf(&message))
+        files(&maildir)
+            .iter()
+            .map(|file| lf(&std::fs::read(file).unwrap()))
             .collect(),
     );
     let wanted = sorted(mail.iter().map(|message| lf(&ended(message))).collect());
@@ -246,7 +247,7 @@ fn getmail_keeps_mail_and_knows_it_again() {
     // It comes back and takes the one that is new.
     fill(&server, &[made_up(500)]);
     run("getmail", [&option, "--rcfile=getmailrc"]);
-    assert_eq!(maildir_messages(&maildir).len(), mail.len() + 1);
+    assert_eq!(files(&maildir).len(), mail.len() + 1);
     server.assert_sound();
 }
 
