@@ -23,6 +23,7 @@ roundcube    roundcube-core roundcube-sqlite3 roundcube-plugins php-sqlite3
 postfix      postfix
 dovecot      dovecot-imapd
 sieve-test   dovecot-sieve
+script       bsdutils
 strace       strace
 mkfs.ext4    e2fsprogs
 zstd         zstd
