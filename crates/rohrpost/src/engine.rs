@@ -1,6 +1,7 @@
 //! A data directory, opened: rows, bytes, accounts, custody.
 
 use crate::config::Config;
+use crate::extractor::OutOfProcess;
 use crate::failure::{At as _, Failure};
 use crate::files::{self, DataLock};
 use blobs::Blobs;
@@ -51,8 +52,14 @@ impl Engine {
         let schemas = [directory::SCHEMA, ledger::SCHEMA, HEARTBEAT];
         let database = Arc::new(Database::open(&file, &schemas, db::Options::default()).map_err(Failure::new)?);
         let blobs = Blobs::open(&data.join("blobs"), blobs::Options::default()).map_err(Failure::new)?;
-        let store =
-            Store::open(&data.join("accounts"), blobs.clone(), store::Options::default()).map_err(Failure::new)?;
+        let options = store::Options {
+            search: store::SearchOptions {
+                attachments: Arc::new(OutOfProcess),
+                ..store::SearchOptions::default()
+            },
+            ..store::Options::default()
+        };
+        let store = Store::open(&data.join("accounts"), blobs.clone(), options).map_err(Failure::new)?;
         let ledger =
             Ledger::open(Arc::clone(&database), blobs.clone(), &ledger::Options::default()).map_err(Failure::new)?;
         let directory = Directory::open_with(Arc::clone(&database), people).map_err(Failure::new)?;

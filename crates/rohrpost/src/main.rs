@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod demo;
 mod engine;
+mod extractor;
 mod failure;
 mod files;
 mod housekeeping;
@@ -63,6 +64,7 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let sound = check::run(&config, arguments.offline, global.json)?;
             Ok(ExitCode::from(u8::from(!sound)))
         }
+        Command::Extract { format } => extractor::child(&format),
         Command::Docs { folder } => {
             for (name, page) in pages() {
                 let path = folder.join(name);

@@ -93,6 +93,12 @@ pub enum Command {
     ///
     /// A running server does so once a day by itself. Segments of which more than half is dead are emptied and removed.
     Reclaim,
+    /// Print the text of a document that comes on standard input
+    #[command(hide = true)]
+    Extract {
+        /// docx, xlsx, pptx, odt or pdf
+        format: String,
+    },
     /// Write the generated pages of docs/
     #[command(hide = true)]
     Docs {
