@@ -14,6 +14,7 @@ mod search;
 mod session;
 mod sort;
 mod store;
+mod urlauth;
 
 pub use acl::{AclEntry, RightsChange, SetAcl};
 pub use append::{Append, AppendPart, Replace};
@@ -30,6 +31,7 @@ pub use search::{PartialRange, Search, SearchKey, SearchReturn};
 pub use session::{Authenticate, Login, sasl_response};
 pub use sort::{Sort, SortCriterion, SortKey, Thread};
 pub use store::{Store, StoreAction};
+pub use urlauth::ResetKey;
 
 use crate::cursor::{Cursor, is_tag};
 use crate::{Error, Limits, MailboxName, Result, SequenceSet};
@@ -139,6 +141,12 @@ pub enum Command {
     Copy(Copy),
     /// §6.4.8
     Move(Copy),
+    /// RFC 4467: URL rumps with their mechanisms, in upper case.
+    GenUrlAuth(Vec<(String, String)>),
+    /// RFC 4467
+    ResetKey(ResetKey),
+    /// RFC 4467
+    UrlFetch(Vec<String>),
     /// RFC 2971
     Id(Vec<(String, Option<String>)>),
     /// RFC 4978: the algorithm, in upper case.
@@ -188,6 +196,9 @@ impl Command {
             Command::List(_) => "LIST",
             Command::Lsub(_) => "LSUB",
             Command::Namespace => "NAMESPACE",
+            Command::GenUrlAuth(_) => "GENURLAUTH",
+            Command::ResetKey(_) => "RESETKEY",
+            Command::UrlFetch(_) => "URLFETCH",
             Command::Status { .. } => "STATUS",
             Command::Idle => "IDLE",
             Command::Check => "CHECK",
@@ -232,6 +243,10 @@ impl Command {
             "UNSELECT" => Command::Unselect,
             "EXPUNGE" => Command::Expunge(None),
             "UNAUTHENTICATE" => Command::Unauthenticate,
+            "RESETKEY" if cursor.is_end() => Command::ResetKey(ResetKey {
+                mailbox: None,
+                mechanisms: Vec::new(),
+            }),
             "UID" => {
                 cursor.space()?;
                 let name = cursor.word("a command")?.to_ascii_uppercase();
@@ -308,6 +323,9 @@ impl Command {
             "GETACL" => Command::GetAcl(cursor.mailbox()?),
             "LISTRIGHTS" => Command::ListRights(cursor.acl_entry()?),
             "MYRIGHTS" => Command::MyRights(cursor.mailbox()?),
+            "GENURLAUTH" => Command::GenUrlAuth(cursor.gen_url_auth()?),
+            "RESETKEY" => Command::ResetKey(cursor.reset_key()?),
+            "URLFETCH" => Command::UrlFetch(cursor.url_fetch()?),
             "GETQUOTA" => Command::GetQuota(cursor.astring_text()?),
             "GETQUOTAROOT" => Command::GetQuotaRoot(cursor.mailbox()?),
             "SETQUOTA" => Command::SetQuota(cursor.set_quota()?),
@@ -321,6 +339,9 @@ impl Command {
 }
 
 const WITH_ARGUMENTS: &[&str] = &[
+    "GENURLAUTH",
+    "RESETKEY",
+    "URLFETCH",
     "AUTHENTICATE",
     "LOGIN",
     "ENABLE",

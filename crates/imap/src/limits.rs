@@ -18,6 +18,8 @@ pub struct Limits {
     pub append_parts: usize,
     /// Search keys in one command, those in others counted. 1,000: programs that look up a thread name some dozens of Message-IDs.
     pub search_keys: usize,
+    /// URLs in one GENURLAUTH or URLFETCH. 100.
+    pub urls: usize,
     /// Pairs in an ID command. RFC 2971 §3.3 allows 30.
     pub id_pairs: usize,
 }
@@ -33,6 +35,7 @@ impl Default for Limits {
             nesting: 32,
             append_parts: 1000,
             search_keys: 1000,
+            urls: 100,
             id_pairs: 30,
         }
     }

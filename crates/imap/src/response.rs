@@ -12,6 +12,7 @@ mod quota;
 mod search;
 mod string;
 mod thread;
+mod urlauth;
 mod vanished;
 
 pub use code::Code;

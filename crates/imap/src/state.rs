@@ -51,6 +51,9 @@ impl State {
             | C::MultiSearch(_)
             | C::Idle
             | C::Compress(_)
+            | C::GenUrlAuth(_)
+            | C::ResetKey(_)
+            | C::UrlFetch(_)
             | C::SetAcl(_)
             | C::DeleteAcl(_)
             | C::GetAcl(_)

@@ -278,3 +278,44 @@ fn preview() {
         "* 1 FETCH (PREVIEW NIL)\r\n"
     );
 }
+
+#[test]
+fn rfc4467_urlauth() {
+    let url = "imap://joe@example.com/INBOX/;uid=20/;section=1.2;urlauth=anonymous";
+    assert_eq!(
+        parse(&format!("a777 GENURLAUTH \"{url}\" INTERNAL")),
+        Command::GenUrlAuth(vec![(url.into(), "INTERNAL".into())])
+    );
+    assert_eq!(
+        parse("a778 URLFETCH a \"b\""),
+        Command::UrlFetch(vec!["a".into(), "b".into()])
+    );
+    assert!(matches!(parse("a775 RESETKEY"), Command::ResetKey(reset) if reset.mailbox.is_none()));
+    assert!(
+        matches!(parse("a776 RESETKEY INBOX INTERNAL xsample"), Command::ResetKey(reset)
+            if reset.mailbox == Some(MailboxName::new("INBOX")) && reset.mechanisms == ["INTERNAL", "XSAMPLE"])
+    );
+    for line in [
+        "a GENURLAUTH",
+        "a GENURLAUTH x",
+        "a URLFETCH",
+        "a RESETKEY ",
+        "a GENURLAUTH x INTERNAL y",
+    ] {
+        fails(line);
+    }
+    let signed = format!("{url}:internal:91354a473744909de610943775f92038");
+    assert_eq!(
+        written(|e| e.gen_url_auth(std::slice::from_ref(&signed))),
+        format!("* GENURLAUTH \"{signed}\"\r\n")
+    );
+    assert_eq!(
+        written(|e| e.url_fetch_nil(&signed)),
+        format!("* URLFETCH {signed} NIL\r\n")
+    );
+    assert_eq!(
+        written(|e| e.url_fetch(&signed, 28)),
+        format!("* URLFETCH {signed} {{28}}\r\n")
+    );
+    assert_eq!(code(&Code::UrlMech("INTERNAL")), "URLMECH INTERNAL");
+}

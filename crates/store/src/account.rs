@@ -43,6 +43,10 @@ pub const SCHEMA: Schema = Schema {
             name: "Sieve scripts and what they remember",
             sql: include_str!("../migrations/0005_sieve.sql"),
         },
+        Migration {
+            name: "keys of URLs",
+            sql: include_str!("../migrations/0006_url_keys.sql"),
+        },
     ],
 };
 

@@ -34,6 +34,7 @@ mod store;
 mod sweep;
 mod thread;
 mod transfer;
+mod url_key;
 mod warm;
 
 pub use account::{Account, OpenMailbox, SCHEMA};

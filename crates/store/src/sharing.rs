@@ -178,13 +178,14 @@ pub(crate) fn inherit_in(
     seen_own_save_in(tx, account, id, from.seen_own)
 }
 
-/// Takes away all that was kept of a mailbox's readers.
+/// Takes away all that was kept of a mailbox's readers, and what lets them in.
 pub(crate) fn forget_in(tx: &Transaction<'_>, account: AccountId, mailbox: MailboxId) -> db::Result<()> {
     for sql in [
         "DELETE FROM acl WHERE account = ?1 AND mailbox = ?2",
         "DELETE FROM seen_own WHERE account = ?1 AND mailbox = ?2",
         "DELETE FROM seen WHERE account = ?1 AND mailbox = ?2",
         "DELETE FROM metadata WHERE account = ?1 AND mailbox = ?2",
+        "DELETE FROM url_key WHERE account = ?1 AND mailbox = ?2",
     ] {
         tx.execute(sql, &[account.into(), mailbox.into()])?;
     }

@@ -6,7 +6,17 @@ use anyhow::Result;
 /// Our crates from the ground up. A crate may use those on floors below its own, and those before it on its own floor.
 const FLOORS: &[&[&str]] = &[
     // protocol and language: pure
-    &["sasl", "mime", "smtp", "imap", "pop3", "sieve", "settings", "managesieve", "extract"],
+    &[
+        "sasl",
+        "mime",
+        "smtp",
+        "imap",
+        "pop3",
+        "sieve",
+        "settings",
+        "managesieve",
+        "extract",
+    ],
     // state
     &["db", "blobs", "search", "store", "ledger", "directory"],
     // what listening services share

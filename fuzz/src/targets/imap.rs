@@ -114,6 +114,7 @@ fn limits(mode: u8) -> Limits {
         discard: 1000,
         nesting: 4,
         append_parts: 5,
+        urls: 4,
         search_keys: 100,
         id_pairs: 3,
     }

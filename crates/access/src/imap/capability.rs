@@ -44,6 +44,8 @@ const AUTHENTICATED: &[&str] = &[
     "COMPRESS=DEFLATE",
     "UNAUTHENTICATE",
     "BINARY",
+    "URLAUTH",
+    "URL-PARTIAL",
     "ACL",
     "RIGHTS=kxte",
     "LIST-MYRIGHTS",

@@ -21,6 +21,7 @@ mod select;
 mod sort;
 mod unauthenticate;
 mod url;
+mod urlauth;
 
 pub(crate) use append::Incoming;
 
@@ -88,6 +89,9 @@ impl Connection {
             Command::GetAcl(mailbox) => self.get_acl(&mailbox),
             Command::ListRights(entry) => self.list_rights(&entry),
             Command::MyRights(mailbox) => self.my_rights(&mailbox),
+            Command::GenUrlAuth(urls) => self.gen_url_auth(&urls),
+            Command::ResetKey(reset) => self.reset_key(&reset),
+            Command::UrlFetch(urls) => self.url_fetch(&urls).await?,
             Command::GetQuota(root) => self.get_quota(&root),
             Command::GetQuotaRoot(mailbox) => self.get_quota_root(&mailbox),
             Command::SetQuota(set) => self.set_quota(&set),

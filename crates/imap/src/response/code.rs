@@ -43,6 +43,8 @@ pub enum Code<'a> {
     MetadataMaxSize(u64),
     MetadataNoPrivate,
     MetadataTooMany,
+    /// RFC 4467: mechanisms of URLAUTH.
+    UrlMech(&'a str),
     /// RFC 8474: the number that the MAILBOXID is made of.
     MailboxId(u64),
     Modified(&'a NumberSet),
@@ -129,6 +131,7 @@ impl Code<'_> {
                 return encoder.print(format_args!("MAILBOXID ({})", ObjectKind::Mailbox.write(*id)));
             }
             Code::Modified(set) => return encoder.print(format_args!("MODIFIED {set}")),
+            Code::UrlMech(names) => return encoder.print(format_args!("URLMECH {names}")),
             Code::UidNext(uid) => return encoder.print(format_args!("UIDNEXT {uid}")),
             Code::UidValidity(validity) => return encoder.print(format_args!("UIDVALIDITY {validity}")),
             Code::Unseen(sequence) => return encoder.print(format_args!("UNSEEN {sequence}")),

@@ -86,6 +86,14 @@ impl Connection {
         encoder.untagged(Status::Ok, Some(&Code::UidNext(told.uid_next.0)), "the next UID");
         let code = Code::MailboxId(object::mailbox(selected.account.id(), mailbox.id));
         encoder.untagged(Status::Ok, Some(&code), "the name that stays");
+        // RFC 4467 §6: of mailboxes to whose messages URLs can be signed.
+        if namespace(name.as_str()).is_none() {
+            encoder.untagged(
+                Status::Ok,
+                Some(&Code::UrlMech(super::urlauth::MECHANISM)),
+                "URLs can be signed",
+            );
+        }
         encoder.untagged(
             Status::Ok,
             Some(&Code::HighestModSeq(told.highest_modseq.0)),
