@@ -55,11 +55,7 @@ impl Account {
             let mut modseq = rows.last().map_or(ModSeq(0), |row: &Message| row.modseq);
             if let Some((from, _, message)) = &old {
                 modseq = expunge::take_in(tx, account, draft, *from, std::slice::from_ref(message))?;
-                tx.execute(
-                    "DELETE FROM content WHERE account = ?1 AND id = ?2
-                        AND NOT EXISTS (SELECT 1 FROM message WHERE account = ?1 AND content = ?2)",
-                    &[account.0.into(), message.content.into()],
-                )?;
+                expunge::content_remove_in(tx, account, message.content)?;
             }
             Ok((rows, modseq))
         })?;
