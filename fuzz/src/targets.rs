@@ -3,6 +3,7 @@ use crate::{Rng, Signature};
 mod imap;
 mod index;
 mod mime;
+mod pop3;
 mod scratch;
 mod segment;
 mod sieve;
@@ -26,10 +27,11 @@ pub struct Target {
 }
 
 /// All targets.
-pub fn targets() -> [Target; 6] {
+pub fn targets() -> [Target; 7] {
     [
         smtp::TARGET,
         imap::TARGET,
+        pop3::TARGET,
         mime::TARGET,
         segment::TARGET,
         index::TARGET,

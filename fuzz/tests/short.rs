@@ -23,6 +23,11 @@ fn imap() {
 }
 
 #[test]
+fn pop3() {
+    run("pop3", 8_000);
+}
+
+#[test]
 fn mime() {
     run("mime", 3_000);
 }
