@@ -85,7 +85,7 @@ impl Directory {
 
     fn is_current(&self, account: AccountId, credentials: &Credentials) -> bool {
         let tables = self.tables();
-        let enabled = tables.accounts.get(&account).is_some_and(|a| !a.disabled);
+        let enabled = tables.accounts.get(&account).is_some_and(|a| !a.disabled && !a.group);
         enabled
             && tables
                 .credentials
@@ -97,7 +97,7 @@ impl Directory {
 /// The account that `user` names, if it may log in.
 fn login_in(tables: &Tables, user: &str) -> Option<(AccountId, Arc<Credentials>)> {
     let canonical = Address::parse(user).ok()?.canonical();
-    let account = tables.account_with(&canonical).filter(|a| !a.disabled)?;
+    let account = tables.account_with(&canonical).filter(|a| !a.disabled && !a.group)?;
     Some((account.id, tables.credentials.get(&account.id)?.clone()))
 }
 

@@ -184,7 +184,7 @@ impl Directory {
     fn account_of(&self, address: &str) -> Option<AccountId> {
         let canonical = crate::Address::parse(address).ok()?.canonical();
         let tables = self.tables();
-        let account = tables.account_with(&canonical).filter(|a| !a.disabled)?;
+        let account = tables.account_with(&canonical).filter(|a| !a.disabled && !a.group)?;
         Some(account.id)
     }
 }

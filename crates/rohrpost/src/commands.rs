@@ -9,8 +9,8 @@ use crate::admin::{
 };
 use crate::cli::output::{self, Align, Column, Listing};
 use crate::cli::{
-    AccountCommand, AddressCommand, AliasCommand, Command, DomainCommand, Global, PasswordArgs, QueueCommand,
-    SearchCommand, TraceArgs, password,
+    AccountCommand, AclCommand, AddressCommand, AliasCommand, Command, DomainCommand, Global, GroupCommand,
+    PasswordArgs, QueueCommand, SearchCommand, TraceArgs, password,
 };
 use crate::config::{Config, DEFAULT_FILES, units};
 use crate::failure::Failure;
@@ -41,6 +41,22 @@ static DOMAINS: [Column; 2] = [Column::text("domain", "DOMAIN"), Column::text("c
 static ALIASES: [Column; 2] = [
     Column::text("address", "ADDRESS"),
     Column::text("targets", "STANDS FOR"),
+];
+static GROUPS: [Column; 4] = [
+    Column::text("address", "ADDRESS"),
+    Column::text("name", "NAME"),
+    Column::text("members", "MEMBERS"),
+    Column::size("quota", "QUOTA"),
+];
+static MEMBERS: [Column; 3] = [
+    Column::text("address", "ADDRESS"),
+    Column::text("name", "NAME"),
+    Column::text("rights", "RIGHTS"),
+];
+static ACL: [Column; 3] = [
+    Column::text("mailbox", "MAILBOX"),
+    Column::text("who", "WHO"),
+    Column::text("rights", "RIGHTS"),
 ];
 static QUEUE: [Column; 9] = [
     Column::text("id", "ID"),
@@ -287,6 +303,25 @@ fn request(command: Command, generated: &mut Option<String>) -> Result<(Request,
             Shown::List(&ALIASES, "no aliases; `rohrpost alias add ADDRESS TARGET`"),
         ),
         Command::Alias(AliasCommand::Remove { address }) => (Request::AliasRemove { address }, Shown::Said),
+        Command::Group(command) => group(command)?,
+        Command::Acl(AclCommand::List { account }) => (
+            Request::AclList { account },
+            Shown::List(&ACL, "no mailbox of it is shared"),
+        ),
+        Command::Acl(AclCommand::Set {
+            account,
+            mailbox,
+            who,
+            rights,
+        }) => (
+            Request::AclSet {
+                account,
+                mailbox,
+                who,
+                rights,
+            },
+            Shown::Said,
+        ),
         Command::Queue(QueueCommand::List { limit }) => (
             Request::QueueList { limit },
             Shown::List(&QUEUE, "nothing waits: every accepted message is settled"),
@@ -384,6 +419,33 @@ fn account(command: AccountCommand, generated: &mut Option<String>) -> Result<(R
         AccountCommand::Address(AddressCommand::Remove { address }) => {
             (Request::AddressRemove { address }, Shown::Said)
         }
+    })
+}
+
+fn group(command: GroupCommand) -> Result<(Request, Shown), Failure> {
+    Ok(match command {
+        GroupCommand::Add { address, name, quota } => {
+            let size = |text: String| units::size(&text).map_err(|e| Failure::usage(format!("quota: {e}")));
+            let quota = quota.map(size).transpose()?;
+            (Request::GroupAdd { address, name, quota }, Shown::Said)
+        }
+        GroupCommand::List => (
+            Request::GroupList,
+            Shown::List(&GROUPS, "no group mailboxes; `rohrpost group add ADDRESS`"),
+        ),
+        GroupCommand::Members { group } => (
+            Request::GroupMembers { group },
+            Shown::List(&MEMBERS, "no members; `rohrpost group join GROUP ADDRESS`"),
+        ),
+        GroupCommand::Join { group, member, rights } => (Request::GroupJoin { group, member, rights }, Shown::Said),
+        GroupCommand::Leave { group, member } => (Request::GroupLeave { group, member }, Shown::Said),
+        GroupCommand::Seen { group, whose } => (
+            Request::GroupSeen {
+                group,
+                own: whose == "own",
+            },
+            Shown::Said,
+        ),
     })
 }
 

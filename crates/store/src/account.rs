@@ -81,6 +81,8 @@ pub(crate) struct State {
     pub(crate) rows: Rows,
     pub(crate) keywords: Arc<Keywords>,
     views: HashMap<MailboxId, Weak<View>>,
+    /// The same for readers with a `\Seen` of their own.
+    pub(crate) readers: HashMap<MailboxId, Vec<(AccountId, Weak<View>)>>,
     /// Committed, not yet known to be on disk: not shown to anybody.
     pending: VecDeque<(u64, MailboxId, Vec<Message>)>,
     pending_next: u64,
@@ -138,7 +140,25 @@ pub struct OpenMailbox {
     pub recent_from: Uid,
 }
 
+impl View {
+    pub(crate) fn new(snapshot: Snapshot) -> View {
+        View {
+            sender: watch::channel(Arc::new(snapshot)).0,
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.sender.borrow())
+    }
+}
+
 impl OpenMailbox {
+    /// Shows the mailbox in another view from now on.
+    pub(crate) fn show(&mut self, view: Arc<View>) {
+        self.receiver = view.sender.subscribe();
+        self.view = view;
+    }
+
     /// The newest snapshot.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.view.sender.borrow())
@@ -188,6 +208,7 @@ impl Account {
                 rows,
                 keywords: Arc::new(keywords),
                 views: HashMap::new(),
+                readers: HashMap::new(),
                 pending: VecDeque::new(),
                 pending_next: 0,
                 unsynced: true,
@@ -379,8 +400,7 @@ impl Account {
 
     pub(crate) fn close_views(&self) {
         let mut state = self.lock();
-        let open: Vec<MailboxId> = state.views.keys().copied().collect();
-        for mailbox in open {
+        for mailbox in state.open_mailboxes() {
             state.publish(mailbox, |snapshot| snapshot.deleted = true);
         }
     }
@@ -408,10 +428,25 @@ impl Drop for Account {
 
 impl State {
     /// Changes the snapshot of a mailbox for all who have it open.
-    pub(crate) fn publish(&mut self, mailbox: MailboxId, change: impl FnOnce(&mut Snapshot)) {
-        let Some(view) = self.views.get(&mailbox).and_then(Weak::upgrade) else {
-            return;
-        };
+    pub(crate) fn publish(&mut self, mailbox: MailboxId, change: impl Fn(&mut Snapshot)) {
+        if let Some(view) = self.views.get(&mailbox).and_then(Weak::upgrade) {
+            self.publish_in(&view, mailbox, &change);
+        }
+        if let Some(readers) = self.readers.get(&mailbox) {
+            for view in readers.iter().filter_map(|(_, view)| view.upgrade()) {
+                self.publish_in(&view, mailbox, &change);
+            }
+        }
+    }
+
+    fn open_mailboxes(&self) -> Vec<MailboxId> {
+        let mut open: Vec<MailboxId> = self.views.keys().chain(self.readers.keys()).copied().collect();
+        open.sort_unstable();
+        open.dedup();
+        open
+    }
+
+    fn publish_in(&self, view: &View, mailbox: MailboxId, change: &impl Fn(&mut Snapshot)) {
         let row = self.rows.mailboxes.get(&mailbox);
         // Who is told that he knows all up to here must not miss what is not shown yet.
         let hidden = self.pending.iter().filter(|(_, of, _)| *of == mailbox);
@@ -436,8 +471,7 @@ impl State {
     }
 
     pub(crate) fn publish_all(&mut self) {
-        let open: Vec<MailboxId> = self.views.keys().copied().collect();
-        for mailbox in open {
+        for mailbox in self.open_mailboxes() {
             self.publish(mailbox, |_| {});
         }
     }
@@ -445,7 +479,9 @@ impl State {
     /// Keeps new messages back until they are on disk.
     pub(crate) fn publish_when_synced(&mut self, mailbox: MailboxId, messages: Vec<Message>) {
         self.pending_next += 1;
-        if self.views.get(&mailbox).is_some_and(|v| v.strong_count() > 0) {
+        let readers = self.readers.get(&mailbox).into_iter().flatten();
+        let mut open = readers.map(|(_, view)| view).chain(self.views.get(&mailbox));
+        if open.any(|view| view.strong_count() > 0) {
             self.pending.push_back((self.pending_next, mailbox, messages));
         }
     }

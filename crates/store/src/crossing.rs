@@ -5,7 +5,7 @@
 
 use crate::account::Account;
 use crate::message::{NewMessage, add_in};
-use crate::{Content, Copied, Error, Flags, Keywords, MailboxId, Message, Result, Uid};
+use crate::{AccountId, Content, Copied, Error, FlagChange, Flags, Keywords, MailboxId, Message, Result, Uid};
 use db::Durability;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,10 +26,10 @@ impl Parcels {
 
 impl Account {
     /// Messages as somebody reads them who is to take them elsewhere; UIDs ascend, those that are not there are passed over.
-    pub fn message_parcels(&self, from: MailboxId, uids: &[Uid]) -> Result<Parcels> {
+    pub fn message_parcels(&self, from: MailboxId, reader: Option<AccountId>, uids: &[Uid]) -> Result<Parcels> {
         let snapshot = {
             let mut state = self.lock();
-            self.snapshot(&mut state, from)?
+            self.snapshot_as(&mut state, from, reader)?
         };
         let messages: Vec<Message> = uids
             .iter()
@@ -54,6 +54,7 @@ impl Account {
     pub fn message_receive(
         &self,
         to: MailboxId,
+        reader: Option<AccountId>,
         parcels: &Parcels,
         allowed: Flags,
         quota: Option<u64>,
@@ -99,6 +100,7 @@ impl Account {
             return Ok(copied);
         }
         let account = self.id();
+        let others = if reader.is_some() { Flags::SEEN } else { Flags::NONE };
         let added = self.change(&mut state, Durability::Synced, |tx, draft| {
             let mut added: Vec<Message> = Vec::with_capacity(parcels.messages.len());
             for (message, content) in &parcels.messages {
@@ -107,7 +109,9 @@ impl Account {
                     blob_len: content.blob_len,
                     prefix: &content.prefix,
                     digest: &content.digest,
-                    flags: flags.get(&(message.flags & allowed)).copied().unwrap_or_default(),
+                    flags: flags
+                        .get(&(message.flags & allowed))
+                        .map_or(Flags::NONE, |flags| *flags & !others),
                     received: i64::from(message.received),
                 };
                 added.extend(add_in(tx, account, draft, to, &new)?);
@@ -115,6 +119,18 @@ impl Account {
             Ok(added)
         })?;
         state.publish(to, |snapshot| snapshot.append(&added));
+        drop(state);
+        // What a reader has seen elsewhere he has seen here.
+        let seen: Vec<Uid> = parcels
+            .messages
+            .iter()
+            .zip(&added)
+            .filter(|((message, _), _)| (message.flags & allowed).contains(Flags::SEEN))
+            .map(|(_, added)| added.uid)
+            .collect();
+        if reader.is_some() && !seen.is_empty() {
+            self.message_flag_as(reader, to, &seen, FlagChange::Add(Flags::SEEN), None)?;
+        }
         copied.from = parcels.uids();
         copied.to = added.iter().map(|message| message.uid).collect();
         Ok(copied)

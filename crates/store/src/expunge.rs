@@ -2,6 +2,7 @@
 
 use crate::account::{Account, Draft};
 use crate::message::runs;
+use crate::seen;
 use crate::{AccountId, ContentId, Flags, MailboxId, Message, ModSeq, Result, Uid};
 use db::{Durability, Transaction};
 
@@ -118,7 +119,11 @@ pub(crate) fn take_in(
         }
         m.highest_modseq = modseq;
     }
+    let seen_own = draft.mailbox(mailbox).is_some_and(|m| m.sharing.seen_own);
     for (first, last) in runs(messages.iter().map(|m| m.uid)) {
+        if seen_own {
+            seen::forget_in(tx, account, mailbox, first, last)?;
+        }
         tx.execute(
             "DELETE FROM message WHERE account = ?1 AND mailbox = ?2 AND uid BETWEEN ?3 AND ?4",
             &[account.0.into(), mailbox.into(), first.into(), last.into()],

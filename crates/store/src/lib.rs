@@ -27,6 +27,7 @@ mod metadata;
 mod removal;
 mod rights;
 mod saved;
+mod seen;
 mod sharing;
 mod sieve;
 mod snapshot;

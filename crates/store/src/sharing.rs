@@ -139,6 +139,12 @@ impl Account {
             }
             for id in &ids {
                 seen_own_save_in(tx, account, *id, own)?;
+                if !own {
+                    tx.execute(
+                        "DELETE FROM seen WHERE account = ?1 AND mailbox = ?2",
+                        &[account.into(), (*id).into()],
+                    )?;
+                }
                 if let Some(m) = draft.mailbox(*id) {
                     m.sharing.seen_own = own;
                 }

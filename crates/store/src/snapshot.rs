@@ -1,7 +1,7 @@
 //! A mailbox as one moment saw it. Messages are in chunks that neighbouring snapshots share, so a change copies one chunk, and comparing two
 //! snapshots skips all that is the same memory.
 
-use crate::{ContentId, Flags, Keywords, ModSeq, Uid};
+use crate::{AccountId, ContentId, Flags, Keywords, ModSeq, Uid};
 use std::sync::Arc;
 
 /// Messages in a chunk when a mailbox is loaded or grows at its end: a change copies at most this many, and one pointer for each chunk.
@@ -109,6 +109,8 @@ pub struct Snapshot {
     pub highest_modseq: ModSeq,
     /// The account's keywords as of now.
     pub keywords: Arc<Keywords>,
+    /// `\Seen` is this reader's own, whatever others have seen.
+    pub reader: Option<AccountId>,
     /// The mailbox was deleted: sessions that have it selected must be told.
     pub deleted: bool,
 }
@@ -123,6 +125,7 @@ impl Snapshot {
             uid_next,
             highest_modseq,
             keywords,
+            reader: None,
             deleted: false,
         }
     }
@@ -210,12 +213,22 @@ impl Snapshot {
 
     /// Adds messages at the end; their UIDs ascend and are above all there are.
     pub(crate) fn append(&mut self, messages: &[Message]) {
+        let unseen: Vec<Message>;
         let mut rest = messages;
         let full = if self.len + messages.len() < LARGE {
             CHUNK
         } else {
             CHUNK_LARGE
         };
+        if self.reader.is_some() {
+            // What is new was seen by the owner at most.
+            let strip = |m: &Message| Message {
+                flags: m.flags & !Flags::SEEN,
+                ..*m
+            };
+            unseen = messages.iter().map(strip).collect();
+            rest = &unseen;
+        }
         if let Some(last) = self.chunks.last_mut()
             && last.len() < full
         {
@@ -234,6 +247,12 @@ impl Snapshot {
 
     /// Gives each message at one of `positions` (ascending) the flags that `flags` works out, and `modseq`.
     pub(crate) fn flag(&mut self, positions: &[usize], modseq: ModSeq, flags: impl Fn(Flags) -> Flags) {
+        // Others do not change what a reader has seen himself.
+        let kept = if self.reader.is_some() {
+            Flags::SEEN
+        } else {
+            Flags::NONE
+        };
         let mut rest = positions;
         for (chunk, start) in self.chunks.iter_mut().zip(&self.starts) {
             let start = *start as usize;
@@ -243,12 +262,51 @@ impl Snapshot {
                 Arc::make_mut(chunk).change(|messages| {
                     for position in here {
                         let message = &mut messages[position - start];
-                        message.flags = flags(message.flags);
+                        message.flags = (flags(message.flags) & !kept) | (message.flags & kept);
                         message.modseq = modseq;
                     }
                 });
             }
             rest = later;
+        }
+    }
+
+    /// Puts flags at positions (ascending); without `seen`, `\Seen` stays as it is.
+    pub(crate) fn flags_put(&mut self, flags: &[(usize, Flags)], modseq: ModSeq, seen: bool) {
+        let kept = if seen { Flags::NONE } else { Flags::SEEN };
+        let mut rest = flags;
+        for (chunk, start) in self.chunks.iter_mut().zip(&self.starts) {
+            let start = *start as usize;
+            let (here, later) = rest.split_at(rest.partition_point(|(p, _)| *p < start + chunk.len()));
+            if !here.is_empty() {
+                Arc::make_mut(chunk).change(|messages| {
+                    for (position, flags) in here {
+                        let message = &mut messages[position - start];
+                        message.flags = (*flags & !kept) | (message.flags & kept);
+                        message.modseq = modseq;
+                    }
+                });
+            }
+            rest = later;
+        }
+    }
+
+    /// Makes it a reader's own: `rows` are what he has seen or marked as new again, by ascending UID.
+    pub(crate) fn read_by(&mut self, reader: AccountId, rows: &[(Uid, bool, ModSeq)]) {
+        self.reader = Some(reader);
+        for chunk in &mut self.chunks {
+            Arc::make_mut(chunk).change(|messages| {
+                for message in messages {
+                    message.flags = message.flags & !Flags::SEEN;
+                    if let Ok(at) = rows.binary_search_by_key(&message.uid, |(uid, _, _)| *uid) {
+                        let (_, seen, modseq) = rows[at];
+                        if seen {
+                            message.flags = message.flags | Flags::SEEN;
+                        }
+                        message.modseq = message.modseq.max(modseq);
+                    }
+                }
+            });
         }
     }
 

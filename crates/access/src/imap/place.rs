@@ -12,7 +12,7 @@ use crate::sharing;
 use imap::MailboxName;
 use imap::response::Code;
 use std::sync::Arc;
-use store::{Account, Flags, Mailbox, Rights, Who};
+use store::{Account, AccountId, Flags, Mailbox, Rights, Who};
 
 /// What stands before the mailboxes of other people.
 pub(crate) const OTHERS: &str = "Other Users/";
@@ -25,6 +25,8 @@ pub(crate) struct Place {
     pub(crate) mailbox: Mailbox,
     /// What the session's account may do with it.
     pub(crate) rights: Rights,
+    /// For whom `\Seen` is kept there; `None`: it is the one of all.
+    pub(crate) reader: Option<AccountId>,
     /// Its name as the session's account says it.
     pub(crate) name: MailboxName,
 }
@@ -75,6 +77,7 @@ impl Connection {
         };
         Ok(Some(Place {
             rights: home.account.rights_of(&mailbox, &who),
+            reader: home.account.reader(&mailbox, who.account),
             name: MailboxName::new(&format!("{}{}", home.prefix, mailbox.name)),
             account: home.account,
             mailbox,

@@ -3,13 +3,15 @@
 use imap::response::{Encoder, FetchResponse};
 use imap::{Flag, NumberSet, SequenceSet};
 use std::sync::Arc;
-use store::{Account, Flags, Keywords, MailboxId, Message, ModSeq, OpenMailbox, Rights, Snapshot, Uid, Who};
+use store::{Account, AccountId, Flags, Keywords, MailboxId, Message, ModSeq, OpenMailbox, Rights, Snapshot, Uid, Who};
 
 /// A selected mailbox.
 pub(crate) struct Selected {
     /// Whose mailbox it is.
     pub(crate) account: Arc<Account>,
     pub(crate) mailbox: MailboxId,
+    /// For whom `\Seen` is kept there.
+    pub(crate) reader: Option<AccountId>,
     pub(crate) open: OpenMailbox,
     /// What the client knows. Its sequence numbers are positions here, counted from 1.
     pub(crate) told: Arc<Snapshot>,
@@ -41,6 +43,7 @@ impl Selected {
     pub(crate) fn new(
         account: Arc<Account>,
         mailbox: MailboxId,
+        reader: Option<AccountId>,
         open: OpenMailbox,
         read_only: bool,
         rights: Rights,
@@ -49,6 +52,7 @@ impl Selected {
         Selected {
             account,
             mailbox,
+            reader,
             keywords: Arc::clone(&told.keywords),
             told,
             open,

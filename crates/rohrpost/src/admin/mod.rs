@@ -5,6 +5,7 @@ mod custody;
 mod people;
 pub mod request;
 mod settings;
+mod sharing;
 mod sieve;
 pub mod socket;
 
@@ -55,6 +56,14 @@ pub fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Result<Done,
             settings::handle(engine, request, rows)
         }
         Request::Sieve(order) => sieve::handle(engine, order, rows),
+        request @ (Request::GroupAdd { .. }
+        | Request::GroupList
+        | Request::GroupMembers { .. }
+        | Request::GroupJoin { .. }
+        | Request::GroupLeave { .. }
+        | Request::GroupSeen { .. }
+        | Request::AclList { .. }
+        | Request::AclSet { .. }) => sharing::handle(engine, request, rows),
         request => people::handle(engine, request, rows),
     }
 }

@@ -139,7 +139,7 @@ fn account_row(engine: &Engine, account: &Account) -> Value {
     let mut row = json!({
         "address": account.address(), "name": account.name, "also": account.addresses.get(1..).unwrap_or_default(),
         "state": if account.disabled { "disabled" } else { "enabled" }, "admin": account.admin,
-        "quota": account.quota_bytes, "id": account.id.0, "file": engine.store.path_of(account.id),
+        "kind": if account.group { "group" } else { "person" }, "quota": account.quota_bytes, "id": account.id.0, "file": engine.store.path_of(account.id),
         "used": 0, "messages": 0,
     });
     // An account that never got mail has no file yet, and looking must not make one.
@@ -165,7 +165,7 @@ fn account_row(engine: &Engine, account: &Account) -> Value {
 
 /// The directory's own words, with what to do where they do not say it.
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
-fn advise(e: Error) -> Failure {
+pub(super) fn advise(e: Error) -> Failure {
     let failure = Failure::new(&e);
     match e {
         Error::NoSuchAccount(_) => failure.advise("`rohrpost account list` shows all of them"),

@@ -63,6 +63,37 @@ pub enum Request {
     AliasRemove {
         address: String,
     },
+    GroupAdd {
+        address: String,
+        name: Option<String>,
+        quota: Option<u64>,
+    },
+    GroupList,
+    GroupMembers {
+        group: String,
+    },
+    GroupJoin {
+        group: String,
+        member: String,
+        rights: String,
+    },
+    GroupLeave {
+        group: String,
+        member: String,
+    },
+    GroupSeen {
+        group: String,
+        own: bool,
+    },
+    AclList {
+        account: String,
+    },
+    AclSet {
+        account: String,
+        mailbox: String,
+        who: String,
+        rights: String,
+    },
     QueueList {
         limit: u32,
     },

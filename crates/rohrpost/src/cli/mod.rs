@@ -4,6 +4,9 @@ pub mod manual;
 pub mod output;
 pub mod password;
 pub mod settings;
+pub mod sharing;
+
+pub use sharing::{AclCommand, GroupCommand};
 
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -69,6 +72,12 @@ pub enum Command {
     /// It stands in the person's Sieve script, which mail programs can edit as well.
     #[command(subcommand)]
     Settings(settings::SettingsCommand),
+    /// Group mailboxes: addresses whose mail several people share
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Who may do what with whose mailboxes
+    #[command(subcommand)]
+    Acl(AclCommand),
     /// Mail that is accepted and not yet settled
     #[command(subcommand)]
     Queue(QueueCommand),

@@ -9,7 +9,7 @@ use imap::command::{Append, AppendPart, Replace};
 use imap::response::{Code, Status};
 use imap::{Bound, DateTime, Flag, ImapUrl, NumberSet};
 use std::sync::Arc;
-use store::{Account, Digest, Digester, MailboxId, NewMessage, Rights, Uid};
+use store::{Account, AccountId, Digest, Digester, FlagChange, Flags, MailboxId, NewMessage, Rights, Uid};
 
 /// An APPEND whose messages are coming.
 pub(crate) struct Incoming {
@@ -30,6 +30,8 @@ struct Taken {
     account: Arc<Account>,
     mailbox: MailboxId,
     rights: Rights,
+    /// For whom `\Seen` is kept there.
+    reader: Option<AccountId>,
     replace: Option<(MailboxId, Uid)>,
     complete: Vec<Complete>,
     current: Option<Current>,
@@ -175,6 +177,7 @@ impl Connection {
             account,
             mailbox,
             rights,
+            reader,
             ..
         } = self.place_for_messages(&append.mailbox)?;
         if let Some((owner, _, _)) = &replace
@@ -189,6 +192,7 @@ impl Connection {
             account,
             mailbox: mailbox.id,
             rights,
+            reader,
             replace: replace.map(|(_, mailbox, uid)| (mailbox, uid)),
             complete: Vec::new(),
             current: None,
@@ -319,6 +323,7 @@ impl Connection {
             account,
             mailbox,
             rights,
+            reader,
             replace,
             complete,
             ..
@@ -331,21 +336,31 @@ impl Connection {
         let quota = self.quota(&account);
         let now = crate::imap::now();
         let appended = blocking(|| {
+            let mut own_seen = Vec::with_capacity(complete.len());
             let mut messages = Vec::with_capacity(complete.len());
             for message in &complete {
                 // RFC 4314 §4: a flag one may not set is left out.
                 let names = message.flags.iter().map(Flag::name);
                 let flags = account.flags_resolve(names, rights.contains(Rights::WRITE))?;
+                let flags = flags & flags_allowed(rights);
+                own_seen.push(reader.is_some() && flags.contains(Flags::SEEN));
+                let kept = if reader.is_some() { flags & !Flags::SEEN } else { flags };
                 messages.push(NewMessage {
                     blob: message.commit.id(),
                     blob_len: message.commit.len(),
                     prefix: &[],
                     digest: &message.digest,
-                    flags: flags & flags_allowed(rights),
+                    flags: kept,
                     received: message.date.map_or(now, |date| date.seconds),
                 });
             }
-            account.messages_append(mailbox, &messages, replace, quota)
+            let appended = account.messages_append(mailbox, &messages, replace, quota)?;
+            let seen = appended.uids.iter().zip(&own_seen).filter(|(_, seen)| **seen);
+            let seen: Vec<Uid> = seen.map(|(uid, _)| *uid).collect();
+            if !seen.is_empty() {
+                account.message_flag_as(reader, mailbox, &seen, FlagChange::Add(Flags::SEEN), None)?;
+            }
+            Ok(appended)
         });
         match appended {
             Ok(appended) => {

@@ -8,12 +8,14 @@ use imap::NumberSet;
 use imap::command::Copy;
 use imap::response::{Code, Status};
 use std::sync::Arc;
-use store::{Account, Copied, MailboxId, ModSeq, Rights, Uid};
+use store::{Account, AccountId, Copied, MailboxId, ModSeq, Rights, Uid};
 
 /// What is to go where.
 struct Errand {
     account: Arc<Account>,
     from: MailboxId,
+    /// For whom `\Seen` is kept there.
+    reader: Option<AccountId>,
     /// What may be done where it comes from.
     rights: Rights,
     uids: Vec<Uid>,
@@ -23,16 +25,20 @@ struct Errand {
 impl Errand {
     /// Within one account, by its owner: rows are copied, nothing else.
     fn is_plain(&self) -> bool {
-        self.account.id() == self.to.account.id() && self.rights == Rights::ALL && self.to.rights == Rights::ALL
+        self.account.id() == self.to.account.id()
+            && self.rights == Rights::ALL
+            && self.to.rights == Rights::ALL
+            && self.reader.is_none()
+            && self.to.reader.is_none()
     }
 
     /// Carries messages to a mailbox where the session's account may not do everything, or to another account's.
     fn carry(&self, quota: Option<u64>) -> store::Result<Copied> {
-        let parcels = self.account.message_parcels(self.from, &self.uids)?;
+        let parcels = self.account.message_parcels(self.from, self.reader, &self.uids)?;
         let allowed = flags_allowed(self.to.rights);
         self.to
             .account
-            .message_receive(self.to.mailbox.id, &parcels, allowed, quota)
+            .message_receive(self.to.mailbox.id, self.to.reader, &parcels, allowed, quota)
     }
 }
 
@@ -115,6 +121,7 @@ impl Connection {
         let positions = selected.positions(&copy.set, copy.uid).map_err(Answer::bad)?;
         Ok(Errand {
             from: selected.mailbox,
+            reader: selected.reader,
             rights: selected.rights,
             uids: selected.uids(&positions),
             to: target?,

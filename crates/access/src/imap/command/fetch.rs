@@ -104,8 +104,8 @@ impl Connection {
             let mut uids = selected.uids(&positions);
             uids.retain(unseen);
             if !uids.is_empty() {
-                let mailbox = selected.mailbox;
-                match blocking(|| account.message_flag(mailbox, &uids, FlagChange::Add(Flags::SEEN), None)) {
+                let (mailbox, reader) = (selected.mailbox, selected.reader);
+                match blocking(|| account.message_flag_as(reader, mailbox, &uids, FlagChange::Add(Flags::SEEN), None)) {
                     Ok(flagged) => {
                         own = Some(flagged.modseq);
                         seen = flagged.changed;

@@ -25,7 +25,7 @@ impl Connection {
             Err(text) => return Answer::bad(text),
         };
         let uids = selected.uids(&positions);
-        let mailbox = selected.mailbox;
+        let (mailbox, reader) = (selected.mailbox, selected.reader);
         if !may_change(selected.rights, store) {
             return not_allowed();
         }
@@ -41,7 +41,7 @@ impl Connection {
                 StoreAction::Remove => FlagChange::Remove(flags & allowed),
                 StoreAction::Replace => FlagChange::ReplaceWithin { flags, allowed },
             };
-            Ok((account.message_flag(mailbox, &uids, change, since)?, change))
+            Ok((account.message_flag_as(reader, mailbox, &uids, change, since)?, change))
         });
         let (flagged, change) = match flagged {
             Ok(flagged) => flagged,

@@ -70,6 +70,10 @@ impl Connection {
             special_use: true,
             ..ListReturn::default()
         });
+        let own = match self.account() {
+            Ok(account) => account.id(),
+            Err(answer) => return answer,
+        };
         let mut statuses = 0;
         for (name, node) in &nodes {
             if !patterns.iter().any(|pattern| pattern.matches(name)) {
@@ -106,8 +110,9 @@ impl Connection {
             });
             // RFC 5819 §2: STATUS after each LIST it belongs to; a mailbox that cannot be selected has none.
             let Some(shown) = &node.mailbox else { continue };
+            let reader = shown.account.reader(&shown.row, own);
             if !returns.status.is_empty() && shown.rights.contains(Rights::READ) {
-                match blocking(|| status_values(&shown.account, &shown.row, &returns.status)) {
+                match blocking(|| status_values(&shown.account, &shown.row, reader, &returns.status)) {
                     Ok(values) => self.encoder().status(&mailbox, &values),
                     Err(error) => return self.trouble(&error),
                 }
@@ -135,6 +140,7 @@ impl Connection {
             account: Arc::clone(&shown.account),
             mailbox: shown.row.clone(),
             rights: shown.rights,
+            reader: None,
             name: name.clone(),
         };
         let mut entries = self.mailbox_metadata(&place, query)?;

@@ -9,7 +9,7 @@ use imap::command::{Create, StatusItem};
 use imap::response::{Code, Status};
 use imap::{MailboxName, State};
 use std::sync::Arc;
-use store::{Account, Mailbox, Rights, SpecialUse};
+use store::{Account, AccountId, Mailbox, Rights, SpecialUse};
 
 impl Connection {
     pub(crate) fn create(&mut self, create: &Create) -> Answer {
@@ -137,7 +137,7 @@ impl Connection {
             Ok(place) => place,
             Err(answer) => return answer,
         };
-        match blocking(|| status_values(&place.account, &place.mailbox, items)) {
+        match blocking(|| status_values(&place.account, &place.mailbox, place.reader, items)) {
             Ok(values) => {
                 self.encoder().status(name, &values);
                 Answer::ok("that is all")
@@ -151,6 +151,7 @@ impl Connection {
 pub(super) fn status_values(
     account: &Account,
     mailbox: &Mailbox,
+    reader: Option<AccountId>,
     items: &[StatusItem],
 ) -> store::Result<Vec<(StatusItem, u64)>> {
     let value = |item: StatusItem| -> store::Result<u64> {
@@ -162,7 +163,7 @@ pub(super) fn status_values(
             }
             StatusItem::UidNext => u64::from(mailbox.uid_next.0),
             StatusItem::UidValidity => u64::from(mailbox.uid_validity),
-            StatusItem::Unseen => u64::from(mailbox.unseen),
+            StatusItem::Unseen => u64::from(account.mailbox_unseen(mailbox, reader)?),
             StatusItem::Deleted => u64::from(mailbox.deleted),
             StatusItem::Size => mailbox.size,
             StatusItem::HighestModSeq => mailbox.highest_modseq.0,

@@ -44,7 +44,7 @@ impl Connection {
         };
         let mut trouble = None;
         for place in places {
-            let Ok(open) = place.account.mailbox_open(place.mailbox.id, false) else {
+            let Ok(open) = place.account.mailbox_open_as(place.mailbox.id, place.reader, false) else {
                 // Deleted in this moment.
                 continue;
             };
@@ -131,6 +131,7 @@ impl Connection {
                         let mailbox = account.mailbox(selected.mailbox)?;
                         Some(Place {
                             rights: selected.rights,
+                            reader: selected.reader,
                             name: self.name_of(&account, &mailbox),
                             account,
                             mailbox,

@@ -41,6 +41,7 @@ impl Connection {
             account,
             mailbox,
             rights,
+            reader,
             name,
         } = match self.place(&select.mailbox, Rights::READ) {
             Ok(place) => place,
@@ -49,11 +50,11 @@ impl Connection {
         // RFC 4314 §5.2: who may change nothing has it read-only.
         let changes = Rights::INSERT | Rights::EXPUNGE | Rights::SEEN | Rights::WRITE | Rights::DELETED;
         let read_only = select.read_only || !rights.intersects(changes);
-        let open = match blocking(|| account.mailbox_open(mailbox.id, !read_only)) {
+        let open = match blocking(|| account.mailbox_open_as(mailbox.id, reader, !read_only)) {
             Ok(open) => open,
             Err(error) => return self.trouble(&error),
         };
-        let selected = Selected::new(account, mailbox.id, open, read_only, rights);
+        let selected = Selected::new(account, mailbox.id, reader, open, read_only, rights);
         let told = &selected.told;
         let flags = all_flags(&told.keywords);
         flags_line(&mut self.out, &told.keywords, self.rev2);
