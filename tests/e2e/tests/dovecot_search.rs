@@ -247,7 +247,14 @@ fn the_same_messages() {
                     &wanted[at..wanted.len().min(at + 4)],
                 )
             });
-            differences.push(format!("{command}: from {at:?} {around:?}"));
+            let from = |list: &[u32]| {
+                let number = at.and_then(|at| list.get(at)).copied().unwrap_or(1);
+                let text = String::from_utf8_lossy(&mail[number as usize - 1]).into_owned();
+                let line = text.lines().find(|line| line.to_ascii_lowercase().starts_with("from:"));
+                line.unwrap_or_default().to_owned()
+            };
+            let (a, b) = (from(&found), from(&wanted));
+            differences.push(format!("{command}: from {at:?} {around:?} ({a}) ({b})"));
         }
     }
     for algorithm in ["REFERENCES", "REFS", "ORDEREDSUBJECT"] {
