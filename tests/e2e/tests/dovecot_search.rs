@@ -64,6 +64,7 @@ fn is_plain(message: &[u8]) -> bool {
                     && bare.chars().all(plain)
                     && !bare.ends_with('.')
                     && !value.contains('(')
+                    && !value.contains("\"\"")
             })
         })
     });
@@ -229,9 +230,12 @@ fn the_same_messages() {
     ];
     for _ in 0..60 {
         let mut criteria = String::new();
+        // Dovecot forgets what comes after a key that is named twice.
+        let mut left = keys.to_vec();
         for _ in 0..=dice.roll(3) {
             let reverse = if dice.roll(3) == 0 { "REVERSE " } else { "" };
-            let _ = write!(criteria, "{reverse}{} ", dice.pick(&keys));
+            let key = left.swap_remove(dice.roll(left.len()));
+            let _ = write!(criteria, "{reverse}{key} ");
         }
         let command = format!(
             "SORT ({}) UTF-8 {}",
