@@ -27,8 +27,6 @@ pub struct Message<'a> {
     pub number: u32,
     /// Sent date in seconds (RFC 5256 §2.2).
     pub sent: i64,
-    /// Internal date in seconds.
-    pub received: i64,
     /// Base subject, comparable byte for byte.
     pub subject: &'a str,
     /// The subject says that it is a reply or forward.
@@ -203,7 +201,7 @@ impl<'a> Tree<'a> {
             self.sort(|m| m.sent);
             self.order(&mut roots, |m| m.sent);
         } else {
-            self.sort(|m| m.received);
+            self.sort(|m| m.sent);
             let newest = self.newest(&roots);
             roots.sort_by_key(|root| newest.get(root).copied());
         }
@@ -310,7 +308,7 @@ impl<'a> Tree<'a> {
             let mut best = (i64::MIN, 0);
             while let Some(node) = walk.pop() {
                 if let Some(message) = self.messages.get(node) {
-                    best = best.max((message.received, node));
+                    best = best.max((message.sent, node));
                 }
                 walk.extend(self.children.get(node).into_iter().flatten());
             }

@@ -64,6 +64,7 @@ fn is_plain(message: &[u8]) -> bool {
                     && bare.chars().all(plain)
                     && !bare.ends_with('.')
                     && !value.contains('(')
+                    && !value.contains("\"\"")
             })
         })
     });
@@ -229,9 +230,12 @@ fn the_same_messages() {
     ];
     for _ in 0..60 {
         let mut criteria = String::new();
+        // Dovecot forgets what comes after a key that is named twice.
+        let mut left = keys.to_vec();
         for _ in 0..=dice.roll(3) {
             let reverse = if dice.roll(3) == 0 { "REVERSE " } else { "" };
-            let _ = write!(criteria, "{reverse}{} ", dice.pick(&keys));
+            let key = left.swap_remove(dice.roll(left.len()));
+            let _ = write!(criteria, "{reverse}{key} ");
         }
         let command = format!(
             "SORT ({}) UTF-8 {}",
@@ -247,7 +251,14 @@ fn the_same_messages() {
                     &wanted[at..wanted.len().min(at + 4)],
                 )
             });
-            differences.push(format!("{command}: from {at:?} {around:?}"));
+            let from = |list: &[u32]| {
+                let number = at.and_then(|at| list.get(at)).copied().unwrap_or(1);
+                let text = String::from_utf8_lossy(&mail[number as usize - 1]).into_owned();
+                let line = text.lines().find(|line| line.to_ascii_lowercase().starts_with("from:"));
+                line.unwrap_or_default().to_owned()
+            };
+            let (a, b) = (from(&found), from(&wanted));
+            differences.push(format!("{command}: from {at:?} {around:?} ({a}) ({b})"));
         }
     }
     for algorithm in ["REFERENCES", "REFS", "ORDEREDSUBJECT"] {

@@ -32,7 +32,6 @@ fn threaded(algorithm: Algorithm, text: &str) -> String {
         .map(|(number, sent, subject, reply, id, references)| Message {
             number: *number,
             sent: *sent,
-            received: *sent,
             subject,
             reply: *reply,
             id: *id,
@@ -122,7 +121,6 @@ fn many(count: u32, of: impl Fn(u32) -> (i64, bool, Vec<u64>)) -> String {
         .map(|(n, (sent, reply, references))| Message {
             number: *n,
             sent: *sent,
-            received: *sent,
             subject: "the same",
             reply: *reply,
             id: Some(u64::from(*n)),
@@ -167,7 +165,6 @@ proptest! {
         let messages: Vec<Message<'_>> = rows.iter().enumerate().map(|(i, (sent, id, references, subject, reply))| Message {
             number: i as u32 + 1,
             sent: *sent,
-            received: 10 - *sent,
             subject: ["", "a", "b", "c"][*subject],
             reply: *reply,
             id: (*id > 0).then_some(*id),

@@ -128,7 +128,7 @@ fn order(account: &Account, outcome: &Outcome, criteria: &[SortCriterion], stop:
         for (reverse, values) in &values {
             let compared = match values {
                 Values::Numbers(list) => list.get(*a).cmp(&list.get(*b)),
-                Values::Texts(list) => list.get(*a).cmp(&list.get(*b)),
+                Values::Texts(list) => by_text(list.get(*a), list.get(*b)),
             };
             if compared != Ordering::Equal {
                 return if *reverse { compared.reverse() } else { compared };
@@ -137,6 +137,18 @@ fn order(account: &Account, outcome: &Outcome, criteria: &[SortCriterion], stop:
         Ordering::Equal
     });
     order
+}
+
+/// RFC 4790 §9.2, RFC 5051: letters are compared as upper case, so that what stands between the two alphabets comes after them.
+fn upper(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().map(|byte| byte.to_ascii_uppercase())
+}
+
+fn by_text(a: Option<&(u64, &str)>, b: Option<&(u64, &str)>) -> Ordering {
+    let (Some((a_start, a)), Some((b_start, b))) = (a, b) else {
+        return a.is_some().cmp(&b.is_some());
+    };
+    a_start.cmp(b_start).then_with(|| upper(a).cmp(upper(b)))
 }
 
 struct Rows<'k> {
@@ -187,7 +199,7 @@ impl<'k> Rows<'k> {
                 .map(|text| {
                     let text = text.unwrap_or("");
                     let mut start = [0; 8];
-                    start.iter_mut().zip(text.bytes()).for_each(|(to, from)| *to = from);
+                    start.iter_mut().zip(upper(text)).for_each(|(to, from)| *to = from);
                     (u64::from_be_bytes(start), text)
                 })
                 .collect(),
@@ -261,7 +273,6 @@ fn threads(
             thread::Message {
                 number: number(item, uid),
                 sent: sent.unwrap_or(received),
-                received,
                 subject,
                 reply,
                 id,
