@@ -8,6 +8,7 @@ mod list;
 mod mailboxes;
 mod metadata;
 mod multisearch;
+mod notify;
 mod qresync;
 mod quota;
 mod search;
@@ -25,6 +26,7 @@ pub use list::{List, ListReturn, ListSelect, Lsub};
 pub use mailboxes::{Create, Select, StatusItem};
 pub use metadata::{Depth, GetMetadata, MetadataQuery, SetMetadata};
 pub use multisearch::{MultiSearch, Source};
+pub use notify::{NOTIFY_EVENTS, Notify, NotifyEvents, NotifyGroup, NotifyMailboxes};
 pub use qresync::Qresync;
 pub use quota::SetQuota;
 pub use search::{PartialRange, Search, SearchKey, SearchReturn};
@@ -173,6 +175,8 @@ pub enum Command {
     GetMetadata(GetMetadata),
     /// RFC 5464 §4.3
     SetMetadata(SetMetadata),
+    /// RFC 5465
+    Notify(Notify),
 }
 
 impl Command {
@@ -226,6 +230,7 @@ impl Command {
             Command::SetQuota(_) => "SETQUOTA",
             Command::GetMetadata(_) => "GETMETADATA",
             Command::SetMetadata(_) => "SETMETADATA",
+            Command::Notify(_) => "NOTIFY",
         }
     }
 
@@ -292,6 +297,7 @@ impl Command {
             "LOGIN" => Command::Login(cursor.login()?),
             "ENABLE" => Command::Enable(cursor.enable()?),
             "ID" => Command::Id(cursor.id()?),
+            "NOTIFY" => Command::Notify(cursor.notify()?),
             "COMPRESS" => Command::Compress(cursor.atom("an algorithm")?.to_ascii_uppercase()),
             "SELECT" => Command::Select(cursor.select(false)?),
             "EXAMINE" => Command::Select(cursor.select(true)?),
@@ -347,6 +353,7 @@ const WITH_ARGUMENTS: &[&str] = &[
     "ENABLE",
     "ID",
     "COMPRESS",
+    "NOTIFY",
     "SELECT",
     "EXAMINE",
     "CREATE",

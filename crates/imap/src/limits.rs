@@ -20,6 +20,10 @@ pub struct Limits {
     pub search_keys: usize,
     /// URLs in one GENURLAUTH or URLFETCH. 100.
     pub urls: usize,
+    /// Groups of mailboxes in one NOTIFY, and mailboxes named in one group. 64 and 1,000.
+    pub notify_groups: usize,
+    /// See [`notify_groups`](Self::notify_groups).
+    pub notify_mailboxes: usize,
     /// Pairs in an ID command. RFC 2971 §3.3 allows 30.
     pub id_pairs: usize,
 }
@@ -36,6 +40,8 @@ impl Default for Limits {
             append_parts: 1000,
             search_keys: 1000,
             urls: 100,
+            notify_groups: 64,
+            notify_mailboxes: 1000,
             id_pairs: 30,
         }
     }

@@ -64,7 +64,8 @@ impl State {
             | C::SetQuota(_)
             | C::GetMetadata(_)
             | C::SetMetadata(_)
-            | C::Unauthenticate => State::Authenticated,
+            | C::Unauthenticate
+            | C::Notify(_) => State::Authenticated,
             C::Check
             | C::Close
             | C::Unselect
@@ -115,4 +116,18 @@ pub fn uses_sequence_numbers(command: &Command) -> bool {
         Command::Select(select) => select.qresync.as_ref().is_some_and(|qresync| qresync.matched.is_some()),
         _ => false,
     }
+}
+
+/// Whether a command may change what other mailboxes hold, or which there are.
+pub fn changes_mailboxes(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Create(_)
+            | Command::Delete(_)
+            | Command::Rename { .. }
+            | Command::Subscribe(_)
+            | Command::Unsubscribe(_)
+            | Command::Copy(_)
+            | Command::Move(_)
+    )
 }

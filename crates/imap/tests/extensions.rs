@@ -9,7 +9,7 @@
 )]
 
 use imap::command::FetchItem;
-use imap::command::{SearchKey, StatusItem};
+use imap::command::{Notify, NotifyMailboxes, SearchKey, StatusItem};
 use imap::response::{Code, Encoder, FetchResponse, Status};
 use imap::{Command, DateTime, Limits, MailboxName, NumberSet, ObjectKind, Request, uses_sequence_numbers};
 
@@ -318,4 +318,84 @@ fn rfc4467_urlauth() {
         format!("* URLFETCH {signed} {{28}}\r\n")
     );
     assert_eq!(code(&Code::UrlMech("INTERNAL")), "URLMECH INTERNAL");
+}
+
+/// RFC 9585.
+#[test]
+fn inprogress() {
+    for (progress, expected) in [
+        (Some(("A001", Some(454), Some(1000))), "INPROGRESS (\"A001\" 454 1000)"),
+        (Some(("A001", Some(999), None)), "INPROGRESS (\"A001\" 999 NIL)"),
+        (None, "INPROGRESS"),
+    ] {
+        assert_eq!(code(&Code::InProgress(progress)), expected);
+    }
+}
+
+/// RFC 9738.
+#[test]
+fn messagelimit() {
+    assert_eq!(
+        code(&Code::MessageLimit {
+            most: 1000,
+            lowest: Some(23_221)
+        }),
+        "MESSAGELIMIT 1000 23221"
+    );
+    assert_eq!(
+        code(&Code::MessageLimit {
+            most: 1000,
+            lowest: None
+        }),
+        "MESSAGELIMIT 1000"
+    );
+}
+
+/// RFC 5465.
+#[test]
+fn notify() {
+    assert_eq!(parse("a NOTIFY NONE"), Command::Notify(Notify::None));
+    let line = "b notify set status (selected (MessageNew (uid body.peek[header.fields (from to subject)]) MessageExpunge)) (subtree Lists (MessageNew MessageExpunge))";
+    let Command::Notify(Notify::Set { status, groups }) = parse(line) else {
+        panic!()
+    };
+    assert!(status);
+    assert_eq!(groups[0].mailboxes, NotifyMailboxes::Selected);
+    assert_eq!(groups[0].events.fetch.len(), 2);
+    assert_eq!(
+        groups[1].mailboxes,
+        NotifyMailboxes::Subtree(vec![MailboxName::new("Lists")])
+    );
+    let line = "a notify set (mailboxes INBOX (Messagenew messageExpunge)) (personal (SubscriptionChange))";
+    let Command::Notify(Notify::Set { groups, .. }) = parse(line) else {
+        panic!()
+    };
+    assert!(groups[0].events.message_expunge && groups[1].events.subscription_change);
+    let line =
+        "a notify set (selected-delayed NONE) (subtree (a b) (MessageNew FlagChange MessageExpunge MailboxName))";
+    let Command::Notify(Notify::Set { groups, .. }) = parse(line) else {
+        panic!()
+    };
+    assert!(!groups[0].events.messages() && groups[1].events.flag_change);
+    let Command::Notify(Notify::Set { groups, .. }) = parse("a notify set (inboxes (AnnotationChange))") else {
+        panic!()
+    };
+    assert!(groups[0].events.unknown);
+    for bad in [
+        "a NOTIFY",
+        "a NOTIFY SET",
+        "a NOTIFY SET (selected (MessageNew))",
+        "a NOTIFY SET (selected (FlagChange))",
+        "a NOTIFY SET (selected (MailboxName))",
+        "a NOTIFY SET (selected NONE) (selected-delayed NONE)",
+        "a NOTIFY SET (personal (MessageNew (UID) MessageExpunge))",
+        "a NOTIFY SET (whatever NONE)",
+        "a NOTIFY SET (subtree () NONE)",
+    ] {
+        fails(bad);
+    }
+    assert_eq!(
+        code(&Code::BadEvent),
+        "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)"
+    );
 }

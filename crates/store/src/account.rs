@@ -68,6 +68,8 @@ pub struct Account {
     state: Mutex<State>,
     indexing: Indexing,
     active_script: crate::sieve::Active,
+    /// Counts changes, for whoever wants to hear that there was one.
+    changes: watch::Sender<u64>,
 }
 
 /// What all accounts of a store share.
@@ -216,6 +218,7 @@ impl Account {
             }),
             indexing,
             active_script: crate::sieve::Active::default(),
+            changes: watch::channel(0).0,
         })
     }
 
@@ -253,6 +256,11 @@ impl Account {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    /// A number that is another after each change of any mailbox, of its messages or of a subscription.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Octets in all mailboxes, as IMAP counts them; a copy counts again.
@@ -304,6 +312,7 @@ impl Account {
             state.unsynced = false;
         }
         state.show_pending(upto);
+        self.changes.send_modify(|count| *count += 1);
         Ok(())
     }
 
@@ -354,6 +363,7 @@ impl Account {
             }
             Durability::Deferred => state.unsynced = true,
         }
+        self.changes.send_modify(|count| *count += 1);
         Ok(value)
     }
 

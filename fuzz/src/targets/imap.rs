@@ -73,6 +73,9 @@ const TOKENS: &[&[u8]] = &[
     b"UTF8 (~{3+}\r\nabc)",
     b" (\\Seen) {3+}\r\nabc",
     b"COMPRESS DEFLATE",
+    b"NOTIFY SET STATUS (selected MessageNew (uid) MessageExpunge FlagChange)",
+    b" (subtree (a b) (MailboxName SubscriptionChange))",
+    b"NOTIFY NONE",
     b"UNAUTHENTICATE",
     b"PREVIEW (LAZY)",
     b"EMAILID THREADID SAVEDATE",
@@ -116,6 +119,8 @@ fn limits(mode: u8) -> Limits {
         append_parts: 5,
         urls: 4,
         search_keys: 100,
+        notify_groups: 3,
+        notify_mailboxes: 3,
         id_pairs: 3,
     }
 }

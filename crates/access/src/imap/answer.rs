@@ -138,15 +138,21 @@ impl Connection {
     /// Tells what is new in the selected mailbox. False: the session has to end.
     pub(crate) fn tell(&mut self, expunge: bool, own: Option<ModSeq>) -> bool {
         let readable = self.selected_is_readable();
+        // RFC 5465 §3.1: whoever has said what to hear of hears of nothing else.
+        let events = self.watch.as_ref().map(|watch| watch.selected());
         let Some(selected) = &mut self.selected else {
             return true;
         };
+        if events.is_some_and(|events| !events.messages) && !selected.open.snapshot().deleted {
+            return true;
+        }
         let how = Telling {
             expunge,
             own,
             condstore: self.condstore,
             vanished: self.qresync || self.uid_only,
             uid_only: self.uid_only,
+            flags: events.is_none_or(|events| events.flags),
             rev2: self.rev2,
         };
         if readable && selected.tell(&mut self.out, how) {

@@ -33,6 +33,8 @@ const AUTHENTICATED: &[&str] = &[
     "WITHIN",
     "CONDSTORE",
     "QRESYNC",
+    "INPROGRESS",
+    "NOTIFY",
     "MULTIAPPEND",
     "CATENATE",
     "REPLACE",
@@ -67,7 +69,7 @@ pub(crate) struct Entry {
 }
 
 /// The capabilities after login.
-pub(crate) fn authenticated(message_size: u64) -> Vec<String> {
+pub(crate) fn authenticated(message_size: u64, messages: Option<u32>) -> Vec<String> {
     let names = ALWAYS.iter().chain(AUTHENTICATED);
     names
         .map(|name| match *name {
@@ -75,6 +77,7 @@ pub(crate) fn authenticated(message_size: u64) -> Vec<String> {
             "APPENDLIMIT=" => format!("APPENDLIMIT={message_size}"),
             name => name.to_owned(),
         })
+        .chain(messages.map(|most| format!("MESSAGELIMIT={most}")))
         .collect()
 }
 

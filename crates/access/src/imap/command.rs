@@ -2,6 +2,7 @@
 
 mod acl;
 mod append;
+mod bounds;
 mod compress;
 mod copy;
 mod evaluate;
@@ -12,6 +13,7 @@ mod listing;
 mod mailboxes;
 mod metadata;
 mod multisearch;
+mod notify;
 mod query;
 mod quota;
 mod resync;
@@ -24,6 +26,7 @@ mod url;
 mod urlauth;
 
 pub(crate) use append::Incoming;
+pub(crate) use mailboxes::status_values;
 
 use crate::imap::answer::Answer;
 use crate::imap::connection::{Connection, Owner};
@@ -104,6 +107,7 @@ impl Connection {
             Command::Store(store) => self.store(&store),
             Command::Copy(copy) => self.copy(&copy),
             Command::Move(copy) => self.move_messages(&copy),
+            Command::Notify(notify) => self.notify(notify),
             Command::Search(search) => self.search(tag, &search).await?,
             Command::MultiSearch(search) => self.multisearch(tag, &search).await?,
             Command::Sort(sort) => self.sort(tag, &sort).await?,

@@ -5,6 +5,7 @@ use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::capability;
 use crate::imap::command::Incoming;
 use crate::imap::login::Exchanging;
+use crate::imap::notify::Watch;
 use crate::imap::selected::Selected;
 use crate::imap::{Listener, Options, stopped};
 use imap::response::{Code, Encoder, Status};
@@ -47,6 +48,8 @@ pub(crate) struct Connection {
     pub(crate) qresync: bool,
     /// UIDONLY was enabled (RFC 9586).
     pub(crate) uid_only: bool,
+    /// What the client has asked to hear of (RFC 5465).
+    pub(crate) watch: Option<Box<Watch>>,
     /// UTF8=ACCEPT was enabled (RFC 6855).
     pub(crate) utf8_accept: bool,
     pub(crate) out: Vec<u8>,
@@ -112,6 +115,7 @@ impl Connection {
             qresync: false,
             uid_only: false,
             utf8_accept: false,
+            watch: None,
             out: Vec::new(),
             waiting: Waiting::Command,
             append: None,
@@ -150,7 +154,7 @@ impl Connection {
             let count = match self.hear(&mut buffer).await? {
                 Heard::Octets(count) => count,
                 Heard::Changed => {
-                    if self.tell(true, None) {
+                    if self.tell_unasked().await? {
                         continue;
                     }
                     return self.hang_up().await;
@@ -304,7 +308,7 @@ impl Connection {
     /// What is announced now.
     pub(crate) fn capabilities(&self) -> Vec<String> {
         if self.state.is_authenticated() {
-            capability::authenticated(self.options().message_size)
+            capability::authenticated(self.options().message_size, self.options().messages_per_command)
         } else {
             capability::entry(&self.door())
         }
@@ -326,11 +330,25 @@ impl Connection {
         if idling {
             self.stream.relax();
         }
-        let selected = self.selected.as_mut().filter(|_| idling);
+        let selected = self.selected.as_mut().filter(|_| idling || self.watch.is_some());
+        let watch = self.watch.as_mut();
         let news = async {
-            match selected {
-                Some(selected) => selected.open.changed().await,
-                None => std::future::pending().await,
+            let selected = async {
+                match selected {
+                    Some(selected) => selected.open.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let elsewhere = async {
+                match watch {
+                    // The account outlives its sessions, so this waits for a change.
+                    Some(watch) => drop(watch.changes.changed().await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = selected => {}
+                () = elsewhere => {}
             }
         };
         tokio::select! {
@@ -343,6 +361,32 @@ impl Connection {
             () = stopped(&mut self.shutdown) => Ok(Heard::Stop),
             () = tokio::time::sleep_until(Instant::now() + patience) => Ok(Heard::Silence),
         }
+    }
+
+    /// Tells a client that idles, or that has asked for it, what is new. False: the session has to end.
+    async fn tell_unasked(&mut self) -> io::Result<bool> {
+        let idling = matches!(self.waiting, Waiting::Idle { .. });
+        let delayed = self.watch.as_ref().is_some_and(|watch| watch.selected().delayed);
+        let known = self
+            .selected
+            .as_ref()
+            .map_or(0, |selected| selected.told.last().map_or(0, |message| message.uid.0));
+        if !self.tell(idling || !delayed, None) {
+            return Ok(false);
+        }
+        if self.watch.is_some() {
+            let from = self
+                .selected
+                .as_ref()
+                .map(|selected| selected.told.lower_bound(store::Uid(known.saturating_add(1))));
+            if let Some(from) = from {
+                self.notify_fetch(from).await?;
+            }
+            if let Err(error) = net::blocking(|| self.notify_changes()) {
+                self.trouble(&error);
+            }
+        }
+        Ok(true)
     }
 
     /// Sends what has come together.
@@ -451,6 +495,11 @@ impl Connection {
             return Ok(self.answer(&tag, name, &answer, imap::allows_expunge(&command)));
         }
         let expunge = imap::allows_expunge(&command);
+        // RFC 5465 §5: what a client does itself it is not told of as news. What others did before is told first.
+        let own = self.watch.is_some() && imap::changes_mailboxes(&command);
+        if own && let Err(error) = net::blocking(|| self.notify_changes()) {
+            return Ok(self.answer(&tag, name, &self.trouble(&error), expunge));
+        }
         let answer = match command {
             Command::Logout => {
                 self.encoder().bye(None, "good bye");
@@ -494,6 +543,9 @@ impl Connection {
             }
             command => self.execute(&tag, command).await?,
         };
+        if own {
+            self.watch_refresh();
+        }
         Ok(self.answer(&tag, name, &answer, expunge))
     }
 }

@@ -31,6 +31,10 @@ pub struct Options {
     pub handshake: Duration,
     /// How long sessions may go on after the stop signal. Default 10 s.
     pub shutdown: Duration,
+    /// Messages that one command works on (RFC 9738); `None`: as many as there are. Default none.
+    pub messages_per_command: Option<u32>,
+    /// How often a long command says how far it has come (RFC 9585). Default 10 s.
+    pub progress: Duration,
     /// Octets of a header that are looked at for `HEADER.FIELDS` and SEARCH. Default 1,048,576.
     pub header: u64,
     /// SEARCH, SORT and THREAD that look into texts at once; two of one account. Default: four for each processor.
@@ -55,6 +59,8 @@ impl Options {
             stall: Duration::from_secs(5 * 60),
             handshake: Duration::from_secs(30),
             shutdown: Duration::from_secs(10),
+            messages_per_command: None,
+            progress: Duration::from_secs(10),
             header: 1 << 20,
             searches: 4 * std::thread::available_parallelism().map_or(2, usize::from),
         }

@@ -18,6 +18,7 @@ mod decode;
 mod limits;
 mod login;
 mod metrics;
+mod notify;
 mod object;
 mod place;
 mod selected;

@@ -36,6 +36,8 @@ pub(crate) struct Telling {
     pub(crate) vanished: bool,
     /// No sequence numbers (RFC 9586).
     pub(crate) uid_only: bool,
+    /// Changes of flags are told.
+    pub(crate) flags: bool,
     pub(crate) rev2: bool,
 }
 
@@ -163,7 +165,7 @@ impl Selected {
                 encoder.recent(self.recent());
             }
         }
-        for position in diff.changed {
+        for position in diff.changed.into_iter().filter(|_| how.flags) {
             if let Some(message) = self.told.at(position).filter(|message| Some(message.modseq) != how.own) {
                 let mut fetch = begin(out, position, message.uid, how.uid_only);
                 fetch.uid(out, message.uid.0);

@@ -180,7 +180,7 @@ impl<'a> Cursor<'a> {
         })
     }
 
-    fn fetch_item(&mut self) -> Result<FetchItem> {
+    pub(crate) fn fetch_item(&mut self) -> Result<FetchItem> {
         let name = self.word("a FETCH item")?.to_ascii_uppercase();
         let section = self.peek() == Some(b'[');
         Ok(match (name.as_str(), section) {

@@ -1,6 +1,6 @@
 //! Response codes. RFC 9051 §7.1, RFC 3501 §7.1, RFC 4315 (UIDPLUS), RFC 5530, RFC 4978 §3, RFC 7162 §3, RFC 7889 (`TOOBIG`), RFC 9208 (`OVERQUOTA`).
 
-use crate::response::{Encoder, flag_list};
+use crate::response::{Encoder, flag_list, quoted_or_literal};
 use crate::{Flag, NumberSet, ObjectKind};
 
 /// What a program can read out of a status response.
@@ -17,6 +17,8 @@ pub enum Code<'a> {
     AuthenticationFailed,
     AuthorizationFailed,
     BadCharset,
+    /// RFC 5465: these events are known.
+    BadEvent,
     /// RFC 4469: the URL that cannot be fetched.
     BadUrl(&'a str),
     Cannot,
@@ -35,6 +37,8 @@ pub enum Code<'a> {
     ExpungeIssued,
     HasChildren,
     HighestModSeq(u64),
+    /// RFC 9585: the command of this tag is worked on, and how far it has come of how far, where that is known.
+    InProgress(Option<(&'a str, Option<u32>, Option<u32>)>),
     InUse,
     Limit,
     /// RFC 5464: the largest value that was left out.
@@ -47,6 +51,11 @@ pub enum Code<'a> {
     UrlMech(&'a str),
     /// RFC 8474: the number that the MAILBOXID is made of.
     MailboxId(u64),
+    /// RFC 9738: how many messages a command works on, and the lowest UID it came to.
+    MessageLimit {
+        most: u32,
+        lowest: Option<u32>,
+    },
     Modified(&'a NumberSet),
     NoModSeq,
     NonExistent,
@@ -94,6 +103,7 @@ impl Code<'_> {
             Code::Expired => "EXPIRED",
             Code::ExpungeIssued => "EXPUNGEISSUED",
             Code::HasChildren => "HASCHILDREN",
+            Code::InProgress(None) => "INPROGRESS",
             Code::InUse => "INUSE",
             Code::Limit => "LIMIT",
             Code::MetadataNoPrivate => "METADATA NOPRIVATE",
@@ -116,6 +126,11 @@ impl Code<'_> {
             Code::UnknownCte => "UNKNOWN-CTE",
             Code::UseAttr => "USEATTR",
             Code::AppendUid { validity, uids } => return encoder.print(format_args!("APPENDUID {validity} {uids}")),
+            Code::BadEvent => {
+                encoder.push("BADEVENT (");
+                encoder.push(&crate::command::NOTIFY_EVENTS.join(" "));
+                return encoder.push(")");
+            }
             Code::BadUrl(url) => {
                 let clean = |c: char| c.is_ascii_graphic() && c != ']' && c != '[';
                 let url: String = url.chars().filter(|c| clean(*c)).take(1000).collect();
@@ -130,6 +145,22 @@ impl Code<'_> {
             Code::MailboxId(id) => {
                 return encoder.print(format_args!("MAILBOXID ({})", ObjectKind::Mailbox.write(*id)));
             }
+            Code::InProgress(Some((tag, done, goal))) => {
+                encoder.push("INPROGRESS (");
+                quoted_or_literal(encoder.out, tag.as_bytes(), false);
+                for number in [done, goal] {
+                    match number {
+                        Some(number) => encoder.print(format_args!(" {number}")),
+                        None => encoder.push(" NIL"),
+                    }
+                }
+                return encoder.push(")");
+            }
+            Code::MessageLimit { most, lowest: None } => return encoder.print(format_args!("MESSAGELIMIT {most}")),
+            Code::MessageLimit {
+                most,
+                lowest: Some(lowest),
+            } => return encoder.print(format_args!("MESSAGELIMIT {most} {lowest}")),
             Code::Modified(set) => return encoder.print(format_args!("MODIFIED {set}")),
             Code::UrlMech(names) => return encoder.print(format_args!("URLMECH {names}")),
             Code::UidNext(uid) => return encoder.print(format_args!("UIDNEXT {uid}")),

@@ -705,6 +705,13 @@ static MAIN: &[Key] = &[
         },
     ),
     limit(
+        "imap_messages",
+        Kind::Number,
+        "0",
+        "Messages that one IMAP command works on, announced as MESSAGELIMIT (RFC 9738); 0: as many as there are.",
+        |c, g| put(c, |l| l.imap_messages = g.number()),
+    ),
+    limit(
         "imap_errors",
         Kind::Number,
         "50",

@@ -166,6 +166,7 @@ pub struct Limits {
     pub connections_per_address: u64,
     pub handshake: Duration,
     pub imap_line: u64,
+    pub imap_messages: u64,
     pub imap_errors: u64,
     pub imap_login_idle: Duration,
     pub imap_idle: Duration,

@@ -232,6 +232,9 @@ impl Connection {
         if let Err(answer) = self.append_finish(&mut taken) {
             return What::Refused(answer);
         }
+        if let Some(refusal) = self.too_many_messages(taken.complete.len() + 1) {
+            return What::Refused(refusal);
+        }
         let limit = self.options().message_size;
         if append.size > limit {
             return What::Refused(too_big(limit));
@@ -315,6 +318,7 @@ impl Connection {
                 Err(answer) => answer,
             },
         };
+        self.watch_refresh();
         Ok(self.answer(&tag, name, &answer, true))
     }
 

@@ -117,8 +117,12 @@ impl Connection {
 
     fn errand(&mut self, copy: &Copy) -> Result<Errand, Answer> {
         let target = self.place_for_messages(&copy.mailbox);
-        let (account, selected) = self.working()?;
+        let (_, selected) = self.working()?;
         let positions = selected.positions(&copy.set, copy.uid).map_err(Answer::bad)?;
+        if let Some(refusal) = self.too_many_messages(positions.len()) {
+            return Err(refusal);
+        }
+        let (account, selected) = self.working()?;
         Ok(Errand {
             from: selected.mailbox,
             reader: selected.reader,

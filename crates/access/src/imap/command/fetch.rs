@@ -72,6 +72,11 @@ impl Connection {
             Err(text) => return Ok(Answer::bad(text)),
         };
         let told = Arc::clone(&selected.told);
+        let lowest = self.limit_messages(&told, &mut positions);
+        let (_, selected) = match self.working() {
+            Ok(working) => working,
+            Err(answer) => return Ok(answer),
+        };
         let mailbox = selected.mailbox;
         let recent_from = selected.open.recent_from;
         let mut newest = selected.open.snapshot();
@@ -177,7 +182,8 @@ impl Connection {
                 }
             }
         }
-        let mut answer = self.outcome(failures);
+        let answer = self.outcome(failures);
+        let mut answer = self.limited(answer, lowest);
         answer.own = own;
         Ok(answer)
     }

@@ -20,9 +20,15 @@ impl Connection {
             Ok(working) => working,
             Err(answer) => return answer,
         };
-        let positions = match selected.positions(&store.set, store.uid) {
+        let mut positions = match selected.positions(&store.set, store.uid) {
             Ok(positions) => positions,
             Err(text) => return Answer::bad(text),
+        };
+        let told = std::sync::Arc::clone(&selected.told);
+        let lowest = self.limit_messages(&told, &mut positions);
+        let (_, selected) = match self.working() {
+            Ok(working) => working,
+            Err(answer) => return answer,
         };
         let uids = selected.uids(&positions);
         let (mailbox, reader) = (selected.mailbox, selected.reader);
@@ -101,7 +107,7 @@ impl Connection {
         if !flagged.changed.is_empty() {
             answer.own = Some(flagged.modseq);
         }
-        answer
+        self.limited(answer, lowest)
     }
 
     pub(crate) fn expunge(&mut self, set: Option<&SequenceSet>) -> Answer {

@@ -148,7 +148,7 @@ impl Connection {
 }
 
 /// What STATUS says of a mailbox.
-pub(super) fn status_values(
+pub(crate) fn status_values(
     account: &Account,
     mailbox: &Mailbox,
     reader: Option<AccountId>,

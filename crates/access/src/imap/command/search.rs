@@ -8,7 +8,7 @@ use crate::imap::now;
 use crate::imap::selected::sequence;
 use imap::NumberSet;
 use imap::command::{Search, SearchKey, SearchReturn};
-use imap::response::{Correlator, Esearch, Partials, Status};
+use imap::response::{Code, Correlator, Esearch, Partials, Status};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -159,14 +159,18 @@ impl Connection {
             drop((turn, seat));
             done
         });
+        let mut told = tokio::time::Instant::now();
         loop {
             tokio::select! {
                 done = &mut task => return done.map_err(io::Error::other),
                 () = tokio::time::sleep(TICK) => {
                     // Who has only closed its own direction gets its answer. Who is gone answers this with a reset, and the next one
                     // cannot be sent.
-                    if self.stream.is_half_closed().await {
-                        self.encoder().untagged(Status::Ok, None, "still searching");
+                    // Everybody else hears now and then that it goes on (RFC 9585).
+                    if told.elapsed() >= self.options().progress || self.stream.is_half_closed().await {
+                        told = tokio::time::Instant::now();
+                        self.encoder()
+                            .untagged(Status::Ok, Some(&Code::InProgress(None)), "still searching");
                         self.flush().await?;
                     }
                 }

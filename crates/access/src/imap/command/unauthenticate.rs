@@ -10,6 +10,7 @@ impl Connection {
         self.state = State::NotAuthenticated;
         self.selected = None;
         self.owner = None;
+        self.watch = None;
         // What was enabled was enabled by who is gone (§3).
         self.rev2 = false;
         self.condstore = false;
