@@ -204,7 +204,7 @@ impl Connection {
 
     fn notify_row(&mut self, row: &Mailbox, items: &[StatusItem]) {
         let Some(owner) = &self.owner else { return };
-        match crate::imap::command::status_values(&owner.account, row, items) {
+        match crate::imap::command::status_values(&owner.account, row, None, items) {
             Ok(values) => self.encoder().status(&MailboxName::new(&row.name), &values),
             Err(error) => tracing::warn!(session = self.name, %error, "a change could not be told"),
         }
