@@ -399,3 +399,18 @@ fn notify() {
         "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)"
     );
 }
+
+#[test]
+fn rfc9394_partial_fetch() {
+    let Command::Fetch(fetch) = parse("10 UID FETCH 25900:26600 (FLAGS) (PARTIAL -1:-3)") else {
+        panic!("no FETCH");
+    };
+    let partial = fetch.partial.unwrap();
+    assert_eq!((partial.from, partial.to, partial.backwards), (1, 3, true));
+    assert!(
+        matches!(parse("10 UID FETCH 1:* FLAGS (CHANGEDSINCE 5 PARTIAL 1:10)"), Command::Fetch(f) if f.changed_since == Some(5))
+    );
+    fails("10 FETCH 1:* FLAGS (PARTIAL 1:10)");
+    fails("10 UID FETCH 1:* FLAGS (PARTIAL 0:10)");
+    fails("10 UID FETCH 1:* FLAGS (PARTIAL 1:-10)");
+}

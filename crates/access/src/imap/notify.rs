@@ -257,6 +257,7 @@ impl Connection {
             items,
             changed_since: None,
             vanished: false,
+            partial: None,
         };
         // What could not be read is not said: nobody has asked.
         Box::pin(self.fetch(&fetch)).await?;

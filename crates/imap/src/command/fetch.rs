@@ -1,5 +1,6 @@
 //! FETCH. RFC 9051 §6.4.5; RFC 3501 §6.4.5 (`RFC822…`); `CHANGEDSINCE` and `MODSEQ`: RFC 7162 §3.1.4; `BINARY`: RFC 3516.
 
+use crate::command::PartialRange;
 use crate::cursor::Cursor;
 use crate::{Error, Result, SequenceSet};
 
@@ -16,6 +17,8 @@ pub struct Fetch {
     pub changed_since: Option<u64>,
     /// Those of the set that were expunged since, too (RFC 7162 §3.2.6).
     pub vanished: bool,
+    /// Only these places of the answer (RFC 9394 §3.4); with UID FETCH.
+    pub partial: Option<PartialRange>,
 }
 
 /// A part of a message.
@@ -148,6 +151,7 @@ impl<'a> Cursor<'a> {
         };
         let mut changed_since = None;
         let mut vanished = false;
+        let mut partial = None;
         if self.eat(b' ') {
             self.list(false, |c| {
                 if c.eat_word("CHANGEDSINCE") {
@@ -155,6 +159,9 @@ impl<'a> Cursor<'a> {
                     changed_since = Some(c.number64()?);
                 } else if c.eat_word("VANISHED") {
                     vanished = true;
+                } else if c.eat_word("PARTIAL") {
+                    c.space()?;
+                    partial = Some(c.partial_range()?);
                 } else {
                     return Err(Error::Unknown("FETCH modifier"));
                 }
@@ -163,6 +170,9 @@ impl<'a> Cursor<'a> {
         }
         if vanished && !(uid && changed_since.is_some()) {
             return Err(Error::Expected("UID FETCH with CHANGEDSINCE beside VANISHED"));
+        }
+        if partial.is_some() && !uid {
+            return Err(Error::Expected("UID FETCH with PARTIAL"));
         }
         // RFC 9051 §6.4.9: a UID command answers with UIDs. RFC 7162 §3.1.4.1: CHANGEDSINCE answers with MODSEQ.
         if uid && !items.contains(&Uid) {
@@ -177,6 +187,7 @@ impl<'a> Cursor<'a> {
             items,
             changed_since,
             vanished,
+            partial,
         })
     }
 

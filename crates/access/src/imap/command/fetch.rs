@@ -96,6 +96,9 @@ impl Connection {
             let changed = changed_since(&told, &newest, ModSeq(since));
             positions.retain(|position| changed.binary_search(position).is_ok());
         }
+        if let Some(partial) = fetch.partial {
+            positions = positions.get(partial.of(positions.len())).unwrap_or_default().to_vec();
+        }
         let mut own = None;
         let mut seen = Vec::new();
         if !selected.read_only
