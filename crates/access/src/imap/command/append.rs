@@ -4,7 +4,7 @@
 use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::connection::{Connection, Next};
-use crate::imap::place::{Place, flags_allowed};
+use crate::imap::place::{Place, flags_allowed, not_allowed};
 use imap::command::{Append, AppendPart, Replace};
 use imap::response::{Code, Status};
 use imap::{Bound, DateTime, Flag, ImapUrl, NumberSet};
@@ -209,6 +209,10 @@ impl Connection {
         let (account, selected) = self.working()?;
         if selected.read_only {
             return Err(Answer::no(Some(Code::ReadOnly), "the mailbox was opened read-only"));
+        }
+        // What is replaced is expunged, and needs what that needs (RFC 8508 §4.1).
+        if !selected.rights.contains(Rights::DELETED | Rights::EXPUNGE) {
+            return Err(not_allowed());
         }
         let told = &selected.told;
         let message = match (replace.message, replace.uid) {

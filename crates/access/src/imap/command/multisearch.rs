@@ -50,7 +50,11 @@ impl Connection {
             };
             let (newest, recent_from) = (open.snapshot(), open.recent_from);
             let saved = match &self.selected {
-                Some(selected) if selected.mailbox == place.mailbox.id => selected.saved.clone(),
+                Some(selected)
+                    if selected.mailbox == place.mailbox.id && selected.account.id() == place.account.id() =>
+                {
+                    selected.saved.clone()
+                }
                 _ => NumberSet::new(),
             };
             let setting = Setting {
