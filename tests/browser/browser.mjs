@@ -4,7 +4,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-const PATIENCE = 20_000;
+// Far more than anything takes, as tests run side by side on a few processors.
+const PATIENCE = 60_000;
 
 /** Runs `work(page)`; when it fails, says where the page was and leaves a picture in the folder SHOTS, if that is set. */
 export async function inBrowser(work) {

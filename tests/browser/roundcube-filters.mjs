@@ -1,14 +1,31 @@
 // Roundcube's filters: makes a forward, a vacation with dates and a filter, or tells what it shows of them (PHASE).
-import { inBrowser, setting, until } from './browser.mjs';
+import { inBrowser, same, setting, until } from './browser.mjs';
 import { Roundcube } from './roundcube.mjs';
 
 /** Presses the button that saves, and waits until Roundcube says that it has. */
 async function save(page, roundcube) {
-  const answered = page.waitForResponse((response) => response.request().method() === 'POST');
-  await page.click('.formbuttons button.submit');
-  const text = await (await answered).text();
-  if (!text.includes('"confirmation"')) throw new Error(`not saved: ${text}`);
+  await page.waitForFunction(() => window.rcmail.commands['plugin.managesieve-save']);
+  const [answer] = await Promise.all([
+    page.waitForResponse((response) => ours(response.request())),
+    page.click('.formbuttons button.submit'),
+  ]);
+  // What the page is to do is a script in the answer.
+  const { exec } = await answer.json();
+  if (!exec.includes('"confirmation"')) throw new Error(`not saved: ${exec}`);
   await roundcube.quiet();
+}
+
+/** Whether a form of the plugin is sent, rather than a question whether there is new mail. */
+function ours(request) {
+  return request.method() === 'POST' && `${request.url()}&${request.postData()}`.includes('plugin.managesieve');
+}
+
+/** Types a date, and leaves the calendar that opens over the form. */
+async function date(page, field, day) {
+  await page.fill(field, day);
+  await page.press(field, 'Tab');
+  await page.locator('#ui-datepicker-div').waitFor({ state: 'hidden' });
+  same(await page.inputValue(field), day, field);
 }
 
 async function make(page, roundcube) {
@@ -21,8 +38,8 @@ async function make(page, roundcube) {
   await roundcube.go('settings', 'plugin.managesieve-vacation');
   await page.fill('#vacation_subject', setting('SUBJECT'));
   await page.fill('#vacation_reason', setting('TEXT'));
-  await page.fill('#vacation_datefrom', setting('FROM'));
-  await page.fill('#vacation_dateto', setting('UNTIL'));
+  await date(page, '#vacation_datefrom', setting('FROM'));
+  await date(page, '#vacation_dateto', setting('UNTIL'));
   await page.selectOption('#vacation_status', 'on');
   await save(page, roundcube);
 
@@ -30,7 +47,7 @@ async function make(page, roundcube) {
   await page.click('a.create:not(.disabled)');
   const form = page.frameLocator('#filter-box');
   await form.locator('#_name').fill(setting('FILTER'));
-  await form.locator('select[name="_header[]"]').first().selectOption('subject');
+  await form.locator('select[name^="_header"]').first().selectOption('subject');
   await form.locator('.rulerow').first().locator('input[type="text"]:visible').first().fill(setting('WORD'));
   await form.locator('select[name^="_action_type"]').first().selectOption('fileinto');
   await form.locator('select[name^="_action_mailbox"]').first().selectOption(setting('MAILBOX'));
@@ -56,12 +73,13 @@ async function show(page, roundcube) {
   await roundcube.go('settings', 'plugin.managesieve');
   const names = await filters(page);
   // What is inside the filter, as its form shows it.
+  await page.waitForFunction(() => window.rcmail.filters_list);
   await page.locator('#filterslist tbody td.name', { hasText: setting('FILTER') }).click();
   const form = page.frameLocator('#filter-box');
   await form.locator('#_name').waitFor();
   const filter = {
     enabled: await form.locator('#fenabled').isChecked(),
-    header: await form.locator('select[name="_header[]"]').first().inputValue(),
+    header: await form.locator('select[name^="_header"]').first().inputValue(),
     word: await form.locator('.rulerow').first().locator('input[type="text"]:visible').first().inputValue(),
     action: await form.locator('select[name^="_action_type"]').first().inputValue(),
     mailbox: await form.locator('select[name^="_action_mailbox"]').first().inputValue(),

@@ -26,12 +26,11 @@ impl Roundcube {
         if !installed(&["php"]) || !browser_available() {
             return false;
         }
-        if !Path::new(INSTALLED).join("index.php").exists() {
-            assert!(
-                !crate::tools::required(),
-                "roundcube-core is not installed; tests/install-tools.sh installs it"
-            );
-            skipped("roundcube-core is not installed; tests/install-tools.sh installs it");
+        let there = |file: &str| Path::new(INSTALLED).join(file).exists();
+        if !there("index.php") || !there("plugins/managesieve/managesieve.php") {
+            let missing = "roundcube-core or roundcube-plugins is not installed; tests/install-tools.sh installs them";
+            assert!(!crate::tools::required(), "{missing}");
+            skipped(missing);
             return false;
         }
         true

@@ -44,6 +44,9 @@ fn roundcube_and_settings_share_one_script() {
         return;
     }
     let server = Server::start();
+    // Roundcube shows no list where there is nothing in it, and waits for one.
+    let mail = format!("From: bob@e2e.test\r\nTo: {ADA}\r\nSubject: hello\r\n\r\nHi.\r\n");
+    assert!(server.imap(ADA).append("INBOX", "", mail.as_bytes()).ok());
     let roundcube = Roundcube::start(&server, Some(server.port("managesieve")));
     browse(&roundcube, "make");
 
