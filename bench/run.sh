@@ -120,11 +120,16 @@ if [ -n "$peers" ]; then
   sed -e 's/\b2625\b/2925/g; s/\b2424\b/2924/g; s/\b2143\b/2943/g' \
     -e 's/^protocols = imap lmtp sieve/protocols = imap lmtp/' -e '/^service managesieve-login/,/^}/d' "$peers" > "$work/peers.sh"
   peers=$work/peers.sh
+  # Dovecot's LMTP is a package of its own, and IMAP alone takes neither it nor Postfix running.
+  if [ -n "$only_imap" ]; then
+    sed -i -e 's/^protocols = imap lmtp/protocols = imap/' -e '/^service lmtp/,/^}/d' -e '/^protocol lmtp/,/^}/d' \
+      -e '/^ *postfix -c .* start/d' "$peers"
+  fi
 fi
 if [ -n "$peers" ] && command -v postfix >/dev/null && command -v dovecot >/dev/null && [ "$(id -u)" = 0 ]; then
   peer_dir=$work/peers
   chmod 755 "$work"
-  if ! { bash "$peers" start "$peer_dir" >"$work/peers.log" 2>&1 && await 127.0.0.1 2925 && await 127.0.0.1 2943; }; then
+  if ! { bash "$peers" start "$peer_dir" >"$work/peers.log" 2>&1 && { [ -n "$only_imap" ] || await 127.0.0.1 2925; } && await 127.0.0.1 2943; }; then
     say "Postfix and Dovecot do not start (see peers.sh): measured without them"; tail -3 "$work/peers.log" >&2
     bash "$peers" stop "$peer_dir" >/dev/null 2>&1 || true
     peer_dir=

@@ -42,7 +42,9 @@ pub fn memory(matching: &[String]) -> Result<Memory> {
         };
         let line = String::from_utf8_lossy(&line).replace('\0', " ");
         // This program, and what started it, name the text too.
-        if line.contains("rohrpost-bench") || !matching.iter().any(|m| line.contains(m)) {
+        if line.split(' ').take(4).any(|word| word.ends_with("rohrpost-bench"))
+            || !matching.iter().any(|m| line.contains(m))
+        {
             continue;
         }
         // A process that ends meanwhile counts for nothing.
