@@ -161,7 +161,12 @@ impl Connection {
                 } else {
                     work.newest.position(known.uid).and_then(|p| work.newest.at(p))
                 };
-                messages.push((sequence(*position as usize), *message.unwrap_or(known)));
+                // Its mod-sequence may have been told from a newer snapshot already: that it is gone is its last change.
+                let gone = || Message {
+                    modseq: known.modseq.max(work.newest.highest_modseq),
+                    ..*known
+                };
+                messages.push((sequence(*position as usize), message.copied().unwrap_or_else(gone)));
             }
             if let Some(wanted) = walk {
                 let messages = Arc::new(std::mem::take(&mut messages));
