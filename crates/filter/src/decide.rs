@@ -28,6 +28,13 @@ pub struct Delivery<'d> {
     pub flags: Vec<String>,
 }
 
+impl Delivery<'_> {
+    /// Whether an IMAP event runs the script (RFC 6785), over a message that lies in a mailbox: `environment` says so.
+    pub fn is_event(&self) -> bool {
+        self.environment.iter().any(|(item, _)| item == "imap.cause")
+    }
+}
+
 /// Whose script it is.
 #[derive(Clone, Debug, Default)]
 pub struct Person {
@@ -153,6 +160,9 @@ impl Verdict {
     }
 }
 
+/// Extensions that an IMAP event may not use (RFC 6785 §3.11).
+const AT_DELIVERY: [&str; 4] = ["reject", "ereject", "vacation", "vacation-seconds"];
+
 /// A script in its place in the chain.
 enum Link {
     Before,
@@ -239,6 +249,16 @@ impl Filter {
                     continue;
                 }
             };
+            if delivery.is_event()
+                && let Some(word) = compiled.required().iter().find(|r| AT_DELIVERY.contains(&r.as_str()))
+            {
+                let text =
+                    format!("it requires \"{word}\", which is for mail that is being delivered (RFC 6785 §3.11)");
+                reason.notes.push(text.clone());
+                verdict.fault = Some(text);
+                verdict.why.push(reason);
+                continue;
+            }
             let message: Arc<[u8]>;
             let bytes = match current {
                 0 => delivery.message,
@@ -269,6 +289,17 @@ impl Filter {
                 if own {
                     verdict.fault = Some(error.to_string());
                 }
+            }
+            // In a script that is included, what cannot be done here shows only when it is done.
+            let refused = |t: &sieve::Taken| matches!(t.action, Action::Reject { .. } | Action::Vacation(_));
+            if delivery.is_event()
+                && let Some(taken) = outcome.actions.iter().find(|t| refused(t))
+            {
+                let text = format!("{} is for mail that is being delivered (RFC 6785 §3.11)", taken.action);
+                reason.notes.push(text.clone());
+                verdict.fault = Some(text);
+                verdict.why.push(reason);
+                break;
             }
             reason.notes.extend(outcome.warnings.iter().map(ToString::to_string));
             for line in &outcome.logs {
@@ -371,7 +402,7 @@ impl Filter {
                             "not sent on to {}: {not}; the message is kept",
                             redirect.address
                         ));
-                        kept.get_or_insert_default();
+                        kept.get_or_insert_with(|| delivery.flags.clone());
                         continue;
                     }
                     verdict.sending.push(Sending {
@@ -499,7 +530,7 @@ impl Filter {
                     reason
                         .notes
                         .push(format!("{other} cannot be done here; the message is kept"));
-                    kept.get_or_insert_default();
+                    kept.get_or_insert_with(|| delivery.flags.clone());
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! From what a script calls a mailbox to the mailbox. RFC 5490 §3.2 (`:create`), RFC 8579 §4 (`:specialuse`), RFC 9042 (`:mailboxid`).
 
 use crate::Options;
+use imap::ObjectKind;
 use sieve::Target;
 use store::{Account, Error, Mailbox, MailboxId, SpecialUse};
 
@@ -61,8 +62,10 @@ pub fn place_made(account: &Account, target: &Target, options: &Options) -> stor
     }
 }
 
-/// The mailbox of an id as IMAP shows it (RFC 8474 §4).
+/// The mailbox of an id as IMAP shows it (MAILBOXID, RFC 8474 §4): the account and the mailbox's number within it.
 pub(crate) fn by_id(account: &Account, id: &str) -> Option<Mailbox> {
-    let digits = id.trim_start_matches(|c: char| c.is_ascii_alphabetic());
-    account.mailbox(MailboxId(digits.parse().ok()?))
+    let number = ObjectKind::Mailbox.read(id)?;
+    let within = u32::try_from(number & 0xffff_ffff).ok()?;
+    let own = account.id().0.cast_unsigned() << 32 | u64::from(within);
+    account.mailbox(MailboxId(within)).filter(|_| own == number)
 }

@@ -1,6 +1,7 @@
 //! Scripts made ready to run, and kept so.
 
 use crate::Options;
+use directory::Directory;
 use lru::LruCache;
 use parking_lot::Mutex;
 use sieve::{Compiled, Error};
@@ -23,6 +24,8 @@ pub struct Filter {
     language: sieve::Options,
     users: Mutex<LruCache<(AccountId, String), (ModSeq, Ready)>>,
     files: Mutex<LruCache<PathBuf, (Option<SystemTime>, Ready)>>,
+    /// Knows what is said about the server (RFC 5464).
+    directory: Option<Directory>,
 }
 
 /// A script of the administrator's that can't be used.
@@ -57,7 +60,30 @@ impl Filter {
             language,
             users: Mutex::new(LruCache::new(KEPT)),
             files: Mutex::new(LruCache::new(KEPT)),
+            directory: None,
         }
+    }
+
+    /// With what is said about the server, for `servermetadata` (RFC 5490 §3.5). Without it nothing is.
+    #[must_use]
+    pub fn with_directory(mut self, directory: Directory) -> Filter {
+        self.directory = Some(directory);
+        self
+    }
+
+    /// A `/shared` entry of the server.
+    pub(crate) fn server_metadata(&self, entry: &str) -> Option<Vec<u8>> {
+        let entries = match self.directory.as_ref()?.server_metadata() {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::warn!(%error, "what is said about the server cannot be read");
+                return None;
+            }
+        };
+        entries
+            .into_iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case(entry))
+            .map(|(_, value)| value)
     }
 
     /// What scripts may do.

@@ -3,7 +3,7 @@
 use crate::{Delivery, Filter, Memory};
 use sieve::{DuplicateId, Included, Location, World};
 use std::sync::Arc;
-use store::{Account, SpecialUse};
+use store::{Account, Audience, MailboxId, SpecialUse};
 
 pub(crate) struct Here<'h> {
     pub(crate) filter: &'h Filter,
@@ -24,6 +24,8 @@ impl World for Here<'_> {
             "location" => "MDA".to_owned(),
             "name" => "Rohrpost".to_owned(),
             "phase" => "during".to_owned(),
+            // RFC 6785 §4.2, §4.5: empty where mail is delivered.
+            "imap.user" | "imap.email" | "imap.changedflags" => String::new(),
             "version" => env!("CARGO_PKG_VERSION").to_owned(),
             _ => return None,
         })
@@ -61,6 +63,25 @@ impl World for Here<'_> {
         crate::place::by_id(self.account, id).is_some()
     }
 
+    fn mailbox_metadata(&self, mailbox: &str, annotation: &str) -> Option<String> {
+        let mailbox = self.account.mailbox_find(mailbox)?;
+        self.metadata(Some(mailbox.id), audience(self.account, annotation)?, annotation)
+    }
+
+    fn server_metadata(&self, annotation: &str) -> Option<String> {
+        match audience(self.account, annotation)? {
+            Audience::Shared => self
+                .filter
+                .server_metadata(annotation)
+                .map(|value| String::from_utf8_lossy(&value).into_owned()),
+            private => self.metadata(None, private, annotation),
+        }
+    }
+
+    fn has_envelope(&self) -> bool {
+        !self.delivery.is_event()
+    }
+
     fn duplicate_seen(&self, id: &DuplicateId) -> bool {
         if self.memory.seen.iter().any(|s| s.handle == id.handle && s.id == id.id) {
             return true;
@@ -94,5 +115,37 @@ impl World for Here<'_> {
 
     fn flags(&self) -> Vec<String> {
         self.delivery.flags.clone()
+    }
+}
+
+impl Here<'_> {
+    fn metadata(&self, mailbox: Option<MailboxId>, audience: Audience, annotation: &str) -> Option<String> {
+        let found = self
+            .account
+            .metadata(mailbox, audience, |entry| entry.eq_ignore_ascii_case(annotation));
+        match found {
+            Ok(entries) => entries
+                .into_iter()
+                .next()
+                .map(|(_, value)| String::from_utf8_lossy(&value).into_owned()),
+            Err(error) => {
+                tracing::warn!(account = self.account.id().0, %error, "metadata cannot be read");
+                None
+            }
+        }
+    }
+}
+
+/// Whose an annotation is (RFC 5464 §4.1): everybody's, or the script's owner's.
+fn audience(account: &Account, annotation: &str) -> Option<Audience> {
+    let starts = |start: &str| {
+        annotation
+            .get(..start.len())
+            .is_some_and(|s| s.eq_ignore_ascii_case(start))
+    };
+    if starts("/shared/") {
+        Some(Audience::Shared)
+    } else {
+        starts("/private/").then(|| Audience::Private(account.id()))
     }
 }

@@ -91,16 +91,15 @@ impl Engine {
     pub fn filter_by(&self, config: &Config) -> Arc<Filter> {
         Arc::clone(
             self.filter
-                .get_or_init(|| Arc::new(Filter::new(filter_options(config)))),
+                .get_or_init(|| Arc::new(Filter::new(filter_options(config)).with_directory(self.directory.clone()))),
         )
     }
 
     /// Runs scripts, with the defaults where no settings were given.
     pub fn filter(&self) -> Arc<Filter> {
-        Arc::clone(
-            self.filter
-                .get_or_init(|| Arc::new(Filter::new(filter::Options::new("localhost")))),
-        )
+        Arc::clone(self.filter.get_or_init(|| {
+            Arc::new(Filter::new(filter::Options::new("localhost")).with_directory(self.directory.clone()))
+        }))
     }
 
     /// Tries every part for real: writes a row and reads it back, asks the ledger and the bytes, looks how much room is left.

@@ -174,6 +174,11 @@ pub trait World {
         None
     }
 
+    /// Whether there is an envelope to ask about; where there is none, the test `envelope` ends the script (RFC 6785 §4.6).
+    fn has_envelope(&self) -> bool {
+        true
+    }
+
     /// Flags that the message has already: for scripts that run on IMAP events.
     fn flags(&self) -> Vec<String> {
         Vec::new()

@@ -184,6 +184,9 @@ struct EnvelopeTest {
 
 impl Check for EnvelopeTest {
     fn check(&self, run: &mut Run<'_>) -> Result<bool> {
+        if !run.world.has_envelope() {
+            return Err(run.error("there is no envelope to test: the script runs on an IMAP event"));
+        }
         let mut count = 0;
         for name in &self.parts {
             let name = name.render(run).to_ascii_lowercase();
