@@ -122,6 +122,16 @@ fn dsync_out_and_in_again() {
     }
     // Again: nothing comes twice.
     doveadm(&folder, BOB, &["sync", "-1", "imapc:"]);
-    assert!(contents(&server, BOB) == copy);
+    let again = contents(&server, BOB);
+    let count = |all: &BTreeMap<String, Vec<(String, Vec<u8>)>>| all.values().map(Vec::len).sum::<usize>();
+    assert_eq!(count(&again), count(&copy));
+    for (name, messages) in &copy {
+        let (now, before) = (&again[name], messages);
+        assert_eq!(now.len(), before.len(), "{name}");
+        for (now, before) in now.iter().zip(before) {
+            assert_eq!(now.0, before.0, "{name}");
+            assert!(now.1 == before.1, "{name}: a message has changed");
+        }
+    }
     server.assert_sound();
 }

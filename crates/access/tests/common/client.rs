@@ -274,7 +274,10 @@ impl Client {
                     self.trouble("VANISHED was not asked for")
                 );
                 for uid in numbers(set) {
-                    let at = self.messages.iter().position(|known| known.uid == Some(uid));
+                    // One that was only counted so far turns out to be this one.
+                    let unnamed = || self.messages.iter().position(|known| known.uid.is_none());
+                    let named = self.messages.iter().position(|known| known.uid == Some(uid));
+                    let at = named.or_else(unnamed);
                     match at {
                         Some(at) => drop(self.messages.remove(at)),
                         None => panic!("{}", self.trouble(&format!("VANISHED {uid}, which nobody knew"))),
