@@ -312,8 +312,8 @@ fn a_damaged_message_is_named_and_the_others_are_served() {
         let path = file.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "seg") {
             let mut bytes = std::fs::read(&path).unwrap();
-            for at in 1000..1100 {
-                bytes[at] ^= 0x55;
+            for byte in &mut bytes[1000..1100] {
+                *byte ^= 0x55;
             }
             std::fs::write(&path, bytes).unwrap();
         }

@@ -46,7 +46,7 @@ pub(crate) enum Text {
     Ready,
     UnknownCommand,
     BadArguments,
-    BadText,
+    NotUtf8,
     LineTooLong,
     TooManyErrors,
     NotNow,
@@ -99,7 +99,7 @@ impl fmt::Display for Said {
             Text::Ready => one("is ready for POP3", "ist bereit für POP3"),
             Text::UnknownCommand => one("there is no such command", "diesen Befehl gibt es nicht"),
             Text::BadArguments => one("the arguments are wrong", "die Argumente stimmen nicht"),
-            Text::BadText => one(
+            Text::NotUtf8 => one(
                 "that is not UTF-8, or has control characters",
                 "das ist kein UTF-8 oder enthält Steuerzeichen",
             ),

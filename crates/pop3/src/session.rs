@@ -220,7 +220,7 @@ impl Session {
                         self.refuse(match fault {
                             Fault::Unknown => Text::UnknownCommand,
                             Fault::Arguments => Text::BadArguments,
-                            Fault::Text => Text::BadText,
+                            Fault::Text => Text::NotUtf8,
                         })
                     }
                 },
@@ -435,6 +435,7 @@ impl Session {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "the session is done with the command")]
     fn transact(&mut self, command: Command) -> Option<Event> {
         match command {
             Command::Stat => {

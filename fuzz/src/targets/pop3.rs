@@ -122,7 +122,7 @@ fn converse(pieces: &[&[u8]]) -> Transcript {
             };
             match event {
                 Event::Flush => transcript.output.append(session.output()),
-                Event::StartTls => panic!("TLS was not offered"),
+                Event::StartTls => unreachable!("TLS was not offered"),
                 Event::Password { password, .. } => session.answer_login(login(password.as_bytes() == b"x")),
                 Event::SaslStart { initial: None, .. } => session.challenge(b""),
                 Event::SaslStart {
