@@ -1,6 +1,6 @@
 //! What the written scripts do: in our interpreter with the clock at any hour, and in Pigeonhole.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stderr, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use settings::*;
 use sieve::{Compiled, Input, Nowhere, Options};

@@ -1,7 +1,7 @@
 //! What Roundcube makes of the scripts written here: its own parser (Debian: roundcube-plugins, php-cli) reads them and writes them again, and
 //! what it has written is read here.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::print_stderr, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use settings::*;
 use std::io::Write as _;
