@@ -1,4 +1,4 @@
-//! How long a script of 200 rules takes on a message of 10 KB: `cargo run --release -p sieve --example speed`. Pigeonhole's figure
+//! How long a script of 200 rules takes on a message of 10 KB: `cargo run --release -p sieve --example rules`. Pigeonhole's figure
 //! beside it, where `sieve-test` is installed: the same script and message, many times in one process (a mailbox of copies through
 //! `sieve-filter` would measure the store too, so the time of `sieve-test -P`'s start is taken off by running it on an empty script).
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs)]
