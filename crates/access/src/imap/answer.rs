@@ -13,7 +13,7 @@ pub(crate) struct Answer {
     pub(crate) code: Option<OwnCode>,
     pub(crate) text: String,
     /// A change of flags that the client was told of already.
-    pub(crate) own: Option<ModSeq>,
+    pub(crate) own: Vec<ModSeq>,
 }
 
 /// A response code with what belongs to it.
@@ -39,7 +39,7 @@ impl Answer {
             status: Status::Ok,
             code: None,
             text: text.into(),
-            own: None,
+            own: Vec::new(),
         }
     }
 
@@ -69,7 +69,7 @@ impl Answer {
 impl Connection {
     /// Tells what is new and how the command went.
     pub(crate) fn answer(&mut self, tag: &str, command: &'static str, answer: &Answer, expunge: bool) -> Next {
-        let alive = answer.status == Status::Bad || self.tell(expunge, answer.own);
+        let alive = answer.status == Status::Bad || self.tell(expunge, &answer.own);
         self.listener.metrics.command(command, answer.status.name());
         let names: Vec<&str>;
         let code = match &answer.code {
@@ -136,7 +136,7 @@ impl Connection {
     }
 
     /// Tells what is new in the selected mailbox. False: the session has to end.
-    pub(crate) fn tell(&mut self, expunge: bool, own: Option<ModSeq>) -> bool {
+    pub(crate) fn tell(&mut self, expunge: bool, own: &[ModSeq]) -> bool {
         let readable = self.selected_is_readable();
         // RFC 5465 §3.1: whoever has said what to hear of hears of nothing else.
         let events = self.watch.as_ref().map(|watch| watch.selected());

@@ -371,7 +371,7 @@ impl Connection {
             .selected
             .as_ref()
             .map_or(0, |selected| selected.told.last().map_or(0, |message| message.uid.0));
-        if !self.tell(idling || !delayed, None) {
+        if !self.tell(idling || !delayed, &[]) {
             return Ok(false);
         }
         if self.watch.is_some() {
@@ -482,7 +482,7 @@ impl Connection {
             return Ok(self.answer(&tag, name, &Answer::bad(text), false));
         }
         if !self.selected_is_readable() {
-            self.tell(true, None);
+            self.tell(true, &[]);
             return Ok(Next::Close);
         }
         if self.uid_only && imap::uses_sequence_numbers(&command) {
@@ -518,7 +518,7 @@ impl Connection {
                 Err(answer) => answer,
             },
             Command::Idle => {
-                if !self.tell(true, None) {
+                if !self.tell(true, &[]) {
                     return Ok(Next::Close);
                 }
                 self.encoder().continuation("idling");

@@ -26,11 +26,11 @@ pub(crate) struct Selected {
 
 /// How changes are told.
 #[derive(Clone, Copy)]
-pub(crate) struct Telling {
+pub(crate) struct Telling<'a> {
     /// EXPUNGE may be said now. Where it may not, and there is one to say, everything waits.
     pub(crate) expunge: bool,
-    /// A change that the client made and was told of already.
-    pub(crate) own: Option<ModSeq>,
+    /// Changes that the client made and was told of already, ascending.
+    pub(crate) own: &'a [ModSeq],
     pub(crate) condstore: bool,
     /// What is gone is told as VANISHED (RFC 7162 §3.2.10, RFC 9586 §3.5).
     pub(crate) vanished: bool,
@@ -135,7 +135,7 @@ impl Selected {
     }
 
     /// Tells what is new. False: the mailbox is no more.
-    pub(crate) fn tell(&mut self, out: &mut Vec<u8>, how: Telling) -> bool {
+    pub(crate) fn tell(&mut self, out: &mut Vec<u8>, how: Telling<'_>) -> bool {
         let newest = self.open.snapshot();
         if Arc::ptr_eq(&newest, &self.told) {
             return true;
@@ -166,7 +166,9 @@ impl Selected {
             }
         }
         for position in diff.changed.into_iter().filter(|_| how.flags) {
-            if let Some(message) = self.told.at(position).filter(|message| Some(message.modseq) != how.own) {
+            if let Some(message) = self.told.at(position)
+                && how.own.binary_search(&message.modseq).is_err()
+            {
                 let mut fetch = begin(out, position, message.uid, how.uid_only);
                 fetch.uid(out, message.uid.0);
                 if how.condstore {

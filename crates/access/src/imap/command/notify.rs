@@ -32,7 +32,7 @@ impl Connection {
         };
         // What came together so far is told now, whatever is wanted from here on.
         self.watch = None;
-        self.tell(true, None);
+        self.tell(true, &[]);
         match blocking(|| Watch::new(&account, groups)) {
             Ok(watch) => self.watch = Some(Box::new(watch)),
             Err(error) => return self.trouble(&error),
