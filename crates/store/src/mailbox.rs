@@ -236,6 +236,7 @@ impl Account {
     }
 
     /// DELETE (RFC 9051 §6.3.5): the mailbox and its messages; mailboxes below it stay. It is gone at once; its rows are swept later.
+    /// As with EXPUNGE, a power cut may bring back what was deleted in the last moments; it loses nothing.
     pub fn mailbox_delete(&self, id: MailboxId) -> Result<()> {
         let mut state = self.lock();
         let row = state.rows.mailboxes.get(&id).ok_or(Error::NoMailbox)?.clone();
@@ -243,7 +244,7 @@ impl Account {
             return Err(Error::Inbox);
         }
         let account = self.id().0;
-        self.change(&mut state, Durability::Synced, |tx, draft| {
+        self.change(&mut state, Durability::Deferred, |tx, draft| {
             let modseq = draft.next_modseq();
             tx.execute(
                 "INSERT INTO mailbox_deleted (account, id, name, modseq, emptied) VALUES (?1, ?2, ?3, ?4, 0)",
