@@ -4,6 +4,7 @@ mod acl;
 mod append;
 mod bounds;
 mod compress;
+mod context;
 mod copy;
 mod evaluate;
 mod fetch;
@@ -26,6 +27,7 @@ mod url;
 mod urlauth;
 
 pub(crate) use append::Incoming;
+pub(crate) use context::is_timed;
 pub(crate) use mailboxes::status_values;
 
 use crate::imap::answer::Answer;
@@ -107,8 +109,9 @@ impl Connection {
             Command::Store(store) => self.store(&store),
             Command::Copy(copy) => self.copy(&copy),
             Command::Move(copy) => self.move_messages(&copy),
-            Command::Notify(notify) => self.notify(notify),
+            Command::Notify(notify) => self.notify(notify).await?,
             Command::Search(search) => self.search(tag, &search).await?,
+            Command::CancelUpdate(tags) => self.cancel_update(&tags),
             Command::MultiSearch(search) => self.multisearch(tag, &search).await?,
             Command::Sort(sort) => self.sort(tag, &sort).await?,
             Command::Thread(thread) => self.thread(&thread).await?,

@@ -3,7 +3,8 @@
 use crate::Tls;
 use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::capability;
-use crate::imap::command::Incoming;
+use crate::imap::command::{Incoming, is_timed};
+use crate::imap::contexts::Context;
 use crate::imap::login::Exchanging;
 use crate::imap::notify::Watch;
 use crate::imap::selected::Selected;
@@ -317,6 +318,7 @@ impl Connection {
     /// Waits for the client, for the signal to stop, for time to run out and, while it idles, for news.
     async fn hear(&mut self, buffer: &mut [u8]) -> io::Result<Heard> {
         let options = self.options();
+        let ageing = options.ageing;
         let patience = match (&self.append, self.state) {
             (Some(_), _) => options.stall,
             // Who drips in octet by octet has no more time than who is silent.
@@ -331,6 +333,10 @@ impl Connection {
             self.stream.relax();
         }
         let selected = self.selected.as_mut().filter(|_| idling || self.watch.is_some());
+        let timed = |context: &Context| context.keys.iter().any(is_timed);
+        let ages = selected
+            .as_ref()
+            .is_some_and(|selected| selected.contexts.list.iter().any(timed));
         let watch = self.watch.as_mut();
         let news = async {
             let selected = async {
@@ -349,6 +355,7 @@ impl Connection {
             tokio::select! {
                 () = selected => {}
                 () = elsewhere => {}
+                () = tokio::time::sleep(ageing), if ages => {}
             }
         };
         tokio::select! {
@@ -371,6 +378,7 @@ impl Connection {
             .selected
             .as_ref()
             .map_or(0, |selected| selected.told.last().map_or(0, |message| message.uid.0));
+        self.contexts_prepare(idling || !delayed).await?;
         if !self.tell(idling || !delayed, None) {
             return Ok(false);
         }
@@ -386,6 +394,7 @@ impl Connection {
                 self.trouble(&error);
             }
         }
+        self.contexts_settle().await?;
         Ok(true)
     }
 
@@ -448,7 +457,7 @@ impl Connection {
                 } else {
                     Answer::bad("expected DONE")
                 };
-                Ok(self.answer(&tag, "IDLE", &answer, true))
+                self.answer_in_full(&tag, "IDLE", &answer, true).await
             }
             Waiting::Command => Ok(Next::Command),
         }
@@ -518,9 +527,11 @@ impl Connection {
                 Err(answer) => answer,
             },
             Command::Idle => {
+                self.contexts_prepare(true).await?;
                 if !self.tell(true, None) {
                     return Ok(Next::Close);
                 }
+                self.contexts_settle().await?;
                 self.encoder().continuation("idling");
                 self.listener.metrics.idling().inc();
                 self.waiting = Waiting::Idle { tag };
@@ -546,7 +557,7 @@ impl Connection {
         if own {
             self.watch_refresh();
         }
-        Ok(self.answer(&tag, name, &answer, expunge))
+        self.answer_in_full(&tag, name, &answer, expunge).await
     }
 }
 

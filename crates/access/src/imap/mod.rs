@@ -14,6 +14,7 @@ mod answer;
 mod capability;
 mod command;
 mod connection;
+mod contexts;
 mod decode;
 mod limits;
 mod login;

@@ -323,7 +323,7 @@ impl Connection {
             },
         };
         self.watch_refresh();
-        Ok(self.answer(&tag, name, &answer, true))
+        self.answer_in_full(&tag, name, &answer, true).await
     }
 
     async fn append_keep(&mut self, taken: Taken) -> Answer {

@@ -19,19 +19,23 @@ impl Connection {
     pub(crate) async fn multisearch(&mut self, tag: &str, command: &MultiSearch) -> io::Result<Answer> {
         let search = &command.search;
         let selected_only = command.sources.iter().all(|source| *source == Source::Selected);
-        let returns = search.returns.unwrap_or(SearchReturn {
+        let all = SearchReturn {
             all: true,
             ..SearchReturn::default()
-        });
+        };
+        let returns = search.returns.as_ref().unwrap_or(&all);
         let wants_selected = command.sources.contains(&Source::Selected) || command.sources.is_empty();
         if wants_selected && self.selected.is_none() {
             return Ok(Answer::bad("select a mailbox first"));
+        }
+        if returns.update.is_some() && self.selected.is_none() {
+            return Ok(Answer::bad("UPDATE is for the selected mailbox; select one first"));
         }
         // RFC 7377 §2.2: a kept result is of one mailbox, the selected one.
         if returns.save && !selected_only {
             return Ok(Answer::bad("SAVE is for the selected mailbox alone"));
         }
-        if let Err(answer) = self.search_prepare(search.returns, &search.keys) {
+        if let Err(answer) = self.search_prepare(tag, search.returns.as_ref(), &search.keys) {
             return Ok(answer);
         }
         let by_modseq = search.keys.iter().any(SearchKey::has_modseq);
@@ -81,7 +85,7 @@ impl Connection {
             };
             trouble = trouble.or(outcome.trouble.take());
             if selected_only {
-                self.search_save(search.returns, &outcome.found);
+                self.search_save(search.returns.as_ref(), &outcome.found);
             }
             // RFC 7377 §2.1: a mailbox in which nothing was found is not spoken of.
             if outcome.found.is_empty() {
@@ -102,6 +106,12 @@ impl Connection {
             };
             self.search_reply(&reply, &numbers, &outcome.relevancy);
             self.flush().await?;
+        }
+        if returns.update.is_some() {
+            self.context_refuse(
+                tag,
+                "of one mailbox at a time: use SEARCH to have its result kept up to date",
+            );
         }
         Ok(self.search_answer(super::evaluate::Outcome {
             trouble,
