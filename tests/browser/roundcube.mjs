@@ -1,5 +1,5 @@
 // Roundcube 1.6 (skin Elastic) as a person uses it.
-import { setting } from './browser.mjs';
+import { setting, until } from './browser.mjs';
 
 export class Roundcube {
   constructor(page) {
@@ -63,15 +63,29 @@ export class Roundcube {
     await this.quiet();
   }
 
-  /** Moves the message with this subject by the menu. */
+  /** Moves the message with this subject by the menu, as often as it takes: a list that is drawn anew forgets what was selected. */
   async move(subject, mailbox) {
-    await this.row(subject).first().click();
-    await this.quiet();
-    const answered = this.page.waitForResponse((response) => response.url().includes('_action=move'));
-    await this.page.click('#messagemenulink');
-    await this.page.click('#message-menu a.move');
-    await this.page.locator('#folder-selector li a', { hasText: mailbox }).first().click();
-    await answered;
+    await this.row(subject).first().waitFor();
+    await until('the message to be moved', async () => {
+      await this.quiet();
+      if ((await this.row(subject).count()) === 0) return true;
+      const soon = { timeout: 5_000 };
+      try {
+        await this.row(subject).first().click(soon);
+        await this.page.waitForFunction(() => window.rcmail.message_list.get_selection().length === 1 && window.rcmail.commands.move, null, soon);
+        await this.page.click('#messagemenulink', soon);
+        await this.page.click('#message-menu a.move', soon);
+        const answered = this.page.waitForResponse((response) => response.url().includes('_action=move'), { timeout: 15_000 });
+        answered.catch(() => {});
+        await this.page.locator('#folder-selector li a', { hasText: mailbox }).first().click(soon);
+        await answered;
+        return true;
+      } catch (error) {
+        if (error.name !== 'TimeoutError') throw error;
+        await this.page.keyboard.press('Escape');
+        return false;
+      }
+    });
     await this.quiet();
   }
 

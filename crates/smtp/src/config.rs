@@ -84,7 +84,7 @@ pub struct Limits {
     pub header_size: u64,
     /// Received lines before a message is taken to be in a loop (RFC 5321 §6.3): `554 5.4.6`. Default 50.
     pub hops: u32,
-    /// Octets of a message that are still read and thrown away after it was refused midway; then the connection ends. Default
+    /// Octets of messages and lines that cannot be taken, read and thrown away in a session; then the connection ends. Default
     /// 268,435,456.
     pub discard: u64,
     /// Wrong commands before `421`. Default 20.

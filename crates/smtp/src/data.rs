@@ -96,8 +96,8 @@ impl DataReader {
                 if self.at_line_start(bytes, at) {
                     return at;
                 }
-            } else {
-                self.bare = true;
+            } else if let Some(end) = self.stands_alone(bytes, 0) {
+                return end;
             }
         }
         loop {
@@ -111,7 +111,9 @@ impl DataReader {
                 return bytes.len();
             };
             if bytes.get(found) == Some(&b'\n') {
-                self.bare = true;
+                if let Some(end) = self.stands_alone(bytes, found) {
+                    return end;
+                }
                 at = found + 1;
                 continue;
             }
@@ -127,11 +129,27 @@ impl DataReader {
                     }
                 }
                 Some(_) => {
-                    self.bare = true;
+                    if let Some(end) = self.stands_alone(bytes, found + 1) {
+                        return end;
+                    }
                     at = found + 1;
                 }
             }
         }
+    }
+
+    /// The byte at `at` shows that a CR or LF stands alone. Where it is the first, the run ends behind that byte, so that a server that
+    /// takes no such message finds the same place however the input was cut.
+    fn stands_alone(&mut self, bytes: &[u8], at: usize) -> Option<usize> {
+        if std::mem::replace(&mut self.bare, true) {
+            return None;
+        }
+        self.state = if bytes.get(at) == Some(&b'\r') {
+            State::Cr
+        } else {
+            State::Middle
+        };
+        Some(at + 1)
     }
 
     /// A line begins at `at`: whether the run has to stop there.

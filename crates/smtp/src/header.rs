@@ -18,6 +18,7 @@ pub struct HeaderScan {
     state: State,
     size: u64,
     hops: u32,
+    looping: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,7 @@ impl Default for HeaderScan {
             state: State::LineStart,
             size: 0,
             hops: 0,
+            looping: false,
         }
     }
 }
@@ -68,15 +70,15 @@ impl HeaderScan {
             self.state = match (self.state, byte) {
                 (State::LineStart, b' ' | b'\t') => State::Value,
                 (State::LineStart, byte) => name(Some(0), byte),
-                (State::Name(matched), b':') => self.field(matched == Some(RECEIVED.len())),
+                (State::Name(matched), b':') => self.field(matched == Some(RECEIVED.len()), hops, size),
                 (State::Name(matched), b' ' | b'\t') => State::BeforeColon(matched == Some(RECEIVED.len())),
                 (State::Name(matched), byte) => name(matched, byte),
-                (State::BeforeColon(received), b':') => self.field(received),
+                (State::BeforeColon(received), b':') => self.field(received, hops, size),
                 (State::BeforeColon(received), b' ' | b'\t') => State::BeforeColon(received),
                 _ => State::Done,
             };
         }
-        if self.hops > hops {
+        if self.looping {
             Verdict::Loop
         } else if self.size > size {
             Verdict::TooLarge
@@ -90,8 +92,10 @@ impl HeaderScan {
         self.hops
     }
 
-    fn field(&mut self, received: bool) -> State {
+    fn field(&mut self, received: bool, hops: u32, size: u64) -> State {
         self.hops += u32::from(received);
+        // What comes first is what is wrong with the message, also where both are seen at once.
+        self.looping |= self.hops > hops && self.size <= size;
         State::Value
     }
 }

@@ -20,8 +20,8 @@ pub struct Session {
     queued: Option<Event<'static>>,
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
-    /// The line was too long; its end is being looked for.
-    skipping: bool,
+    /// Octets of this line so far; past the limit they are not kept, and only its end is looked for.
+    line_length: usize,
     /// Octets read and thrown away.
     discarded: u64,
     hello: Option<(Hello, String)>,
@@ -99,7 +99,7 @@ impl Session {
             stage: Stage::Command,
             queued: None,
             line: Vec::new(),
-            skipping: false,
+            line_length: 0,
             discarded: 0,
             hello: None,
             tls,
@@ -335,8 +335,8 @@ impl Session {
     }
 
     /// Bytes were thrown away; whether the session bears it.
-    fn discard(&mut self, octets: usize) -> bool {
-        self.discarded = self.discarded.saturating_add(octets as u64);
+    fn discard(&mut self, octets: u64) -> bool {
+        self.discarded = self.discarded.saturating_add(octets);
         self.discarded <= self.config.limits.discard
     }
 
@@ -346,25 +346,27 @@ impl Session {
             Stage::Auth { .. } => self.config.limits.auth_line,
             _ => self.config.limits.command_line,
         };
-        let Some(end) = memchr::memchr(b'\n', input) else {
-            let part = std::mem::take(input);
-            if self.skipping || self.line.len() + part.len() > limit {
-                self.skipping = true;
-                self.line = Vec::new();
-                if !self.discard(part.len()) {
-                    self.close(&Reply::new(421, Status(4, 7, 0), "a line without end"));
-                }
-            } else {
-                self.line.extend_from_slice(part);
-            }
-            return None;
-        };
-        let (part, rest) = input.split_at(end + 1);
+        let end = memchr::memchr(b'\n', input);
+        let (part, rest) = input.split_at(end.map_or(input.len(), |at| at + 1));
         *input = rest;
-        if std::mem::take(&mut self.skipping) || self.line.len() + part.len() > limit {
-            self.line.clear();
+        self.line_length = self.line_length.saturating_add(part.len());
+        if self.line_length > limit {
+            self.line = Vec::new();
+            let length = self.line_length as u64;
+            if self.discarded.saturating_add(length) > self.config.limits.discard {
+                self.close(&Reply::new(421, Status(4, 7, 0), "a line without end"));
+                return None;
+            }
+            end?;
+            self.line_length = 0;
+            self.discard(length);
             return Some(Line::TooLong);
         }
+        if end.is_none() {
+            self.line.extend_from_slice(part);
+            return None;
+        }
+        self.line_length = 0;
         if self.line.is_empty() {
             return Some(Line::Whole(Cow::Borrowed(part)));
         }

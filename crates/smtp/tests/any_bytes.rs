@@ -84,8 +84,21 @@ fn run<'a>(role: Role, chunks: impl Iterator<Item = &'a [u8]>) -> (Vec<u8>, Vec<
     (output, house.mails, house.closed)
 }
 
+/// A message that is too large, and more of it than a session bears: only what lies beyond the limit used to count, in pieces.
+#[test]
+fn too_much_in_pieces() {
+    let bytes = [
+        b"EHLO a.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n".as_slice(),
+        &[b'a'; 2000],
+    ]
+    .concat();
+    let at_once = run(Role::Mx, std::iter::once(bytes.as_slice()));
+    assert!(at_once.2, "the session ends");
+    assert_eq!(run(Role::Mx, bytes.chunks(1)), at_once);
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn pieces_change_nothing(role in role(), bytes in script(), size in 1usize..50) {

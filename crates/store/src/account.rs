@@ -58,6 +58,10 @@ const MODSEQ_KEPT: u64 = 1 << 16;
 /// Sessions of one account that work at once.
 const TURNS: usize = 4;
 
+/// Messages that one transaction changes where the standard lets a command be done in parts (STORE, EXPUNGE, MOVE): some 10 ms of work,
+/// after which others may write.
+const CHUNK: usize = 8192;
+
 /// An account's mailboxes. All methods block on the disk; call them where that is allowed.
 pub struct Account {
     id: AccountId,
@@ -256,6 +260,19 @@ impl Account {
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    /// Works on many messages a chunk at a time, each with the account locked; between two chunks whoever waits for it comes first.
+    pub(crate) fn in_chunks(&self, uids: &[Uid], mut work: impl FnMut(&mut State, &[Uid]) -> Result<()>) -> Result<()> {
+        let (first, rest) = uids.split_at(uids.len().min(CHUNK));
+        let mut state = self.lock();
+        work(&mut state, first)?;
+        for chunk in rest.chunks(CHUNK) {
+            MutexGuard::unlock_fair(state);
+            state = self.lock();
+            work(&mut state, chunk)?;
+        }
+        Ok(())
     }
 
     /// A number that is another after each change of any mailbox, of its messages or of a subscription.

@@ -55,7 +55,7 @@ impl Account {
             let mut modseq = rows.last().map_or(ModSeq(0), |row: &Message| row.modseq);
             if let Some((from, _, message)) = &old {
                 modseq = expunge::take_in(tx, account, draft, *from, std::slice::from_ref(message))?;
-                expunge::content_remove_in(tx, account, message.content)?;
+                expunge::contents_drop_in(tx, account, [message.content])?;
             }
             Ok((rows, modseq))
         })?;

@@ -1,6 +1,6 @@
 //! Taking messages away.
 
-use crate::account::{Account, Draft};
+use crate::account::{Account, Draft, State};
 use crate::message::runs;
 use crate::seen;
 use crate::{AccountId, ContentId, Flags, MailboxId, Message, ModSeq, Result, Uid};
@@ -18,51 +18,55 @@ pub struct Expunged {
 impl Account {
     /// EXPUNGE (RFC 9051 §6.4.3), UID EXPUNGE (RFC 4315 §2.1) with `among` (ascending): takes away what is `\Deleted`.
     pub fn message_expunge(&self, mailbox: MailboxId, among: Option<&[Uid]>) -> Result<Expunged> {
-        let mut state = self.lock();
-        let snapshot = self.snapshot(&mut state, mailbox)?;
-        let mut positions = Vec::new();
-        let mut gone: Vec<Message> = Vec::new();
-        let mut consider = |position: usize, message: &Message| {
-            if message.flags.contains(Flags::DELETED) {
-                positions.push(position);
-                gone.push(*message);
+        let deleted;
+        let among = match among {
+            Some(uids) => uids,
+            None => {
+                let mut state = self.lock();
+                let snapshot = self.snapshot(&mut state, mailbox)?;
+                let stretches = snapshot.stretches().filter(|s| s.summary.any.contains(Flags::DELETED));
+                let messages = stretches.flat_map(|stretch| stretch.messages);
+                deleted = messages
+                    .filter(|message| message.flags.contains(Flags::DELETED))
+                    .map(|message| message.uid)
+                    .collect::<Vec<Uid>>();
+                deleted.as_slice()
             }
         };
-        match among {
-            None => {
-                for stretch in snapshot.stretches().filter(|s| s.summary.any.contains(Flags::DELETED)) {
-                    (stretch.start..)
-                        .zip(stretch.messages)
-                        .for_each(|(position, message)| consider(position, message));
-                }
-            }
-            Some(uids) => {
-                for (p, m) in uids
-                    .iter()
-                    .filter_map(|u| snapshot.position(*u))
-                    .filter_map(|p| Some((p, snapshot.at(p)?)))
-                {
-                    consider(p, m);
-                }
-            }
-        }
+        let mut expunged = Expunged::default();
+        self.in_chunks(among, |state, chunk| {
+            self.expunge_chunk(state, mailbox, chunk, &mut expunged)
+        })?;
+        Ok(expunged)
+    }
+
+    fn expunge_chunk(
+        &self,
+        state: &mut State,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        expunged: &mut Expunged,
+    ) -> Result<()> {
+        let snapshot = self.snapshot(state, mailbox)?;
+        let (positions, gone): (Vec<usize>, Vec<Message>) = uids
+            .iter()
+            .filter_map(|uid| snapshot.position(*uid))
+            .filter_map(|position| Some((position, *snapshot.at(position)?)))
+            .filter(|(_, message)| message.flags.contains(Flags::DELETED))
+            .unzip();
+        expunged.modseq = snapshot.highest_modseq;
         if gone.is_empty() {
-            return Ok(Expunged {
-                uids: Vec::new(),
-                modseq: snapshot.highest_modseq,
-            });
+            return Ok(());
         }
         let account = self.id();
-        let modseq = self.change(&mut state, Durability::Deferred, |tx, draft| {
+        expunged.modseq = self.change(state, Durability::Deferred, |tx, draft| {
             let modseq = take_in(tx, account, draft, mailbox, &gone)?;
-            contents_drop_in(tx, account, &gone)?;
+            contents_drop_in(tx, account, gone.iter().map(|message| message.content))?;
             Ok(modseq)
         })?;
         state.publish(mailbox, |snapshot| snapshot.remove(&positions));
-        Ok(Expunged {
-            uids: gone.iter().map(|m| m.uid).collect(),
-            modseq,
-        })
+        expunged.uids.extend(gone.iter().map(|message| message.uid));
+        Ok(())
     }
 
     /// UIDs that were taken away after a modification sequence, in runs that may overlap: what QRESYNC tells (RFC 7162 §3.2.5). `None`:
@@ -80,26 +84,31 @@ impl Account {
     }
 }
 
-/// Drops what messages said that no other message says.
-pub(crate) fn contents_drop_in(tx: &Transaction<'_>, account: AccountId, gone: &[Message]) -> db::Result<()> {
-    for message in gone {
-        content_remove_in(tx, account, message.content)?;
-    }
-    Ok(())
-}
-
-/// Takes a content away if no message has it any more.
-pub(crate) fn content_remove_in(tx: &Transaction<'_>, account: AccountId, content: ContentId) -> db::Result<()> {
-    let removed = tx.execute(
-        "DELETE FROM content WHERE account = ?1 AND id = ?2
-            AND NOT EXISTS (SELECT 1 FROM message WHERE account = ?1 AND content = ?2)",
-        &[account.0.into(), content.into()],
-    )?;
-    if removed > 0 {
-        tx.execute(
-            "DELETE FROM content_fields WHERE account = ?1 AND id = ?2",
-            &[account.0.into(), content.into()],
+/// Drops contents that no message has any more.
+pub(crate) fn contents_drop_in(
+    tx: &Transaction<'_>,
+    account: AccountId,
+    contents: impl IntoIterator<Item = ContentId>,
+) -> db::Result<()> {
+    let mut contents: Vec<ContentId> = contents.into_iter().collect();
+    contents.sort_unstable();
+    contents.dedup();
+    // Contents that came one after the other mostly go together.
+    let neighbours = contents.chunk_by(|a, b| b.0 - a.0 == 1);
+    for (first, last) in neighbours.filter_map(|run| Some((*run.first()?, *run.last()?))) {
+        let run = [account.0.into(), first.into(), last.into()];
+        let removed = tx.execute(
+            "DELETE FROM content WHERE account = ?1 AND id BETWEEN ?2 AND ?3
+                AND NOT EXISTS (SELECT 1 FROM message WHERE message.account = ?1 AND message.content = content.id)",
+            &run,
         )?;
+        if removed > 0 {
+            tx.execute(
+                "DELETE FROM content_fields WHERE account = ?1 AND id BETWEEN ?2 AND ?3
+                    AND NOT EXISTS (SELECT 1 FROM content WHERE content.account = ?1 AND content.id = content_fields.id)",
+                &run,
+            )?;
+        }
     }
     Ok(())
 }

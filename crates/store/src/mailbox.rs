@@ -269,7 +269,7 @@ impl Account {
                 let mut state = self.lock();
                 self.snapshot(&mut state, inbox)?.iter().map(|m| m.uid).collect()
             };
-            self.message_move(inbox, &all, target)?;
+            self.message_move(inbox, &all, target).1?;
             self.metadata_copy(inbox, target)?;
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! Adding messages and changing their flags.
 
-use crate::account::{Account, Draft};
+use crate::account::{Account, Draft, State};
 use crate::flags::MAX_KEYWORD_BYTES;
 use crate::{AccountId, Digest, Error, FlagChange, Flags, MailboxId, Message, ModSeq, Result, Uid};
 use blobs::BlobId;
@@ -48,8 +48,10 @@ pub struct Flagged {
     pub changed: Vec<Uid>,
     /// Messages that had changed since the modification sequence given (RFC 7162 §3.1.3): they were left as they are.
     pub modified: Vec<Uid>,
-    /// The modification sequence of the changed messages.
+    /// The last modification sequence that the changed messages got.
     pub modseq: ModSeq,
+    /// All of them, ascending: large sets are changed in chunks.
+    pub modseqs: Vec<ModSeq>,
 }
 
 /// Octets of all the messages that one account may keep in a single message: IMAP counts sizes in 32 bits here.
@@ -129,9 +131,23 @@ impl Account {
         change: FlagChange,
         unchanged_since: Option<ModSeq>,
     ) -> Result<Flagged> {
-        let mut state = self.lock();
-        let snapshot = self.snapshot(&mut state, mailbox)?;
         let mut flagged = Flagged::default();
+        self.in_chunks(uids, |state, chunk| {
+            self.flag_chunk(state, mailbox, chunk, change, unchanged_since, &mut flagged)
+        })?;
+        Ok(flagged)
+    }
+
+    fn flag_chunk(
+        &self,
+        state: &mut State,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        change: FlagChange,
+        unchanged_since: Option<ModSeq>,
+        flagged: &mut Flagged,
+    ) -> Result<()> {
+        let snapshot = self.snapshot(state, mailbox)?;
         let mut positions = Vec::new();
         // Neighbours that get the same flags are written by one statement.
         let mut runs: Vec<(Uid, Uid, Flags)> = Vec::new();
@@ -162,11 +178,11 @@ impl Account {
         }
         if runs.is_empty() {
             flagged.modseq = snapshot.highest_modseq;
-            return Ok(flagged);
+            return Ok(());
         }
         let account = self.id().0;
         let add = |n: u32, by: i64| u32::try_from(i64::from(n) + by).unwrap_or(0);
-        flagged.modseq = self.change(&mut state, Durability::Deferred, |tx, draft| {
+        flagged.modseq = self.change(state, Durability::Deferred, |tx, draft| {
             let modseq = draft.next_modseq();
             if let Some(m) = draft.mailbox(mailbox) {
                 m.unseen = add(m.unseen, unseen);
@@ -189,10 +205,11 @@ impl Account {
             Ok(modseq)
         })?;
         let modseq = flagged.modseq;
+        flagged.modseqs.push(modseq);
         state.publish(mailbox, |snapshot| {
             snapshot.flag(&positions, modseq, |f| change.apply(f));
         });
-        Ok(flagged)
+        Ok(())
     }
 
     /// Compares the counts kept of a mailbox with its messages and mends them; whether they were right.
@@ -278,18 +295,9 @@ pub(crate) fn insert_in(
     mailbox: MailboxId,
     template: Message,
 ) -> db::Result<Option<Message>> {
-    let modseq = draft.next_modseq();
-    let Some(m) = draft.mailbox(mailbox) else {
+    let Some(row) = place_in(draft, mailbox, template) else {
         return Ok(None);
     };
-    let row = Message {
-        uid: m.uid_next,
-        modseq,
-        ..template
-    };
-    m.uid_next = Uid(m.uid_next.0.saturating_add(1));
-    m.highest_modseq = modseq;
-    m.count(&row, true);
     tx.execute(
         "INSERT INTO message (account, mailbox, uid, content, flags, modseq, received, size, saved) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         &[
@@ -305,6 +313,21 @@ pub(crate) fn insert_in(
         ],
     )?;
     Ok(Some(row))
+}
+
+/// Gives a message the mailbox's next UID and counts it there; its row is still to be written. `None`: the mailbox is not there.
+pub(crate) fn place_in(draft: &mut Draft<'_>, mailbox: MailboxId, template: Message) -> Option<Message> {
+    let modseq = draft.next_modseq();
+    let m = draft.mailbox(mailbox)?;
+    let row = Message {
+        uid: m.uid_next,
+        modseq,
+        ..template
+    };
+    m.uid_next = Uid(m.uid_next.0.saturating_add(1));
+    m.highest_modseq = modseq;
+    m.count(&row, true);
+    Some(row)
 }
 
 /// The UIDs of a list in runs of neighbours.

@@ -24,7 +24,7 @@ impl Account {
         let account = self.id();
         let modseq = self.change(&mut state, Durability::Synced, |tx, draft| {
             let modseq = expunge::take_in(tx, account, draft, mailbox, &gone)?;
-            expunge::contents_drop_in(tx, account, &gone)?;
+            expunge::contents_drop_in(tx, account, gone.iter().map(|message| message.content))?;
             Ok(modseq)
         })?;
         state.publish(mailbox, |snapshot| snapshot.remove(&positions));

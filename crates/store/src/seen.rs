@@ -58,9 +58,28 @@ impl Account {
         let Some(reader) = reader else {
             return self.message_flag(mailbox, uids, change, unchanged_since);
         };
-        let mut state = self.lock();
-        let snapshot = self.snapshot_as(&mut state, mailbox, Some(reader))?;
         let mut flagged = Flagged::default();
+        self.in_chunks(uids, |state, chunk| {
+            self.flag_chunk_of(state, reader, mailbox, chunk, change, unchanged_since, &mut flagged)
+        })?;
+        Ok(flagged)
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what STORE says, for whom, and what came of it"
+    )]
+    fn flag_chunk_of(
+        &self,
+        state: &mut State,
+        reader: AccountId,
+        mailbox: MailboxId,
+        uids: &[Uid],
+        change: FlagChange,
+        unchanged_since: Option<ModSeq>,
+        flagged: &mut Flagged,
+    ) -> Result<()> {
+        let snapshot = self.snapshot_as(state, mailbox, Some(reader))?;
         // Position, UID, flags before and after.
         let mut changed: Vec<(usize, Uid, Flags, Flags)> = Vec::new();
         for uid in uids {
@@ -79,11 +98,11 @@ impl Account {
         }
         if changed.is_empty() {
             flagged.modseq = snapshot.highest_modseq;
-            return Ok(flagged);
+            return Ok(());
         }
         let account = self.id();
         let turned = |before: Flags, after: Flags, flag: Flags| before.contains(flag) != after.contains(flag);
-        flagged.modseq = self.change(&mut state, Durability::Deferred, |tx, draft| {
+        flagged.modseq = self.change(state, Durability::Deferred, |tx, draft| {
             let modseq = draft.next_modseq();
             if let Some(m) = draft.mailbox(mailbox) {
                 for (_, _, before, after) in &changed {
@@ -124,6 +143,7 @@ impl Account {
             Ok(modseq)
         })?;
         let modseq = flagged.modseq;
+        flagged.modseqs.push(modseq);
         state.publish(mailbox, |snapshot| {
             let mine = snapshot.reader == Some(reader);
             let concerned = changed
@@ -132,7 +152,7 @@ impl Account {
             let flags: Vec<(usize, Flags)> = concerned.map(|(position, _, _, after)| (*position, *after)).collect();
             snapshot.flags_put(&flags, modseq, mine);
         });
-        Ok(flagged)
+        Ok(())
     }
 
     /// The newest snapshot of a mailbox as a reader sees it.

@@ -2,7 +2,7 @@
 //! nobody waits long behind the work. What was begun when the process ended is gone on with when the account is opened again.
 
 use crate::account::Account;
-use crate::expunge::content_remove_in;
+use crate::expunge::contents_drop_in;
 use crate::{AccountId, ContentId, MailboxId, Result, Uid};
 use db::{Durability, OpenFiles};
 use parking_lot::{Condvar, Mutex};
@@ -135,9 +135,7 @@ impl Account {
                     "DELETE FROM message WHERE account = ?1 AND mailbox = ?2 AND uid <= ?3",
                     &[account.0.into(), mailbox.into(), (*last).into()],
                 )?;
-                for (_, content) in &some {
-                    content_remove_in(tx, account, *content)?;
-                }
+                contents_drop_in(tx, account, some.iter().map(|(_, content)| *content))?;
             }
             if some.len() < STEP as usize {
                 tx.execute(

@@ -281,7 +281,8 @@ fn move_is_one_step_and_leaves_a_trace() {
     let account = house.account();
     let (inbox, archive) = (id(&account, "INBOX"), id(&account, "Archive"));
     let there = account.mailbox_open(archive, false).unwrap();
-    let moved = account.message_move(inbox, &[Uid(1), Uid(3)], archive).unwrap();
+    let (moved, result) = account.message_move(inbox, &[Uid(1), Uid(3)], archive);
+    result.unwrap();
     assert_eq!(moved.from, [Uid(1), Uid(3)]);
     assert_eq!(there.snapshot().len(), 2);
     assert_eq!(uids(&account, inbox), [2]);
@@ -290,7 +291,7 @@ fn move_is_one_step_and_leaves_a_trace() {
         [ArrivalState::Gone, ArrivalState::Present, ArrivalState::Unknown]
     );
     // Into the mailbox itself: new UIDs, nothing lost.
-    account.message_move(archive, &[Uid(1)], archive).unwrap();
+    account.message_move(archive, &[Uid(1)], archive).1.unwrap();
     assert_eq!(uids(&account, archive), [2, 3]);
     assert!(account.mailbox_counts_check(archive).unwrap());
 }

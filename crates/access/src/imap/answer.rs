@@ -14,7 +14,7 @@ pub(crate) struct Answer {
     pub(crate) code: Option<OwnCode>,
     pub(crate) text: String,
     /// A change of flags that the client was told of already.
-    pub(crate) own: Option<ModSeq>,
+    pub(crate) own: Vec<ModSeq>,
 }
 
 /// A response code with what belongs to it.
@@ -40,7 +40,7 @@ impl Answer {
             status: Status::Ok,
             code: None,
             text: text.into(),
-            own: None,
+            own: Vec::new(),
         }
     }
 
@@ -70,7 +70,7 @@ impl Answer {
 impl Connection {
     /// Tells what is new and how the command went.
     pub(crate) fn answer(&mut self, tag: &str, command: &'static str, answer: &Answer, expunge: bool) -> Next {
-        let alive = answer.status == Status::Bad || self.tell(expunge, answer.own);
+        let alive = answer.status == Status::Bad || self.tell(expunge, &answer.own);
         self.answer_tagged(tag, command, answer, alive)
     }
 
@@ -85,7 +85,7 @@ impl Connection {
         let mut alive = true;
         if answer.status != Status::Bad {
             self.contexts_prepare(expunge).await?;
-            alive = self.tell(expunge, answer.own);
+            alive = self.tell(expunge, &answer.own);
             self.contexts_settle().await?;
         }
         Ok(self.answer_tagged(tag, command, answer, alive))
@@ -158,7 +158,7 @@ impl Connection {
     }
 
     /// Tells what is new in the selected mailbox. False: the session has to end.
-    pub(crate) fn tell(&mut self, expunge: bool, own: Option<ModSeq>) -> bool {
+    pub(crate) fn tell(&mut self, expunge: bool, own: &[ModSeq]) -> bool {
         let readable = self.selected_is_readable();
         // RFC 5465 §3.1: whoever has said what to hear of hears of nothing else.
         let events = self.watch.as_ref().map(|watch| watch.selected());

@@ -379,7 +379,7 @@ impl Connection {
             .as_ref()
             .map_or(0, |selected| selected.told.last().map_or(0, |message| message.uid.0));
         self.contexts_prepare(idling || !delayed).await?;
-        if !self.tell(idling || !delayed, None) {
+        if !self.tell(idling || !delayed, &[]) {
             return Ok(false);
         }
         if self.watch.is_some() {
@@ -491,7 +491,7 @@ impl Connection {
             return Ok(self.answer(&tag, name, &Answer::bad(text), false));
         }
         if !self.selected_is_readable() {
-            self.tell(true, None);
+            self.tell(true, &[]);
             return Ok(Next::Close);
         }
         if self.uid_only && imap::uses_sequence_numbers(&command) {
@@ -528,7 +528,7 @@ impl Connection {
             },
             Command::Idle => {
                 self.contexts_prepare(true).await?;
-                if !self.tell(true, None) {
+                if !self.tell(true, &[]) {
                     return Ok(Next::Close);
                 }
                 self.contexts_settle().await?;

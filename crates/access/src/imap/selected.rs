@@ -29,11 +29,11 @@ pub(crate) struct Selected {
 
 /// How changes are told.
 #[derive(Clone, Copy)]
-pub(crate) struct Telling {
+pub(crate) struct Telling<'a> {
     /// EXPUNGE may be said now. Where it may not, and there is one to say, everything waits.
     pub(crate) expunge: bool,
-    /// A change that the client made and was told of already.
-    pub(crate) own: Option<ModSeq>,
+    /// Changes that the client made and was told of already, ascending.
+    pub(crate) own: &'a [ModSeq],
     pub(crate) condstore: bool,
     /// What is gone is told as VANISHED (RFC 7162 §3.2.10, RFC 9586 §3.5).
     pub(crate) vanished: bool,
@@ -140,7 +140,7 @@ impl Selected {
 
     /// Tells what is new. False: the mailbox is no more. Where searches are kept up to date, nothing is new before it was worked out what
     /// that means for them.
-    pub(crate) fn tell(&mut self, out: &mut Vec<u8>, how: Telling) -> bool {
+    pub(crate) fn tell(&mut self, out: &mut Vec<u8>, how: Telling<'_>) -> bool {
         let mut newest = self.open.snapshot();
         if newest.deleted {
             return false;
@@ -190,7 +190,9 @@ impl Selected {
             }
         }
         for position in diff.changed.iter().copied().filter(|_| how.flags) {
-            if let Some(message) = self.told.at(position).filter(|message| Some(message.modseq) != how.own) {
+            if let Some(message) = self.told.at(position)
+                && how.own.binary_search(&message.modseq).is_err()
+            {
                 let mut fetch = begin(out, position, message.uid, how.uid_only);
                 fetch.uid(out, message.uid.0);
                 if how.condstore {

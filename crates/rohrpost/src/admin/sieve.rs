@@ -389,7 +389,10 @@ impl Trial<'_> {
                     .message_copy(mailbox, &[uid], *to, None)
                     .map_err(Failure::new)?;
             } else {
-                self.account.message_move(mailbox, &[uid], *to).map_err(Failure::new)?;
+                self.account
+                    .message_move(mailbox, &[uid], *to)
+                    .1
+                    .map_err(Failure::new)?;
             }
             done = true;
         }

@@ -47,19 +47,10 @@ impl Session {
     }
 
     pub(super) fn take_piece<'a>(&mut self, piece: Piece<'a>, bare: bool) -> Option<Event<'a>> {
-        let data = match piece {
-            Piece::Data(data) => data,
-            Piece::End => return self.end(),
-        };
-        if bare && !self.config.bare_newlines {
-            let reply = Reply::new(
-                554,
-                Status(5, 6, 0),
-                "a CR or LF stands alone in the message; lines end with CR and LF",
-            );
-            return self.fail_message(data.len(), reply);
+        match piece {
+            Piece::Data(data) => self.take_data(data, bare && !self.config.bare_newlines),
+            Piece::End => self.end(),
         }
-        self.take_data(data)
     }
 
     /// Octets of a BDAT; `left` in the stage has already been brought forward.
@@ -75,7 +66,7 @@ impl Session {
         };
         let (size, left, last, refused) = (*size, *left, *last, refuse.is_some());
         if refused {
-            if !self.discard(data.len()) {
+            if !self.discard(data.len() as u64) {
                 self.hang_up(None);
                 return None;
             }
@@ -89,7 +80,7 @@ impl Session {
             return None;
         }
         if !data.is_empty()
-            && let Some(event) = self.take_data(data)
+            && let Some(event) = self.take_data(data, false)
         {
             // The end of the chunk is seen in the next round, with no data.
             return Some(event);
@@ -116,56 +107,48 @@ impl Session {
         None
     }
 
-    fn take_data<'a>(&mut self, data: &'a [u8]) -> Option<Event<'a>> {
+    /// Octets of the message; `bare`: the last of them shows a CR or LF that stands alone. What is wrong first is what the client is told,
+    /// however its octets were cut into pieces.
+    fn take_data<'a>(&mut self, data: &'a [u8], bare: bool) -> Option<Event<'a>> {
         let limits = &self.config.limits;
         let message = self
             .transaction
             .as_mut()
             .and_then(|transaction| transaction.message.as_mut())?;
+        let room = usize::try_from(limits.message_size.saturating_sub(message.size)).unwrap_or(usize::MAX);
         message.size = message.size.saturating_add(data.len() as u64);
-        let reply = if message.failed.is_some() {
-            None
-        } else if message.size > limits.message_size {
-            Some(too_large(limits.message_size))
-        } else {
-            match message.header.push(data, limits.hops, limits.header_size) {
-                Verdict::Fine => return Some(Event::MessageData(data)),
-                Verdict::Loop => Some(Reply::new(
-                    554,
-                    Status(5, 4, 6),
-                    "the message has passed too many servers, it is in a loop",
-                )),
-                Verdict::TooLarge => Some(Reply::new(
-                    552,
-                    Status(5, 3, 4),
-                    format!("a message's header may have {} octets", limits.header_size),
-                )),
-            }
+        if message.failed.is_some() {
+            self.discard_message(data.len() as u64);
+            return None;
+        }
+        let taken = data.get(..room).unwrap_or(data);
+        let reply = match message.header.push(taken, limits.hops, limits.header_size) {
+            Verdict::Loop => Reply::new(
+                554,
+                Status(5, 4, 6),
+                "the message has passed too many servers, it is in a loop",
+            ),
+            Verdict::TooLarge => Reply::new(
+                552,
+                Status(5, 3, 4),
+                format!("a message's header may have {} octets", limits.header_size),
+            ),
+            Verdict::Fine if taken.len() < data.len() => too_large(limits.message_size),
+            Verdict::Fine if bare => Reply::new(
+                554,
+                Status(5, 6, 0),
+                "a CR or LF stands alone in the message; lines end with CR and LF",
+            ),
+            Verdict::Fine => return Some(Event::MessageData(data)),
         };
-        match reply {
-            Some(reply) => self.fail_message(data.len(), reply),
-            None => {
-                self.discard_message(data.len());
-                None
-            }
-        }
+        // The message cannot be taken; the rest of it is read and thrown away, as is what came before.
+        message.failed = Some(reply);
+        let size = message.size;
+        self.discard_message(size);
+        Some(Event::Aborted)
     }
 
-    /// The message cannot be taken; the rest of it is read and thrown away.
-    fn fail_message(&mut self, octets: usize, reply: Reply) -> Option<Event<'static>> {
-        let message = self
-            .transaction
-            .as_mut()
-            .and_then(|transaction| transaction.message.as_mut())?;
-        let first = message.failed.is_none();
-        if first {
-            message.failed = Some(reply);
-        }
-        self.discard_message(octets);
-        first.then_some(Event::Aborted)
-    }
-
-    fn discard_message(&mut self, octets: usize) {
+    fn discard_message(&mut self, octets: u64) {
         if !self.discard(octets) {
             let message = self
                 .transaction

@@ -83,36 +83,39 @@ impl Connection {
         let same = errand.account.id() == errand.to.account.id();
         // What stays in the account takes no more room than before.
         let quota = if same { None } else { self.quota(&errand.to.account) };
-        let moved = blocking(|| {
+        let (copied, moved) = blocking(|| {
             if errand.is_plain() {
                 return errand
                     .account
                     .message_move(errand.from, &errand.uids, errand.to.mailbox.id);
             }
-            let copied = errand.carry(quota)?;
-            errand.account.message_remove(errand.from, &copied.from)?;
-            Ok(copied)
-        });
-        match moved {
-            Ok(copied) => {
-                // RFC 6851 §4.3: where they went is said before they are expunged.
-                if let Some((from, to)) = went(&copied) {
-                    let code = Code::CopyUid {
-                        validity: copied.uid_validity,
-                        from: &from,
-                        to: &to,
-                    };
-                    self.encoder().untagged(Status::Ok, Some(&code), "moved");
-                    if self.qresync {
-                        // RFC 6851 §4.4
-                        let highest = self.highest_modseq(ModSeq(u64::MAX));
-                        return Answer::ok("done").with(OwnCode::Plain(Code::HighestModSeq(highest)));
-                    }
+            match errand.carry(quota) {
+                Ok(copied) => {
+                    let removed = errand.account.message_remove(errand.from, &copied.from);
+                    (copied, removed.map(drop))
                 }
-                Answer::ok("done")
+                Err(error) => (Copied::default(), Err(error)),
             }
-            Err(error) => self.trouble(&error),
+        });
+        // RFC 6851 §4.3: where they went is said before they are expunged; also of a set that went only in part.
+        let went = went(&copied);
+        if let Some((from, to)) = &went {
+            let code = Code::CopyUid {
+                validity: copied.uid_validity,
+                from,
+                to,
+            };
+            self.encoder().untagged(Status::Ok, Some(&code), "moved");
         }
+        if let Err(error) = moved {
+            return self.trouble(&error);
+        }
+        if went.is_some() && self.qresync {
+            // RFC 6851 §4.4
+            let highest = self.highest_modseq(ModSeq(u64::MAX));
+            return Answer::ok("done").with(OwnCode::Plain(Code::HighestModSeq(highest)));
+        }
+        Answer::ok("done")
     }
 
     fn errand(&mut self, copy: &Copy) -> Result<Errand, Answer> {

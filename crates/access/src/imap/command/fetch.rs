@@ -99,7 +99,7 @@ impl Connection {
         if let Some(partial) = fetch.partial {
             positions = positions.get(partial.of(positions.len())).unwrap_or_default().to_vec();
         }
-        let mut own = None;
+        let mut own = Vec::new();
         let mut seen = Vec::new();
         if !selected.read_only
             && selected.rights.contains(store::Rights::SEEN)
@@ -115,7 +115,7 @@ impl Connection {
                 let (mailbox, reader) = (selected.mailbox, selected.reader);
                 match blocking(|| account.message_flag_as(reader, mailbox, &uids, FlagChange::Add(Flags::SEEN), None)) {
                     Ok(flagged) => {
-                        own = Some(flagged.modseq);
+                        own = flagged.modseqs;
                         seen = flagged.changed;
                         newest = selected.open.snapshot();
                     }

@@ -104,9 +104,7 @@ impl Connection {
         } else {
             Answer::ok("stored, but for those that had changed").with(OwnCode::Modified(modified))
         };
-        if !flagged.changed.is_empty() {
-            answer.own = Some(flagged.modseq);
-        }
+        answer.own = flagged.modseqs;
         self.limited(answer, lowest)
     }
 

@@ -34,7 +34,7 @@ impl Connection {
         // What came together so far is told now, whatever is wanted from here on.
         self.watch = None;
         self.contexts_prepare(true).await?;
-        self.tell(true, None);
+        self.tell(true, &[]);
         self.contexts_settle().await?;
         match blocking(|| Watch::new(&account, groups)) {
             Ok(watch) => self.watch = Some(Box::new(watch)),
