@@ -280,11 +280,6 @@ impl Account {
         self.changes.subscribe()
     }
 
-    /// Octets in all mailboxes, as IMAP counts them; a copy counts again.
-    pub fn bytes_used(&self) -> u64 {
-        self.lock().rows.mailboxes.values().map(|m| m.size).sum()
-    }
-
     /// The account's keywords now.
     pub fn keywords(&self) -> Arc<Keywords> {
         Arc::clone(&self.lock().keywords)

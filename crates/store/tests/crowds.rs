@@ -35,12 +35,12 @@ fn house() -> House {
         received: 1_700_000_000,
     };
     for _ in 0..10 {
-        account.message_append(inbox, &message, None).unwrap();
+        account.message_append(inbox, &message, store::Quota::NONE).unwrap();
     }
     let mut there = 10;
     while there < MANY {
         let some: Vec<Uid> = (1..=there.min(MANY - there)).map(Uid).collect();
-        let copied = account.message_copy(inbox, &some, inbox, None).unwrap();
+        let copied = account.message_copy(inbox, &some, inbox, store::Quota::NONE).unwrap();
         assert_eq!(copied.from, some);
         there += some.len() as u32;
     }

@@ -58,6 +58,7 @@ const AUTHENTICATED: &[&str] = &[
     "QUOTA",
     "QUOTASET",
     "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
     "QUOTA=RES-MAILBOX",
     "APPENDLIMIT=",
 ];

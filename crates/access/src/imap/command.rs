@@ -38,7 +38,7 @@ use imap::Command;
 use imap::response::{Code, Namespaces};
 use std::io;
 use std::sync::Arc;
-use store::Account;
+use store::{Account, Quota};
 
 /// Commands that change mailboxes in one piece, without waiting for the client in between.
 fn works_at_once(command: &Command) -> bool {
@@ -128,9 +128,13 @@ impl Connection {
         }
     }
 
-    /// The most octets that an account may hold.
-    pub(crate) fn quota(&self, account: &Account) -> Option<u64> {
-        self.listener.context.directory.account(account.id())?.quota_bytes
+    /// The most that an account may hold.
+    pub(crate) fn quota(&self, account: &Account) -> Quota {
+        let owner = self.listener.context.directory.account(account.id());
+        owner.map_or(Quota::NONE, |owner| Quota {
+            bytes: owner.quota_bytes,
+            messages: owner.quota_messages,
+        })
     }
 
     /// The selected mailbox and the account it is in.
