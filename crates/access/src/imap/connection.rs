@@ -347,8 +347,8 @@ impl Connection {
             };
             let elsewhere = async {
                 match watch {
-                    // The account outlives its sessions, so this waits for a change.
-                    Some(watch) => drop(watch.changes.changed().await),
+                    Some(watch) if watch.looks_elsewhere() => drop(timeout(ageing, watch.changed()).await),
+                    Some(watch) => watch.changed().await,
                     None => std::future::pending().await,
                 }
             };
@@ -390,9 +390,8 @@ impl Connection {
             if let Some(from) = from {
                 self.notify_fetch(from).await?;
             }
-            if let Err(error) = net::blocking(|| self.notify_changes()) {
-                self.trouble(&error);
-            }
+            // An error is in the log; what was not told now is told with the next change.
+            let _ = net::blocking(|| self.notify_changes());
         }
         self.contexts_settle().await?;
         Ok(true)
@@ -506,8 +505,8 @@ impl Connection {
         let expunge = imap::allows_expunge(&command);
         // RFC 5465 §5: what a client does itself it is not told of as news. What others did before is told first.
         let own = self.watch.is_some() && imap::changes_mailboxes(&command);
-        if own && let Err(error) = net::blocking(|| self.notify_changes()) {
-            return Ok(self.answer(&tag, name, &self.trouble(&error), expunge));
+        if own && let Err(answer) = net::blocking(|| self.notify_changes()) {
+            return Ok(self.answer(&tag, name, &answer, expunge));
         }
         let answer = match command {
             Command::Logout => {

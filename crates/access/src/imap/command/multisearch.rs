@@ -6,7 +6,7 @@ use super::search::{Reply, highest_modseq};
 use crate::imap::answer::Answer;
 use crate::imap::connection::Connection;
 use crate::imap::now;
-use crate::imap::place::Place;
+use crate::imap::place::{Place, namespace};
 use imap::command::{MultiSearch, SearchKey, SearchReturn, Source};
 use imap::response::Correlator;
 use imap::{MailboxName, NumberSet};
@@ -124,17 +124,31 @@ impl Connection {
         let account = self.account()?;
         let mut names: Vec<String> = Vec::new();
         let mut places: Vec<Place> = Vec::new();
-        let all = account.mailbox_list();
+        let mut all: Vec<String> = account.mailbox_list().into_iter().map(|mailbox| mailbox.name).collect();
+        let subtree = |source: &Source| match source {
+            Source::Subtree(names) | Source::SubtreeOne(names) => {
+                names.iter().any(|name| namespace(name.as_str()).is_some())
+            }
+            _ => false,
+        };
+        if sources.iter().any(subtree) {
+            let who = self.who()?;
+            for home in self.homes_elsewhere(&who) {
+                // §2.2: what is not named itself must be such that it may be known of.
+                let shown = |mailbox: &store::Mailbox| {
+                    let seen = home.account.rights_of(mailbox, &who).contains(Rights::LOOKUP);
+                    seen.then(|| format!("{}{}", home.prefix, mailbox.name))
+                };
+                all.extend(home.account.mailbox_list().iter().filter_map(shown));
+            }
+        }
         let below = |name: &str, deep: bool| {
             let prefix = format!("{name}/");
-            let within = move |mailbox: &&store::Mailbox| {
-                let rest = mailbox.name.strip_prefix(&prefix);
+            let within = move |name: &&String| {
+                let rest = name.strip_prefix(&prefix);
                 rest.is_some_and(|rest| deep || !rest.contains('/'))
             };
-            all.iter()
-                .filter(within)
-                .map(|mailbox| mailbox.name.clone())
-                .collect::<Vec<_>>()
+            all.iter().filter(within).cloned().collect::<Vec<_>>()
         };
         let selected = [Source::Selected];
         for source in if sources.is_empty() { &selected } else { sources } {
@@ -154,7 +168,9 @@ impl Connection {
                     places.extend(place);
                 }
                 Source::Inboxes => names.push("INBOX".to_owned()),
-                Source::Personal => names.extend(all.iter().map(|mailbox| mailbox.name.clone())),
+                Source::Personal => {
+                    names.extend(all.iter().filter(|name| namespace(name).is_none()).cloned());
+                }
                 Source::Subscribed => names.extend(account.subscriptions().map_err(|error| self.trouble(&error))?),
                 Source::Subtree(list) | Source::SubtreeOne(list) => {
                     let deep = matches!(source, Source::Subtree(_));
