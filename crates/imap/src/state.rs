@@ -122,7 +122,7 @@ pub fn uses_sequence_numbers(command: &Command) -> bool {
     }
 }
 
-/// Whether a command may change what other mailboxes hold, or which there are.
+/// Whether a command may change what other mailboxes hold, which there are, or what is said about them.
 pub fn changes_mailboxes(command: &Command) -> bool {
     matches!(
         command,
@@ -133,5 +133,6 @@ pub fn changes_mailboxes(command: &Command) -> bool {
             | Command::Unsubscribe(_)
             | Command::Copy(_)
             | Command::Move(_)
+            | Command::SetMetadata(_)
     )
 }

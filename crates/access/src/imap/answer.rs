@@ -87,6 +87,11 @@ impl Connection {
             self.contexts_prepare(expunge).await?;
             alive = self.tell(expunge, &answer.own);
             self.contexts_settle().await?;
+            if command == "SETMETADATA" {
+                // What a client does itself is no news to it.
+                self.announce_from_here();
+            }
+            self.announce();
         }
         Ok(self.answer_tagged(tag, command, answer, alive))
     }

@@ -184,6 +184,14 @@ impl Connection {
                     self.utf8_accept = true;
                     enabled.push("UTF8=ACCEPT");
                 }
+                "METADATA" => {
+                    self.announce_begin(true, true);
+                    enabled.push("METADATA");
+                }
+                "METADATA-SERVER" => {
+                    self.announce_begin(false, true);
+                    enabled.push("METADATA-SERVER");
+                }
                 "UIDONLY" => {
                     self.uid_only = true;
                     enabled.push("UIDONLY");

@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     pub(crate) uid_only: bool,
     /// What the client has asked to hear of (RFC 5465).
     pub(crate) watch: Option<Box<Watch>>,
+    /// What is said about mailboxes and the server is announced when it changes (RFC 5464 §4.4).
+    pub(crate) announced: Option<Box<Watch>>,
     /// UTF8=ACCEPT was enabled (RFC 6855).
     pub(crate) utf8_accept: bool,
     pub(crate) out: Vec<u8>,
@@ -117,6 +119,7 @@ impl Connection {
             uid_only: false,
             utf8_accept: false,
             watch: None,
+            announced: None,
             out: Vec::new(),
             waiting: Waiting::Command,
             append: None,
@@ -337,6 +340,7 @@ impl Connection {
         let ages = selected
             .as_ref()
             .is_some_and(|selected| selected.contexts.list.iter().any(timed));
+        let announced = self.announced.as_mut().filter(|_| idling && self.watch.is_none());
         let watch = self.watch.as_mut();
         let news = async {
             let selected = async {
@@ -352,9 +356,16 @@ impl Connection {
                     None => std::future::pending().await,
                 }
             };
+            let metadata = async {
+                match announced {
+                    Some(watch) => watch.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = selected => {}
                 () = elsewhere => {}
+                () = metadata => {}
                 () = tokio::time::sleep(ageing), if ages => {}
             }
         };
@@ -394,6 +405,7 @@ impl Connection {
             let _ = net::blocking(|| self.notify_changes());
         }
         self.contexts_settle().await?;
+        self.announce();
         Ok(true)
     }
 

@@ -7,7 +7,7 @@
 
 use crate::imap::answer::Answer;
 use crate::imap::connection::Connection;
-use crate::imap::place::namespace;
+use crate::imap::place::{OTHERS, SHARED, namespace};
 use crate::imap::selected::Selected;
 use imap::command::{Fetch, FetchItem, NotifyEvents, NotifyGroup, NotifyMailboxes, StatusItem};
 use imap::response::{Attribute, ListResponse};
@@ -26,13 +26,17 @@ pub(crate) struct Watch {
     homes: Vec<Home>,
     mailboxes: BTreeMap<(AccountId, MailboxId), Known>,
     subscriptions: BTreeSet<String>,
+    /// What is said about the server, and how many changes of it are known.
+    server: watch::Receiver<BTreeMap<String, u64>>,
+    server_known: u64,
 }
 
 /// An account with mailboxes that are watched.
 struct Home {
-    /// Kept open, so that waiting for its changes is waiting for something.
-    _account: Arc<Account>,
+    account: Arc<Account>,
     changes: watch::Receiver<u64>,
+    /// How many changes of what is said about its mailboxes are known.
+    metadata: u64,
 }
 
 /// A mailbox that the session's account may know of.
@@ -59,16 +63,23 @@ pub(crate) struct SelectedEvents {
 impl Watch {
     /// Waits for a change of any account that is watched.
     pub(crate) async fn changed(&mut self) {
-        let mut waiting: Vec<_> = self
-            .homes
-            .iter_mut()
-            .map(|home| Box::pin(home.changes.changed()))
-            .collect();
-        std::future::poll_fn(|context| {
+        // Accounts are kept open here and the server's entries by the listener: this waits for a change of some.
+        let homes = self.homes.iter_mut();
+        let mut waiting: Vec<_> = homes.map(|home| Box::pin(home.changes.changed())).collect();
+        let accounts = std::future::poll_fn(|context| {
             let ready = waiting.iter_mut().any(|wait| wait.as_mut().poll(context).is_ready());
             if ready { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        });
+        tokio::select! {
+            () = accounts => {}
+            _ = self.server.changed() => {}
+        }
+    }
+
+    /// Whether something was said since it was looked.
+    fn is_old(&self) -> bool {
+        let said = |home: &Home| home.account.metadata_changes(u64::MAX, home.account.id()).0 != home.metadata;
+        self.homes.iter().any(said) || self.server.borrow().values().any(|at| *at > self.server_known)
     }
 
     /// Whether mailboxes of others are asked for: who may be in them changes without a change of any account that is watched.
@@ -129,6 +140,7 @@ impl Watch {
                 wanted.flag_change |= group.events.flag_change;
                 wanted.mailbox_name |= group.events.mailbox_name;
                 wanted.subscription_change |= group.events.subscription_change;
+                wanted.mailbox_metadata |= group.events.mailbox_metadata;
             }
         }
         wanted
@@ -195,16 +207,21 @@ impl Connection {
             }
         }
         let homes = homes.into_iter().zip(changes);
+        let mut server = self.listener.context.server_metadata.subscribe();
+        let server_known = server.borrow_and_update().values().max().copied().unwrap_or(0);
         Ok(Watch {
             groups,
             homes: homes
                 .map(|((account, _), changes)| Home {
-                    _account: account,
+                    metadata: account.metadata_changes(u64::MAX, who.account).0,
+                    account,
                     changes,
                 })
                 .collect(),
             mailboxes,
             subscriptions,
+            server,
+            server_known,
         })
     }
 
@@ -292,8 +309,94 @@ impl Connection {
                 self.notify_name(&watch, name, None, watch.has(name));
             }
         }
+        self.notify_metadata(&before, &watch);
         self.watch = Some(Box::new(watch));
         Ok(())
+    }
+
+    /// Names what is said otherwise now about mailboxes and the server (§5.6, §5.7; RFC 5464 §4.4.2).
+    fn notify_metadata(&mut self, before: &Watch, watch: &Watch) {
+        let Some(reader) = self.owner.as_ref().map(|owner| owner.id) else {
+            return;
+        };
+        let about_server = watch.groups.iter().any(|group| group.events.server_metadata);
+        let mut server: BTreeSet<String> = BTreeSet::new();
+        if about_server {
+            let changed = watch.server.borrow();
+            let known = before.server_known + 1..=watch.server_known;
+            let new = changed.iter().filter(|(_, at)| known.contains(*at));
+            server.extend(new.map(|(entry, _)| entry.clone()));
+        }
+        let mut mailboxes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+        for home in &before.homes {
+            let (_, changed) = home.account.metadata_changes(home.metadata, reader);
+            for key in changed {
+                let known = key
+                    .mailbox
+                    .map(|mailbox| watch.mailboxes.get(&(home.account.id(), mailbox)));
+                match known {
+                    Some(Some(known)) if watch.wanted(&known.name).mailbox_metadata => {
+                        mailboxes.entry(&known.name).or_default().push(key.entry);
+                    }
+                    None if home.account.id() == reader && about_server => {
+                        server.insert(key.entry);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        for (name, entries) in mailboxes {
+            self.encoder().metadata_changed(&MailboxName::new(name), &entries);
+        }
+        if !server.is_empty() {
+            let entries: Vec<String> = server.into_iter().collect();
+            self.encoder().metadata_changed(&MailboxName::new(""), &entries);
+        }
+    }
+
+    /// ENABLE METADATA and METADATA-SERVER (RFC 5464 §4.4): it is told what others say about mailboxes and the server, between commands and
+    /// while the client idles. Who has asked with NOTIFY hears what it has asked for.
+    pub(crate) fn announce_begin(&mut self, mailboxes: bool, server: bool) {
+        let names = [OTHERS, SHARED].map(|namespace| MailboxName::new(namespace.trim_end_matches('/')));
+        let events = NotifyEvents {
+            mailbox_metadata: mailboxes,
+            server_metadata: server,
+            ..NotifyEvents::default()
+        };
+        let groups = [NotifyMailboxes::Personal, NotifyMailboxes::Subtree(names.to_vec())];
+        let groups = groups.map(|mailboxes| NotifyGroup {
+            mailboxes,
+            events: events.clone(),
+        });
+        if let Ok(watch) = net::blocking(|| self.watch_new(groups.to_vec())) {
+            let wider = self.announced.as_ref().is_none_or(|_| mailboxes);
+            if wider {
+                self.announced = Some(Box::new(watch));
+            }
+        }
+    }
+
+    /// Announces what others have said since.
+    pub(crate) fn announce(&mut self) {
+        let Some(before) = self.announced.take() else { return };
+        if before.is_old()
+            && let Ok(watch) = net::blocking(|| self.watch_new(before.groups.clone()))
+        {
+            if self.watch.is_none() {
+                self.notify_metadata(&before, &watch);
+            }
+            self.announced = Some(Box::new(watch));
+        } else {
+            self.announced = Some(before);
+        }
+    }
+
+    /// Takes what has been said for known.
+    pub(crate) fn announce_from_here(&mut self) {
+        let Some(before) = &self.announced else { return };
+        if let Ok(watch) = net::blocking(|| self.watch_new(before.groups.clone())) {
+            self.announced = Some(Box::new(watch));
+        }
     }
 
     fn is_selected(&self, known: &Known) -> bool {
