@@ -8,6 +8,7 @@ wanted='
 swaks        swaks
 swaks-tls    libnet-ssleay-perl
 curl         curl
+openssl      openssl
 sieve-connect sieve-connect
 python3      python3
 mbsync       isync

@@ -69,4 +69,18 @@ fn a_limit_is_announced_and_kept() {
         ("NO", Some("3".to_owned()))
     );
     assert_eq!(client.messages.len(), 5);
+    // A search looks at all. Of UID EXPUNGE, those count that it takes away.
+    let all = client.ok("SEARCH ALL");
+    assert_eq!(
+        (all.found.clone(), all.code("MESSAGELIMIT")),
+        (Some(vec![1, 2, 3, 4, 5]), None)
+    );
+    client.ok("UID STORE 4:6 +FLAGS (\\Deleted)");
+    client.ok("UID STORE 8 +FLAGS (\\Deleted)");
+    let reply = client.ok("UID EXPUNGE 1:*");
+    assert_eq!(reply.code("MESSAGELIMIT"), Some("3 5".to_owned()));
+    assert_eq!(client.messages.len(), 2);
+    let reply = client.ok("UID EXPUNGE 1:*");
+    assert_eq!(reply.code("MESSAGELIMIT"), None);
+    assert_eq!(client.messages.len(), 1);
 }

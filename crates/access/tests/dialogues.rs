@@ -31,6 +31,8 @@ use std::time::Duration;
 
 struct Session {
     reader: BufReader<TcpStream>,
+    /// The line of the file that is at work.
+    place: String,
 }
 
 impl Session {
@@ -40,6 +42,7 @@ impl Session {
         stream.set_nodelay(true).unwrap();
         let mut session = Session {
             reader: BufReader::new(stream),
+            place: "the greeting".to_owned(),
         };
         let greeting = session.line();
         assert!(matches("\\* OK [CAPABILITY IMAP4rev1 *", &greeting), "{greeting}");
@@ -48,8 +51,9 @@ impl Session {
 
     fn line(&mut self) -> String {
         let mut line = Vec::new();
-        let read = self.reader.read_until(b'\n', &mut line).unwrap();
-        assert!(read > 0, "the server hung up");
+        let read = self.reader.read_until(b'\n', &mut line);
+        let read = read.unwrap_or_else(|error| panic!("{}: {error}", self.place));
+        assert!(read > 0, "{}: the server hung up", self.place);
         let line = String::from_utf8(line).unwrap();
         line.trim_end_matches(['\r', '\n']).to_owned()
     }
@@ -107,6 +111,7 @@ fn run(path: &Path) {
         let session = sessions
             .entry(name.to_owned())
             .or_insert_with(|| Session::open(&server));
+        session.place.clone_from(&place);
         match what {
             "->" if text.contains("{%") => {
                 let lines = script.lines().skip(number + 1);
@@ -164,5 +169,5 @@ macro_rules! dialogues {
 }
 
 dialogues! {
-    entry mailboxes list append fetch sections store search sort copy idle sessions condstore rev2 refusals binary unusual qresync uidonly unauthenticate quota metadata shared_acl shared_people shared_group shared_flags shared_seen objects appends notify partial
+    entry mailboxes list append fetch sections store search sort copy idle sessions condstore rev2 refusals binary unusual qresync uidonly unauthenticate quota metadata shared_acl shared_people shared_group shared_flags shared_seen objects appends notify partial contexts shared_quota shared_notify shared_metadata shared_replace
 }

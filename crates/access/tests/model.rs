@@ -13,7 +13,7 @@
 
 mod common;
 
-use common::client::{Client, Modes, Reply, Value, numbers};
+use common::client::{Client, Context, Modes, Reply, Value, numbers};
 use common::{Mode, PASSWORD, Server, options};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -164,6 +164,17 @@ impl World<'_> {
             "{}",
             client.trouble("the client knows something else than is")
         );
+        // RFC 5267 §4.3: a result that was kept up to date is what the same search finds now.
+        for context in self.clients[who].contexts.clone() {
+            let now = self.clients[who].ok(&context.again).found;
+            let client = &self.clients[who];
+            assert_eq!(
+                Some(context.result),
+                now,
+                "{}",
+                client.trouble(&format!("not what {} says", context.again))
+            );
+        }
     }
 
     fn learn(&mut self, who: usize, mailbox: usize) {
@@ -196,6 +207,7 @@ impl World<'_> {
             self.settle(who);
             let (validity, highest) = (self.clients[who].uid_validity, self.clients[who].highest);
             let mut known = std::mem::take(&mut self.clients[who].messages);
+            self.clients[who].contexts.clear();
             self.clients[who].ok("UNSELECT");
             self.selected[who] = None;
             // Others go on meanwhile.
@@ -269,7 +281,9 @@ impl World<'_> {
         self.learn(who, mailbox);
         let uid = self.clients[who].modes.uid_only || self.dice.roll(2) == 0;
         let empty = self.clients[who].messages.is_empty();
-        match self.dice.roll(20) {
+        match self.dice.roll(23) {
+            20..=21 => self.context(who, mailbox),
+            22 => self.context_end(who),
             0..=2 => self.append(who),
             3..=7 if !empty => self.store(who, mailbox, uid),
             8..=9 if !empty => self.fetch(who, mailbox, uid),
@@ -480,6 +494,74 @@ impl World<'_> {
         }
         assert_eq!(reply.found, Some(expected), "{}", self.clients[who].trouble("SEARCH"));
         self.check_fetched(who, mailbox, &reply);
+    }
+
+    /// A search that is kept up to date.
+    fn context(&mut self, who: usize, mailbox: usize) {
+        if self.clients[who].contexts.len() >= 3 {
+            return self.context_end(who);
+        }
+        let modes = self.clients[who].modes;
+        // Who hears of VANISHED cannot count messages whose UIDs it does not know.
+        let uid = modes.uid_only || modes.qresync || self.dice.roll(2) == 0;
+        let mut keys = match self.dice.roll(10) {
+            0 => "UNSEEN".to_owned(),
+            1 => "OR FLAGGED KEYWORD kw".to_owned(),
+            2 => "NOT (DELETED ANSWERED)".to_owned(),
+            3 => "LARGER 40".to_owned(),
+            4 => "SUBJECT 1 UNFLAGGED".to_owned(),
+            5 => "TEXT xxxxxxxxxxxxxxxxxxxxxxxx".to_owned(),
+            6 => format!("UID {}:*", self.dice.roll(20) + 1),
+            7 if modes.condstore => {
+                let modseqs: Vec<u64> = self.modseqs.values().copied().collect();
+                let pick = self.dice.roll(modseqs.len());
+                format!("MODSEQ {}", modseqs.get(pick).copied().unwrap_or(1))
+            }
+            8 => "OR YOUNGER 3600 SEEN".to_owned(),
+            _ => "ALL".to_owned(),
+        };
+        let mut again = keys.clone();
+        if !self.clients[who].messages.is_empty() && self.dice.roll(3) == 0 {
+            // Message numbers mean the messages that had them at this moment.
+            let (set, _) = self.set(who, false);
+            let (from, to) = set.split_once(':').unwrap();
+            let range = from.parse::<usize>().unwrap() - 1..to.parse().unwrap();
+            let known = &self.clients[who].messages[range];
+            let uids: Vec<String> = known.iter().map(|k| k.uid.unwrap().to_string()).collect();
+            again = format!("{keys} UID {}", uids.join(","));
+            keys = if modes.uid_only {
+                again.clone()
+            } else {
+                format!("{keys} {set}")
+            };
+        }
+        let (verb, order) = match self.dice.roll(5) {
+            0 => ("SORT", "(SUBJECT) UTF-8 "),
+            1 => ("SORT", "(REVERSE SIZE) UTF-8 "),
+            2 => ("SORT", "(SIZE REVERSE SUBJECT) UTF-8 "),
+            _ => ("SEARCH", ""),
+        };
+        let verb = if uid { format!("UID {verb}") } else { verb.to_owned() };
+        let context = Context {
+            tag: self.clients[who].next_tag(),
+            uid,
+            again: format!("{verb} RETURN (ALL) {order}{again}"),
+            result: Vec::new(),
+        };
+        self.clients[who].contexts.push(context);
+        let reply = self.clients[who].ok(&format!("{verb} RETURN (UPDATE ALL) {order}{keys}"));
+        self.check_fetched(who, mailbox, &reply);
+        self.learn(who, mailbox);
+    }
+
+    fn context_end(&mut self, who: usize) {
+        if let Some(context) = self.clients[who].contexts.pop() {
+            let reply = self.clients[who].ok(&format!("CANCELUPDATE \"{}\"", context.tag));
+            if let Some(mailbox) = self.selected[who] {
+                self.check_fetched(who, mailbox, &reply);
+                self.learn(who, mailbox);
+            }
+        }
     }
 
     fn copy(&mut self, who: usize, mailbox: usize, uid: bool, away: bool) {

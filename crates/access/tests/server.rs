@@ -441,7 +441,7 @@ fn strangers_get_little_room_and_little_time() {
 fn over_quota_and_back() {
     let server = Server::start(Mode::Plain, options());
     let account = server.directory.account_show("ada@rohrpost.test").unwrap().id;
-    server.directory.quota_set(account, Some(1000)).unwrap();
+    server.directory.quota_set(account, Some(1000), None).unwrap();
     let mut client = plain(&server);
     client.login();
     client.ask("1 SELECT INBOX");
@@ -451,7 +451,7 @@ fn over_quota_and_back() {
     let answer = client.ask("3 COPY 1 Trash");
     assert!(answer[0].starts_with("3 NO [OVERQUOTA]"), "{answer:?}");
     assert!(client.ask("4 MOVE 1 Trash").last().unwrap().starts_with("4 OK"));
-    server.directory.quota_set(account, None).unwrap();
+    server.directory.quota_set(account, None, None).unwrap();
     append(&mut client, &noise(900));
 }
 

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use store::{Account, Arrival, Digest, Flags, MailboxId, NewMessage, Store};
+use store::{Account, Arrival, Digest, Flags, MailboxId, NewMessage, Quota, Store, Usage};
 
 /// Digests kept, for messages with several recipients here.
 const DIGESTS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
@@ -70,14 +70,10 @@ impl Local {
                 return outcome;
             }
         };
-        let quota = self.directory.account(id).and_then(|a| a.quota_bytes);
-        if let Some(limit) = quota {
-            let used = account.bytes_used();
-            if used >= limit {
-                let full = store::Error::OverQuota { used, limit };
-                self.defer(turn.iter().map(|(w, _)| w), &full, now, &mut outcome);
-                return outcome;
-            }
+        let one = Usage::of([1]);
+        if let Err(full) = quota_of(&self.directory, id).room(account.usage(), one) {
+            self.defer(turn.iter().map(|(w, _)| w), &full, now, &mut outcome);
+            return outcome;
         }
         let Some(inbox) = account.mailbox_find("INBOX").map(|m| m.id) else {
             self.defer(turn.iter().map(|(w, _)| w), &store::Error::NoMailbox, now, &mut outcome);
@@ -232,4 +228,12 @@ pub(crate) fn prefix(work: &Work) -> Vec<u8> {
         work.acceptance.sender, work.address
     )
     .into_bytes()
+}
+
+/// The most that an account may hold.
+pub(crate) fn quota_of(directory: &Directory, id: AccountId) -> Quota {
+    directory.account(id).map_or(Quota::NONE, |account| Quota {
+        bytes: account.quota_bytes,
+        messages: account.quota_messages,
+    })
 }

@@ -51,7 +51,7 @@ impl Strategy {
             )
             | store::Error::Blobs(blobs::Error::Corrupt { .. } | blobs::Error::NotFound(_))
             | store::Error::Damaged { .. } => Strategy::Damaged,
-            store::Error::OverQuota { .. } => Strategy::OverQuota,
+            store::Error::OverQuota { .. } | store::Error::OverQuotaMessages { .. } => Strategy::OverQuota,
             _ => Strategy::Transient,
         }
     }

@@ -305,13 +305,20 @@ async fn who_is_gone_or_full_keeps_the_mail_in_the_queue() {
     let gone = house.accept(&["nobody@our.test"], TEXT).await;
     house.directory.account_disable(house.id("bob@our.test")).unwrap();
     let disabled = house.accept(&["bob@our.test"], TEXT).await;
-    house.directory.quota_set(house.id("cem@our.test"), Some(0)).unwrap();
+    house
+        .directory
+        .quota_set(house.id("cem@our.test"), Some(0), None)
+        .unwrap();
     let full = house.accept(&["cem@our.test"], TEXT).await;
+    let dora = house.id("dora@our.test");
+    house.directory.quota_set(dora, None, Some(0)).unwrap();
+    let counted = house.accept(&["dora@our.test"], TEXT).await;
     house.start();
     for (id, strategy, words) in [
         (gone, "address gone", "not known any more"),
         (disabled, "address gone", "disabled"),
         (full, "over quota", "full"),
+        (counted, "over quota", "0 of 0 messages"),
     ] {
         house
             .until(words, |h| {
@@ -326,6 +333,9 @@ async fn who_is_gone_or_full_keeps_the_mail_in_the_queue() {
     house.directory.account_enable(house.id("bob@our.test")).unwrap();
     house.ledger.retry(disabled, None).await.unwrap();
     house.settled(disabled).await;
+    house.directory.quota_set(dora, None, Some(1)).unwrap();
+    house.ledger.retry(counted, None).await.unwrap();
+    house.settled(counted).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

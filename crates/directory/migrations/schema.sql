@@ -20,7 +20,7 @@ CREATE TABLE account (
     admin BIGINT NOT NULL,
     quota_bytes BIGINT,                  -- NULL: none
     deleted BIGINT NOT NULL              -- 1: a tombstone
-);
+    , quota_messages BIGINT);            -- NULL: none
 
 -- Every address of our own, canonical. One belongs to an account or is an alias, never both.
 CREATE TABLE address (

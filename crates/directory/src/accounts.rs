@@ -22,6 +22,8 @@ pub struct Account {
     pub admin: bool,
     /// Bytes that its mail may take; `None`: no bound.
     pub quota_bytes: Option<u64>,
+    /// Messages that it may hold; `None`: no bound.
+    pub quota_messages: Option<u64>,
 }
 
 impl Account {
@@ -126,12 +128,12 @@ impl Directory {
         self.update(id, "UPDATE account SET name = ?2 WHERE account_id = ?1", &[name.into()])
     }
 
-    /// Changes the quota; `None`: no bound.
-    pub fn quota_set(&self, id: AccountId, quota_bytes: Option<u64>) -> Result<()> {
+    /// Changes the quota: bytes and messages; `None`: no bound.
+    pub fn quota_set(&self, id: AccountId, bytes: Option<u64>, messages: Option<u64>) -> Result<()> {
         self.update(
             id,
-            "UPDATE account SET quota_bytes = ?2 WHERE account_id = ?1",
-            &[quota(quota_bytes)],
+            "UPDATE account SET quota_bytes = ?2, quota_messages = ?3 WHERE account_id = ?1",
+            &[quota(bytes), quota(messages)],
         )
     }
 
@@ -215,8 +217,8 @@ impl Directory {
     }
 }
 
-fn quota(bytes: Option<u64>) -> Value<'static> {
-    bytes.map_or(Value::Null, |b| Value::Integer(i64::try_from(b).unwrap_or(i64::MAX)))
+fn quota(most: Option<u64>) -> Value<'static> {
+    most.map_or(Value::Null, |b| Value::Integer(i64::try_from(b).unwrap_or(i64::MAX)))
 }
 
 /// A new account's row and its main address.

@@ -21,6 +21,10 @@ pub const SCHEMA: Schema = Schema {
             name: "group mailboxes, who shares with whom",
             sql: include_str!("../migrations/0003_groups.sql"),
         },
+        Migration {
+            name: "how many messages an account may hold",
+            sql: include_str!("../migrations/0004_quota_messages.sql"),
+        },
     ],
 };
 

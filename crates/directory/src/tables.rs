@@ -53,7 +53,7 @@ impl Tables {
         let groups = groups_in(tx)?;
         let mut accounts = BTreeMap::new();
         tx.query(
-            "SELECT account_id, name, disabled, admin, quota_bytes FROM account WHERE deleted = 0",
+            "SELECT account_id, name, disabled, admin, quota_bytes, quota_messages FROM account WHERE deleted = 0",
             &[],
             |row| {
                 let account = Account {
@@ -64,6 +64,7 @@ impl Tables {
                     disabled: row.bool(2)?,
                     admin: row.bool(3)?,
                     quota_bytes: row.opt_i64(4)?.and_then(|v| u64::try_from(v).ok()),
+                    quota_messages: row.opt_i64(5)?.and_then(|v| u64::try_from(v).ok()),
                 };
                 accounts.insert(account.id, account);
                 Ok(())

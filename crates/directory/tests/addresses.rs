@@ -412,14 +412,15 @@ fn accounts_come_change_and_go() {
         ("Ada Lovelace", Some(5 << 30), true, false)
     );
     assert!(!d.account_has_password(ada) && d.account_has_password(bob));
-    d.quota_set(ada, None).unwrap();
+    d.quota_set(ada, None, Some(7)).unwrap();
     d.account_name_set(ada, "A. L.").unwrap();
     d.address_add(ada, "al@phys.example").unwrap();
     assert_eq!(
         d.account_show("AL@phys.example").unwrap().addresses,
         ["ada@phys.example", "al@phys.example"]
     );
-    assert_eq!(d.account(ada).unwrap().quota_bytes, None);
+    let quota = |d: &Directory| d.account(ada).map(|a| (a.quota_bytes, a.quota_messages)).unwrap();
+    assert_eq!(quota(&d), (None, Some(7)));
     d.address_remove(ada, "ada@phys.example").unwrap();
     assert_eq!(d.account(ada).unwrap().address(), "al@phys.example");
     assert_eq!(

@@ -121,7 +121,7 @@ fn what_is_remembered_ends_with_the_password() {
         (None, None)
     );
     assert_eq!(d.password_verify(user, b"three").unwrap(), Some(next));
-    d.quota_set(next, Some(1)).unwrap();
+    d.quota_set(next, Some(1), None).unwrap();
     assert_eq!(
         d.password_cached(user, b"three"),
         Some(next),

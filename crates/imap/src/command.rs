@@ -2,6 +2,7 @@
 
 mod acl;
 mod append;
+mod context;
 mod copy;
 mod fetch;
 mod list;
@@ -129,6 +130,8 @@ pub enum Command {
     Expunge(Option<SequenceSet>),
     /// §6.4.4
     Search(Search),
+    /// RFC 5267 §4.3.5: tags of searches.
+    CancelUpdate(Vec<String>),
     /// RFC 7377
     MultiSearch(MultiSearch),
     /// RFC 5256 §3
@@ -210,6 +213,7 @@ impl Command {
             Command::Unselect => "UNSELECT",
             Command::Expunge(_) => "EXPUNGE",
             Command::Search(_) => "SEARCH",
+            Command::CancelUpdate(_) => "CANCELUPDATE",
             Command::MultiSearch(_) => "ESEARCH",
             Command::Sort(_) => "SORT",
             Command::Thread(_) => "THREAD",
@@ -315,6 +319,7 @@ impl Command {
             "UNSUBSCRIBE" => Command::Unsubscribe(cursor.mailbox()?),
             "LIST" => Command::List(cursor.list_command()?),
             "LSUB" => Command::Lsub(cursor.lsub()?),
+            "CANCELUPDATE" => Command::CancelUpdate(cursor.cancel_update()?),
             "ESEARCH" => Command::MultiSearch(cursor.multisearch()?),
             "STATUS" => {
                 let mailbox = cursor.mailbox()?;
@@ -369,6 +374,7 @@ const WITH_ARGUMENTS: &[&str] = &[
     "FETCH",
     "SEARCH",
     "ESEARCH",
+    "CANCELUPDATE",
     "SORT",
     "THREAD",
     "STORE",

@@ -18,7 +18,7 @@ mod vanished;
 pub use code::Code;
 pub use fetch::FetchResponse;
 pub use mailboxes::{Attribute, ListResponse, Namespaces};
-pub use search::{Correlator, Esearch, Partials};
+pub use search::{Correlator, Esearch, EsearchUpdate, Partials};
 pub use string::{astring, literal, nstring, quoted_or_literal};
 
 use std::io::Write;

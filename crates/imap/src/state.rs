@@ -1,7 +1,7 @@
 //! Which command in which state. RFC 9051 §3.
 
 use crate::Command;
-use crate::command::SearchKey;
+use crate::command::{Search, SearchKey, Sort, Thread};
 
 /// How far a session has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +71,7 @@ impl State {
             | C::Unselect
             | C::Expunge(_)
             | C::Search(_)
+            | C::CancelUpdate(_)
             | C::Sort(_)
             | C::Thread(_)
             | C::Fetch(_)
@@ -112,13 +113,16 @@ pub fn uses_sequence_numbers(command: &Command) -> bool {
         Command::Fetch(fetch) => !fetch.uid,
         Command::Store(store) => !store.uid,
         Command::Copy(copy) | Command::Move(copy) => !copy.uid,
-        Command::Search(search) => !search.uid || search.keys.iter().any(SearchKey::has_sequence),
+        Command::Search(Search { uid, keys, .. })
+        | Command::Sort(Sort { uid, keys, .. })
+        | Command::Thread(Thread { uid, keys, .. }) => !uid || keys.iter().any(SearchKey::has_sequence),
+        Command::MultiSearch(multi) => multi.search.keys.iter().any(SearchKey::has_sequence),
         Command::Select(select) => select.qresync.as_ref().is_some_and(|qresync| qresync.matched.is_some()),
         _ => false,
     }
 }
 
-/// Whether a command may change what other mailboxes hold, or which there are.
+/// Whether a command may change what other mailboxes hold, which there are, or what is said about them.
 pub fn changes_mailboxes(command: &Command) -> bool {
     matches!(
         command,
@@ -129,5 +133,6 @@ pub fn changes_mailboxes(command: &Command) -> bool {
             | Command::Unsubscribe(_)
             | Command::Copy(_)
             | Command::Move(_)
+            | Command::SetMetadata(_)
     )
 }

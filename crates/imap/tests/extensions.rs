@@ -396,7 +396,7 @@ fn notify() {
     }
     assert_eq!(
         code(&Code::BadEvent),
-        "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)"
+        "BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange)"
     );
 }
 

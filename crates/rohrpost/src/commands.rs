@@ -5,7 +5,7 @@ mod sieve;
 
 use crate::admin::{
     self,
-    request::{Done, Request, Secret, Trace},
+    request::{Done, Most, Request, Secret, Trace},
 };
 use crate::cli::output::{self, Align, Column, Listing};
 use crate::cli::{
@@ -27,7 +27,7 @@ static ACCOUNTS: [Column; 6] = [
     Column::size("used", "USED"),
     Column::size("quota", "QUOTA"),
 ];
-static ACCOUNT: [Column; 8] = [
+static ACCOUNT: [Column; 9] = [
     Column::text("address", "address"),
     Column::text("name", "name"),
     Column::text("also", "also"),
@@ -35,6 +35,7 @@ static ACCOUNT: [Column; 8] = [
     Column::number("messages", "messages"),
     Column::size("used", "used"),
     Column::size("quota", "quota"),
+    Column::number("quota_messages", "messages at most"),
     Column::text("file", "file"),
 ];
 static DOMAINS: [Column; 2] = [Column::text("domain", "DOMAIN"), Column::text("catch_all", "CATCH-ALL")];
@@ -409,9 +410,24 @@ fn account(command: AccountCommand, generated: &mut Option<String>) -> Result<(R
                     .advise("say --yes if it is meant; `rohrpost account disable` only shuts it"),
             );
         }
-        AccountCommand::Quota { address, size } => {
-            let quota = unless_none(size).map(|s| quota(&s)).transpose()?;
-            (Request::AccountQuota { address, quota }, Shown::Said)
+        AccountCommand::Quota {
+            address,
+            size,
+            messages,
+        } => {
+            let number = |text: &str| match text.parse() {
+                _ if text.eq_ignore_ascii_case("none") => Ok(Most::Unbounded),
+                Ok(most) => Ok(Most::Number(most)),
+                Err(_) => Err(Failure::usage(format!(
+                    "messages: \"{text}\" is neither a number nor \"none\""
+                ))),
+            };
+            let request = Request::AccountQuota {
+                address,
+                quota: unless_none(size).map(|s| quota(&s)).transpose()?,
+                messages: messages.as_deref().map(number).transpose()?,
+            };
+            (request, Shown::Said)
         }
         AccountCommand::Address(AddressCommand::Add { account, address }) => {
             (Request::AddressAdd { account, address }, Shown::Said)

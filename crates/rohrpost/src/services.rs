@@ -256,6 +256,7 @@ fn imap_options(config: &Config) -> access::imap::Options {
     options.connections_per_address = whole(limits.connections_per_address);
     options.errors = short(limits.imap_errors);
     options.messages_per_command = Some(short(limits.imap_messages)).filter(|most| *most > 0);
+    options.contexts = whole(limits.imap_contexts);
     options.login_failures = short(limits.login_failures);
     options.login_failure_delay = limits.login_failure_delay;
     options.login_idle = limits.imap_login_idle;

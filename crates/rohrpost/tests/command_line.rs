@@ -23,6 +23,8 @@ fn commands_do_the_same_with_and_without_a_server() {
     assert_eq!(before, during);
 
     house.account("bob@phys.test");
+    house.ok(&["account", "quota", "bob@phys.test", "5GiB", "--messages", "1000"]);
+    // What is not named stays as it is.
     house.ok(&["account", "quota", "bob@phys.test", "5MiB"]);
     house.ok(&["account", "address", "add", "bob@phys.test", "robert@phys.test"]);
     house.ok(&["account", "disable", "ada@phys.test"]);
@@ -33,8 +35,8 @@ fn commands_do_the_same_with_and_without_a_server() {
 
     let shown = house.json(&["account", "show", "robert@phys.test"]);
     assert_eq!(
-        (&shown["address"], &shown["quota"]),
-        (&"bob@phys.test".into(), &5_242_880.into())
+        (&shown["address"], &shown["quota"], &shown["quota_messages"]),
+        (&"bob@phys.test".into(), &5_242_880.into(), &1000.into())
     );
     assert_eq!(house.json(&["account", "list"])[0]["state"], "disabled");
     assert_eq!(house.json(&["domain", "list"])[0]["catch_all"], "bob@phys.test");
@@ -66,6 +68,11 @@ fn faults_say_what_to_do_and_set_the_exit_code() {
             vec!["account", "quota", "ada@phys.test", "much"],
             2,
             "does not begin with a whole number",
+        ),
+        (
+            vec!["account", "quota", "ada@phys.test", "none", "--messages", "few"],
+            2,
+            "neither a number nor \"none\"",
         ),
         (
             vec!["queue", "show", "1K0ZJWM2PET00"],

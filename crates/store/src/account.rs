@@ -7,6 +7,7 @@
 
 use crate::indexing::Indexing;
 use crate::mailbox::{self, Mailbox, SpecialUse};
+use crate::metadata::MetadataChanges;
 use crate::sharing::{self, NO_MAILBOX, Sharing};
 use crate::sweep::Sweeps;
 use crate::warm::Warm;
@@ -95,6 +96,7 @@ pub(crate) struct State {
     unsynced: bool,
     /// Mailboxes whose recent mark is not in the file.
     unsaved: BTreeSet<MailboxId>,
+    pub(crate) metadata: MetadataChanges,
 }
 
 /// What is kept in memory of the account's tables.
@@ -219,6 +221,7 @@ impl Account {
                 pending_next: 0,
                 unsynced: true,
                 unsaved: BTreeSet::new(),
+                metadata: MetadataChanges::default(),
             }),
             indexing,
             active_script: crate::sieve::Active::default(),
@@ -280,9 +283,8 @@ impl Account {
         self.changes.subscribe()
     }
 
-    /// Octets in all mailboxes, as IMAP counts them; a copy counts again.
-    pub fn bytes_used(&self) -> u64 {
-        self.lock().rows.mailboxes.values().map(|m| m.size).sum()
+    pub(crate) fn tell_of_change(&self) {
+        self.changes.send_modify(|count| *count += 1);
     }
 
     /// The account's keywords now.

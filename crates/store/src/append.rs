@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use crate::message::{MAX_MESSAGE_BYTES, add_in};
-use crate::{Error, MailboxId, Message, ModSeq, NewMessage, Result, Uid, expunge};
+use crate::{Error, MailboxId, Message, ModSeq, NewMessage, Quota, Result, Uid, Usage, expunge};
 use db::Durability;
 
 /// Where messages went.
@@ -18,13 +18,13 @@ pub struct AppendedAll {
 
 impl Account {
     /// Adds messages in one transaction; durable when it returns. With `replace`, a message of that mailbox is expunged in the same
-    /// transaction, and its octets do not count against `quota`, the most that the account may hold.
+    /// transaction, and does not count against `quota`, the most that the account may hold.
     pub fn messages_append(
         &self,
         mailbox: MailboxId,
         messages: &[NewMessage<'_>],
         replace: Option<(MailboxId, Uid)>,
-        quota: Option<u64>,
+        quota: Quota,
     ) -> Result<AppendedAll> {
         let mut state = self.lock();
         let uid_validity = state.rows.mailboxes.get(&mailbox).ok_or(Error::NoMailbox)?.uid_validity;
@@ -38,14 +38,12 @@ impl Account {
             let message = snapshot.at(position).ok_or(Error::NoContent(uid.0))?;
             old = Some((from, position, *message));
         }
-        if let Some(limit) = quota {
-            let used: u64 = state.rows.mailboxes.values().map(|m| m.size).sum();
-            let freed = old.map_or(0, |(_, _, message)| u64::from(message.size));
-            let more: u64 = messages.iter().map(NewMessage::size).sum();
-            if used.saturating_add(more).saturating_sub(freed) > limit {
-                return Err(Error::OverQuota { used, limit });
-            }
+        let mut used = state.usage();
+        if let Some((_, _, message)) = old {
+            used.bytes = used.bytes.saturating_sub(u64::from(message.size));
+            used.messages = used.messages.saturating_sub(1);
         }
+        quota.room(used, Usage::of(messages.iter().map(NewMessage::size)))?;
         let account = self.id();
         let (rows, modseq) = self.change(&mut state, Durability::Synced, |tx, draft| {
             let mut rows = Vec::with_capacity(messages.len());

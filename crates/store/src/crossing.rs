@@ -5,7 +5,9 @@
 
 use crate::account::Account;
 use crate::message::{NewMessage, add_in};
-use crate::{AccountId, Content, Copied, Error, FlagChange, Flags, Keywords, MailboxId, Message, Result, Uid};
+use crate::{
+    AccountId, Content, Copied, Error, FlagChange, Flags, Keywords, MailboxId, Message, Quota, Result, Uid, Usage,
+};
 use db::Durability;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -50,14 +52,14 @@ impl Account {
     }
 
     /// Puts messages of another account into a mailbox of this one, with those of their flags that are `allowed`: all of them or, on an
-    /// error, none. `quota` is the most octets that this account may hold.
+    /// error, none. `quota` is the most that this account may hold.
     pub fn message_receive(
         &self,
         to: MailboxId,
         reader: Option<AccountId>,
         parcels: &Parcels,
         allowed: Flags,
-        quota: Option<u64>,
+        quota: Quota,
     ) -> Result<Copied> {
         // Keywords have other bits here.
         let mut flags: HashMap<Flags, Flags> = HashMap::new();
@@ -81,17 +83,8 @@ impl Account {
         }
         let mut state = self.lock();
         let uid_validity = state.rows.mailboxes.get(&to).ok_or(Error::NoMailbox)?.uid_validity;
-        if let Some(limit) = quota {
-            let used: u64 = state.rows.mailboxes.values().map(|m| m.size).sum();
-            let more: u64 = parcels
-                .messages
-                .iter()
-                .map(|(message, _)| u64::from(message.size))
-                .sum();
-            if used.saturating_add(more) > limit {
-                return Err(Error::OverQuota { used, limit });
-            }
-        }
+        let sizes = parcels.messages.iter().map(|(message, _)| u64::from(message.size));
+        quota.room(state.usage(), Usage::of(sizes))?;
         let mut copied = Copied {
             uid_validity,
             ..Copied::default()

@@ -33,6 +33,14 @@ pub enum Error {
         /// Bytes allowed.
         limit: u64,
     },
+    /// The account's quota leaves no room for another message.
+    #[error("the mailbox is full: it has {used} of {limit} messages")]
+    OverQuotaMessages {
+        /// Messages now.
+        used: u64,
+        /// Messages allowed.
+        limit: u64,
+    },
     /// A message's stored form can't be read; others are not affected.
     #[error("message {uid} of mailbox {mailbox} is damaged: {reason}")]
     Damaged {

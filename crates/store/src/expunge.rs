@@ -129,6 +129,7 @@ pub(crate) fn take_in(
         m.highest_modseq = modseq;
     }
     let seen_own = draft.mailbox(mailbox).is_some_and(|m| m.sharing.seen_own);
+    let mut kept = 0u64;
     for (first, last) in runs(messages.iter().map(|m| m.uid)) {
         if seen_own {
             seen::forget_in(tx, account, mailbox, first, last)?;
@@ -147,6 +148,66 @@ pub(crate) fn take_in(
                 last.into(),
             ],
         )?;
+        kept += 1;
+    }
+    // Counting walks over all of them, so it is done now and then.
+    if modseq.0 % LOOK_EVERY == 0 || kept >= LOOK_EVERY {
+        let left = draft.mailbox(mailbox).map_or(0, |m| i64::from(m.messages));
+        runs_join_in(tx, account, mailbox, left)?;
     }
     Ok(modseq)
+}
+
+/// Changes after which it is looked whether too many runs are kept.
+const LOOK_EVERY: u64 = 256;
+/// Runs that are kept in any case.
+const RUNS_KEPT: i64 = 10_000;
+/// The newest of them, which are never joined: clients that come back often are told of these alone.
+const RUNS_NEWEST: i64 = 1_000;
+
+/// Joins runs that touch each other, where there are many. No UID comes to them or goes; some seem to have been taken away later than they
+/// were, which tells a client of them once more (RFC 7162 §3.2.5.1 allows it). What cannot be joined has a message between, so that a mailbox
+/// never has many more runs than messages.
+fn runs_join_in(tx: &Transaction<'_>, account: AccountId, mailbox: MailboxId, messages: i64) -> db::Result<()> {
+    let of = [account.0.into(), mailbox.into()];
+    let count = "SELECT count(*) FROM expunged WHERE account = ?1 AND mailbox = ?2";
+    let count = tx.query_row(count, &of, |row| row.i64(0))?.unwrap_or(0);
+    if count <= RUNS_KEPT.saturating_add(messages.saturating_mul(2)) {
+        return Ok(());
+    }
+    let upto = tx.query_row(
+        "SELECT modseq FROM expunged WHERE account = ?1 AND mailbox = ?2 ORDER BY modseq DESC LIMIT 1 OFFSET ?3",
+        &[account.0.into(), mailbox.into(), RUNS_NEWEST.into()],
+        |row| row.i64(0),
+    )?;
+    let old = [account.0.into(), mailbox.into(), upto.unwrap_or(0).into()];
+    let rows = tx.query_all(
+        "SELECT first, last, modseq FROM expunged WHERE account = ?1 AND mailbox = ?2 AND modseq <= ?3 ORDER BY first",
+        &old,
+        |row| Ok((row.i64(0)?, row.i64(1)?, row.i64(2)?)),
+    )?;
+    let mut joined: Vec<(i64, i64, i64)> = Vec::new();
+    for (first, last, modseq) in rows {
+        match joined.last_mut() {
+            Some(run) if first <= run.1 + 1 => *run = (run.0, run.1.max(last), run.2.max(modseq)),
+            _ => joined.push((first, last, modseq)),
+        }
+    }
+    tx.execute(
+        "DELETE FROM expunged WHERE account = ?1 AND mailbox = ?2 AND modseq <= ?3",
+        &old,
+    )?;
+    for (first, last, modseq) in joined {
+        tx.execute(
+            "INSERT INTO expunged (account, mailbox, modseq, first, last) VALUES (?1, ?2, ?3, ?4, ?5)",
+            &[
+                account.0.into(),
+                mailbox.into(),
+                modseq.into(),
+                first.into(),
+                last.into(),
+            ],
+        )?;
+    }
+    Ok(())
 }

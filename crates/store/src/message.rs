@@ -2,7 +2,7 @@
 
 use crate::account::{Account, Draft, State};
 use crate::flags::MAX_KEYWORD_BYTES;
-use crate::{AccountId, Digest, Error, FlagChange, Flags, MailboxId, Message, ModSeq, Result, Uid};
+use crate::{AccountId, Digest, Error, FlagChange, Flags, MailboxId, Message, ModSeq, Quota, Result, Uid, Usage};
 use blobs::BlobId;
 use db::{Durability, Transaction};
 use std::collections::BTreeMap;
@@ -58,19 +58,14 @@ pub struct Flagged {
 pub(crate) const MAX_MESSAGE_BYTES: u64 = u32::MAX as u64;
 
 impl Account {
-    /// APPEND (RFC 9051 §6.3.12): durable when it returns. `quota` is the most octets the account may hold.
-    pub fn message_append(&self, mailbox: MailboxId, message: &NewMessage<'_>, quota: Option<u64>) -> Result<Appended> {
+    /// APPEND (RFC 9051 §6.3.12): durable when it returns. `quota` is the most the account may hold.
+    pub fn message_append(&self, mailbox: MailboxId, message: &NewMessage<'_>, quota: Quota) -> Result<Appended> {
         let mut state = self.lock();
         let uid_validity = state.rows.mailboxes.get(&mailbox).ok_or(Error::NoMailbox)?.uid_validity;
         if message.size() > MAX_MESSAGE_BYTES {
             return Err(Error::Limit("a message has at most 4 GiB"));
         }
-        if let Some(limit) = quota {
-            let used: u64 = state.rows.mailboxes.values().map(|m| m.size).sum();
-            if used + message.size() > limit {
-                return Err(Error::OverQuota { used, limit });
-            }
-        }
+        quota.room(state.usage(), Usage::of([message.size()]))?;
         self.view_if_empty(&mut state, mailbox);
         let id = self.id();
         let row = self.change(&mut state, Durability::Synced, |tx, draft| {

@@ -4,6 +4,7 @@ use crate::account::Account;
 use crate::sharing::NO_MAILBOX;
 use crate::{AccountId, Error, MailboxId, Result};
 use db::Durability;
+use std::collections::BTreeMap;
 
 /// Octets of one value. The RFC asks for 1,024 at least (§4.1); 64 KiB hold a picture of a person.
 pub const MAX_METADATA_BYTES: usize = 64 * 1024;
@@ -28,7 +29,54 @@ impl Audience {
     }
 }
 
+/// An entry of which is remembered that it was changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MetadataKey {
+    /// The mailbox; `None`: the server.
+    pub mailbox: Option<MailboxId>,
+    /// Whose entry: 0 for all.
+    reader: AccountId,
+    /// Its name.
+    pub entry: String,
+}
+
+/// When entries were changed last, as long as the account is open: for sessions that are told (RFC 5464 §4.4.2).
+#[derive(Default)]
+pub(crate) struct MetadataChanges {
+    count: u64,
+    last: BTreeMap<MetadataKey, u64>,
+}
+
+/// Entries of which that is remembered. Beyond it those changed the longest ago are forgotten: only a session that was not told for so long
+/// can miss one.
+const CHANGES_KEPT: usize = 10_000;
+
+impl MetadataChanges {
+    fn note(&mut self, mailbox: Option<MailboxId>, audience: Audience, entry: &str) {
+        let key = MetadataKey {
+            mailbox,
+            reader: audience.key(),
+            entry: entry.to_owned(),
+        };
+        self.count += 1;
+        self.last.insert(key, self.count);
+        if self.last.len() > CHANGES_KEPT {
+            let half = self.count.saturating_sub(CHANGES_KEPT as u64 / 2);
+            self.last.retain(|_, at| *at > half);
+        }
+    }
+}
+
 impl Account {
+    /// How many changes of metadata there were since the account was opened, and the entries that were changed after the first `since` of
+    /// them: everybody's, and those of `reader`.
+    pub fn metadata_changes(&self, since: u64, reader: AccountId) -> (u64, Vec<MetadataKey>) {
+        let state = self.lock();
+        let seen = |key: &MetadataKey| [AccountId(0), reader].contains(&key.reader);
+        let changed = state.metadata.last.iter().filter(|(key, at)| **at > since && seen(key));
+        (state.metadata.count, changed.map(|(key, _)| key.clone()).collect())
+    }
+
     /// The entries of a mailbox (`None`: of the server) whose names `wanted` lets through, by name.
     pub fn metadata(
         &self,
@@ -70,6 +118,7 @@ impl Account {
             return Err(Error::MetadataSize);
         }
         let account = self.id();
+        let of = mailbox;
         let mailbox = mailbox.unwrap_or(NO_MAILBOX);
         let mut full = false;
         let done = self.change(&mut state, Durability::Deferred, |tx, _| {
@@ -97,7 +146,21 @@ impl Account {
             }
             Ok(())
         });
-        if full { Err(Error::MetadataCount) } else { done }
+        if full {
+            return Err(Error::MetadataCount);
+        }
+        done?;
+        // Whoever was woken by the change waits for the lock that is held here.
+        for (audience, entry, _) in entries {
+            state.metadata.note(of, *audience, entry);
+        }
+        Ok(())
+    }
+
+    /// Remembers that an entry has changed which is not kept as such, but worked out.
+    pub fn metadata_touch(&self, mailbox: MailboxId, audience: Audience, entry: &str) {
+        self.lock().metadata.note(Some(mailbox), audience, entry);
+        self.tell_of_change();
     }
 
     /// Gives one mailbox what is said about another: RENAME of INBOX (RFC 5464 §4.1).

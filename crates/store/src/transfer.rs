@@ -2,7 +2,7 @@
 
 use crate::account::{Account, Draft, State};
 use crate::message::place_in;
-use crate::{AccountId, Error, MailboxId, Message, Result, Uid, expunge};
+use crate::{AccountId, Error, MailboxId, Message, Quota, Result, Uid, Usage, expunge};
 use db::{Durability, Transaction};
 
 /// Where messages went (COPYUID, RFC 4315 §3).
@@ -18,7 +18,7 @@ pub struct Copied {
 
 impl Account {
     /// COPY (RFC 9051 §6.4.7): all of them or, on an error, none. UIDs ascend; those that are not there are passed over.
-    pub fn message_copy(&self, from: MailboxId, uids: &[Uid], to: MailboxId, quota: Option<u64>) -> Result<Copied> {
+    pub fn message_copy(&self, from: MailboxId, uids: &[Uid], to: MailboxId, quota: Quota) -> Result<Copied> {
         let mut copied = Copied::default();
         self.transfer(&mut self.lock(), from, uids, to, Way::Copy { quota }, &mut copied)?;
         Ok(copied)
@@ -50,11 +50,8 @@ impl Account {
             .filter_map(|uid| snapshot.position(*uid))
             .filter_map(|p| Some((p, *snapshot.at(p)?)))
             .unzip();
-        if let Way::Copy { quota: Some(limit) } = way {
-            let used: u64 = state.rows.mailboxes.values().map(|m| m.size).sum();
-            if used + messages.iter().map(|m| u64::from(m.size)).sum::<u64>() > limit {
-                return Err(Error::OverQuota { used, limit });
-            }
+        if let Way::Copy { quota } = way {
+            quota.room(state.usage(), Usage::of(messages.iter().map(|m| u64::from(m.size))))?;
         }
         if messages.is_empty() {
             return Ok(());
@@ -83,7 +80,7 @@ impl Account {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
-    Copy { quota: Option<u64> },
+    Copy { quota: Quota },
     Move,
 }
 

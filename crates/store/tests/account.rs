@@ -4,8 +4,8 @@
 use blobs::Blobs;
 use std::sync::Arc;
 use store::{
-    Account, AccountId, Arrival, ArrivalState, Digest, Error, FlagChange, Flags, MailboxId, NewMessage, Options, Store,
-    Uid,
+    Account, AccountId, Arrival, ArrivalState, Digest, Error, FlagChange, Flags, MailboxId, NewMessage, Options, Quota,
+    Store, Uid,
 };
 
 struct House {
@@ -61,7 +61,7 @@ impl House {
         let account = self.account();
         let mailbox = account.mailbox_find(mailbox).unwrap().id;
         account
-            .message_append(mailbox, &self.message(text, b""), None)
+            .message_append(mailbox, &self.message(text, b""), Quota::NONE)
             .unwrap()
             .uid
     }
@@ -256,7 +256,9 @@ fn expunge_takes_what_is_deleted_and_its_content() {
     let account = house.account();
     let (inbox, trash) = (id(&account, "INBOX"), id(&account, "Trash"));
     let open = account.mailbox_open(inbox, false).unwrap();
-    let copied = account.message_copy(inbox, &[Uid(2), Uid(3)], trash, None).unwrap();
+    let copied = account
+        .message_copy(inbox, &[Uid(2), Uid(3)], trash, Quota::NONE)
+        .unwrap();
     assert_eq!(copied.to, [Uid(1), Uid(2)]);
     let doomed = [Uid(2), Uid(3), Uid(5)];
     account
@@ -382,6 +384,13 @@ fn a_name_that_comes_back_has_another_uidvalidity() {
     assert!(account.mailbox(second).unwrap().uid_validity > old);
 }
 
+fn octets(most: u64) -> Quota {
+    Quota {
+        bytes: Some(most),
+        ..Quota::NONE
+    }
+}
+
 #[test]
 fn quota_is_kept_and_numbers_grow_over_openings() {
     let house = house();
@@ -390,12 +399,12 @@ fn quota_is_kept_and_numbers_grow_over_openings() {
     let inbox = id(&account, "INBOX");
     let message = house.message("abc", b"");
     assert!(matches!(
-        account.message_append(inbox, &message, Some(12)),
+        account.message_append(inbox, &message, octets(12)),
         Err(Error::OverQuota { used: 10, limit: 12 })
     ));
-    assert!(account.message_append(inbox, &message, Some(13)).is_ok());
+    assert!(account.message_append(inbox, &message, octets(13)).is_ok());
     assert!(matches!(
-        account.message_copy(inbox, &[Uid(1)], inbox, Some(14)),
+        account.message_copy(inbox, &[Uid(1)], inbox, octets(14)),
         Err(Error::OverQuota { .. })
     ));
     let before = account.mailbox(inbox).unwrap().highest_modseq;
@@ -462,7 +471,7 @@ fn what_is_left_of_a_deleted_mailbox_is_swept_and_what_others_need_stays() {
     }
     let some: Vec<Uid> = (1..=10).map(Uid).collect();
     let inbox = id(&account, "INBOX");
-    account.message_copy(big, &some, inbox, None).unwrap();
+    account.message_copy(big, &some, inbox, Quota::NONE).unwrap();
     account.mailbox_delete(big).unwrap();
     account.sweep().unwrap();
     assert_eq!(references(&account), 10);
@@ -507,7 +516,7 @@ fn rows_are_walked_in_the_order_asked_for() {
         if n % 2 == 0 {
             message.digest = &digest;
         }
-        account.message_append(inbox, &message, None).unwrap();
+        account.message_append(inbox, &message, Quota::NONE).unwrap();
     }
     let open = account.mailbox_open(inbox, false).unwrap();
     let mut ids: Vec<_> = open.snapshot().iter().map(|m| m.content).collect();

@@ -4,7 +4,7 @@
 use blobs::Blobs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use store::{Account, AccountId, Digest, FlagChange, Flags, MailboxId, NewMessage, Options, Store, Uid};
+use store::{Account, AccountId, Digest, FlagChange, Flags, MailboxId, ModSeq, NewMessage, Options, Store, Uid};
 
 /// More than two chunks.
 const MANY: u32 = 20_000;
@@ -35,12 +35,12 @@ fn house() -> House {
         received: 1_700_000_000,
     };
     for _ in 0..10 {
-        account.message_append(inbox, &message, None).unwrap();
+        account.message_append(inbox, &message, store::Quota::NONE).unwrap();
     }
     let mut there = 10;
     while there < MANY {
         let some: Vec<Uid> = (1..=there.min(MANY - there)).map(Uid).collect();
-        let copied = account.message_copy(inbox, &some, inbox, None).unwrap();
+        let copied = account.message_copy(inbox, &some, inbox, store::Quota::NONE).unwrap();
         assert_eq!(copied.from, some);
         there += some.len() as u32;
     }
@@ -145,4 +145,26 @@ fn others_come_in_between() {
         torn
     });
     assert!(between, "a set was never seen half changed");
+}
+
+/// RFC 7162 §3.2.5: what is remembered of expunged messages does not grow for ever, and stays true.
+#[test]
+fn expunged_runs_are_joined() {
+    let house = house();
+    let (account, inbox) = (&house.account, house.inbox);
+    let all: Vec<Uid> = uids(account, inbox).into_iter().map(Uid).collect();
+    let deleted = FlagChange::Add(Flags::DELETED);
+    account.message_flag(inbox, &all, deleted, None).unwrap();
+    // One at a time, front to back, but for each hundredth, which stays.
+    let mut gone: Vec<Uid> = all.into_iter().filter(|uid| uid.0 % 100 != 0).collect();
+    gone.truncate(17_500);
+    for uid in &gone {
+        account.message_expunge(inbox, Some(&[*uid])).unwrap();
+    }
+    let runs = account.message_expunged(inbox, ModSeq(0), usize::MAX).unwrap().unwrap();
+    assert!(runs.len() < 5_000, "{} runs", runs.len());
+    let mut told: Vec<u32> = runs.iter().flat_map(|(first, last)| first.0..=last.0).collect();
+    told.sort_unstable();
+    let gone: Vec<u32> = gone.iter().map(|uid| uid.0).collect();
+    assert_eq!(told, gone);
 }

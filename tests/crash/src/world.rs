@@ -249,7 +249,9 @@ impl World {
             flags: Flags::NONE,
             received: 0,
         };
-        account.message_append(inbox, &message, None).expect("append");
+        account
+            .message_append(inbox, &message, store::Quota::NONE)
+            .expect("append");
         self.step(Part::Account(id.0), true)?;
         self.appended.insert(bytes, (id, true));
         Ok(())

@@ -109,6 +109,14 @@ fn dsync_out_and_in_again() {
     run("chmod", ["755", server.folder().to_str().unwrap()]);
 
     doveadm(&folder, ADA, &["backup", "-R", "imapc:"]);
+    // Where the mailbox it writes to has the lower UIDVALIDITY, dsync wants to raise it, which no IMAP server can be told to do; it then forgets
+    // what it has seen there ("UIDVALIDITY changed … reset=yes" with -D) and brings every message again. So the mailboxes that it makes
+    // for Bob are made after many others have come and gone: ours count on from those.
+    let mut bob = server.imap(BOB);
+    for _ in 0..20 {
+        bob.ok("CREATE passing");
+        bob.ok("DELETE passing");
+    }
     doveadm(&folder, BOB, &["sync", "-1", "imapc:"]);
     let (source, copy) = (contents(&server, ADA), contents(&server, BOB));
     assert_eq!(source.values().map(Vec::len).sum::<usize>(), mail.len());
@@ -123,8 +131,7 @@ fn dsync_out_and_in_again() {
     // Again: nothing comes twice.
     doveadm(&folder, BOB, &["sync", "-1", "imapc:"]);
     let again = contents(&server, BOB);
-    // A mailbox whose name is not ASCII gets its messages a second time; whose fault that is has not been found out.
-    for (name, messages) in copy.iter().filter(|(name, _)| !name.contains('&')) {
+    for (name, messages) in &copy {
         let (now, before) = (&again[name], messages);
         assert_eq!(now.len(), before.len(), "{name}");
         for (now, before) in now.iter().zip(before) {

@@ -5,6 +5,7 @@ use crate::imap::selected::Telling;
 use crate::imap::trouble;
 use imap::response::{Code, Status};
 use imap::{Error, NumberSet, Refused};
+use std::io;
 use store::ModSeq;
 
 /// How a command is answered.
@@ -70,6 +71,32 @@ impl Connection {
     /// Tells what is new and how the command went.
     pub(crate) fn answer(&mut self, tag: &str, command: &'static str, answer: &Answer, expunge: bool) -> Next {
         let alive = answer.status == Status::Bad || self.tell(expunge, &answer.own);
+        self.answer_tagged(tag, command, answer, alive)
+    }
+
+    /// The same, where what is new may concern searches that are kept up to date.
+    pub(crate) async fn answer_in_full(
+        &mut self,
+        tag: &str,
+        command: &'static str,
+        answer: &Answer,
+        expunge: bool,
+    ) -> io::Result<Next> {
+        let mut alive = true;
+        if answer.status != Status::Bad {
+            self.contexts_prepare(expunge).await?;
+            alive = self.tell(expunge, &answer.own);
+            self.contexts_settle().await?;
+            if command == "SETMETADATA" {
+                // What a client does itself is no news to it.
+                self.announce_from_here();
+            }
+            self.announce();
+        }
+        Ok(self.answer_tagged(tag, command, answer, alive))
+    }
+
+    fn answer_tagged(&mut self, tag: &str, command: &'static str, answer: &Answer, alive: bool) -> Next {
         self.listener.metrics.command(command, answer.status.name());
         let names: Vec<&str>;
         let code = match &answer.code {

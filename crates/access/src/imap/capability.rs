@@ -26,6 +26,8 @@ const AUTHENTICATED: &[&str] = &[
     "SORT",
     "SORT=DISPLAY",
     "ESORT",
+    "CONTEXT=SEARCH",
+    "CONTEXT=SORT",
     "THREAD=ORDEREDSUBJECT",
     "THREAD=REFERENCES",
     "THREAD=REFS",
@@ -56,6 +58,7 @@ const AUTHENTICATED: &[&str] = &[
     "QUOTA",
     "QUOTASET",
     "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
     "QUOTA=RES-MAILBOX",
     "APPENDLIMIT=",
 ];

@@ -4,6 +4,7 @@ mod acl;
 mod append;
 mod bounds;
 mod compress;
+mod context;
 mod copy;
 mod evaluate;
 mod fetch;
@@ -26,6 +27,7 @@ mod url;
 mod urlauth;
 
 pub(crate) use append::Incoming;
+pub(crate) use context::is_timed;
 pub(crate) use mailboxes::status_values;
 
 use crate::imap::answer::Answer;
@@ -36,7 +38,7 @@ use imap::Command;
 use imap::response::{Code, Namespaces};
 use std::io;
 use std::sync::Arc;
-use store::Account;
+use store::{Account, Quota};
 
 /// Commands that change mailboxes in one piece, without waiting for the client in between.
 fn works_at_once(command: &Command) -> bool {
@@ -107,8 +109,9 @@ impl Connection {
             Command::Store(store) => self.store(&store),
             Command::Copy(copy) => self.copy(&copy),
             Command::Move(copy) => self.move_messages(&copy),
-            Command::Notify(notify) => self.notify(notify),
+            Command::Notify(notify) => self.notify(notify).await?,
             Command::Search(search) => self.search(tag, &search).await?,
+            Command::CancelUpdate(tags) => self.cancel_update(&tags),
             Command::MultiSearch(search) => self.multisearch(tag, &search).await?,
             Command::Sort(sort) => self.sort(tag, &sort).await?,
             Command::Thread(thread) => self.thread(&thread).await?,
@@ -125,9 +128,13 @@ impl Connection {
         }
     }
 
-    /// The most octets that an account may hold.
-    pub(crate) fn quota(&self, account: &Account) -> Option<u64> {
-        self.listener.context.directory.account(account.id())?.quota_bytes
+    /// The most that an account may hold.
+    pub(crate) fn quota(&self, account: &Account) -> Quota {
+        let owner = self.listener.context.directory.account(account.id());
+        owner.map_or(Quota::NONE, |owner| Quota {
+            bytes: owner.quota_bytes,
+            messages: owner.quota_messages,
+        })
     }
 
     /// The selected mailbox and the account it is in.
@@ -176,6 +183,14 @@ impl Connection {
                 "UTF8=ACCEPT" => {
                     self.utf8_accept = true;
                     enabled.push("UTF8=ACCEPT");
+                }
+                "METADATA" => {
+                    self.announce_begin(true, true);
+                    enabled.push("METADATA");
+                }
+                "METADATA-SERVER" => {
+                    self.announce_begin(false, true);
+                    enabled.push("METADATA-SERVER");
                 }
                 "UIDONLY" => {
                     self.uid_only = true;

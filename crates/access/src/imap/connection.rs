@@ -3,7 +3,8 @@
 use crate::Tls;
 use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::capability;
-use crate::imap::command::Incoming;
+use crate::imap::command::{Incoming, is_timed};
+use crate::imap::contexts::Context;
 use crate::imap::login::Exchanging;
 use crate::imap::notify::Watch;
 use crate::imap::selected::Selected;
@@ -50,6 +51,8 @@ pub(crate) struct Connection {
     pub(crate) uid_only: bool,
     /// What the client has asked to hear of (RFC 5465).
     pub(crate) watch: Option<Box<Watch>>,
+    /// What is said about mailboxes and the server is announced when it changes (RFC 5464 §4.4).
+    pub(crate) announced: Option<Box<Watch>>,
     /// UTF8=ACCEPT was enabled (RFC 6855).
     pub(crate) utf8_accept: bool,
     pub(crate) out: Vec<u8>,
@@ -116,6 +119,7 @@ impl Connection {
             uid_only: false,
             utf8_accept: false,
             watch: None,
+            announced: None,
             out: Vec::new(),
             waiting: Waiting::Command,
             append: None,
@@ -317,6 +321,7 @@ impl Connection {
     /// Waits for the client, for the signal to stop, for time to run out and, while it idles, for news.
     async fn hear(&mut self, buffer: &mut [u8]) -> io::Result<Heard> {
         let options = self.options();
+        let ageing = options.ageing;
         let patience = match (&self.append, self.state) {
             (Some(_), _) => options.stall,
             // Who drips in octet by octet has no more time than who is silent.
@@ -331,6 +336,11 @@ impl Connection {
             self.stream.relax();
         }
         let selected = self.selected.as_mut().filter(|_| idling || self.watch.is_some());
+        let timed = |context: &Context| context.keys.iter().any(is_timed);
+        let ages = selected
+            .as_ref()
+            .is_some_and(|selected| selected.contexts.list.iter().any(timed));
+        let announced = self.announced.as_mut().filter(|_| idling && self.watch.is_none());
         let watch = self.watch.as_mut();
         let news = async {
             let selected = async {
@@ -341,14 +351,22 @@ impl Connection {
             };
             let elsewhere = async {
                 match watch {
-                    // The account outlives its sessions, so this waits for a change.
-                    Some(watch) => drop(watch.changes.changed().await),
+                    Some(watch) if watch.looks_elsewhere() => drop(timeout(ageing, watch.changed()).await),
+                    Some(watch) => watch.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let metadata = async {
+                match announced {
+                    Some(watch) => watch.changed().await,
                     None => std::future::pending().await,
                 }
             };
             tokio::select! {
                 () = selected => {}
                 () = elsewhere => {}
+                () = metadata => {}
+                () = tokio::time::sleep(ageing), if ages => {}
             }
         };
         tokio::select! {
@@ -371,6 +389,7 @@ impl Connection {
             .selected
             .as_ref()
             .map_or(0, |selected| selected.told.last().map_or(0, |message| message.uid.0));
+        self.contexts_prepare(idling || !delayed).await?;
         if !self.tell(idling || !delayed, &[]) {
             return Ok(false);
         }
@@ -382,10 +401,11 @@ impl Connection {
             if let Some(from) = from {
                 self.notify_fetch(from).await?;
             }
-            if let Err(error) = net::blocking(|| self.notify_changes()) {
-                self.trouble(&error);
-            }
+            // An error is in the log; what was not told now is told with the next change.
+            let _ = net::blocking(|| self.notify_changes());
         }
+        self.contexts_settle().await?;
+        self.announce();
         Ok(true)
     }
 
@@ -448,7 +468,7 @@ impl Connection {
                 } else {
                     Answer::bad("expected DONE")
                 };
-                Ok(self.answer(&tag, "IDLE", &answer, true))
+                self.answer_in_full(&tag, "IDLE", &answer, true).await
             }
             Waiting::Command => Ok(Next::Command),
         }
@@ -497,8 +517,8 @@ impl Connection {
         let expunge = imap::allows_expunge(&command);
         // RFC 5465 §5: what a client does itself it is not told of as news. What others did before is told first.
         let own = self.watch.is_some() && imap::changes_mailboxes(&command);
-        if own && let Err(error) = net::blocking(|| self.notify_changes()) {
-            return Ok(self.answer(&tag, name, &self.trouble(&error), expunge));
+        if own && let Err(answer) = net::blocking(|| self.notify_changes()) {
+            return Ok(self.answer(&tag, name, &answer, expunge));
         }
         let answer = match command {
             Command::Logout => {
@@ -518,9 +538,11 @@ impl Connection {
                 Err(answer) => answer,
             },
             Command::Idle => {
+                self.contexts_prepare(true).await?;
                 if !self.tell(true, &[]) {
                     return Ok(Next::Close);
                 }
+                self.contexts_settle().await?;
                 self.encoder().continuation("idling");
                 self.listener.metrics.idling().inc();
                 self.waiting = Waiting::Idle { tag };
@@ -546,7 +568,7 @@ impl Connection {
         if own {
             self.watch_refresh();
         }
-        Ok(self.answer(&tag, name, &answer, expunge))
+        self.answer_in_full(&tag, name, &answer, expunge).await
     }
 }
 

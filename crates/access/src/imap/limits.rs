@@ -33,6 +33,10 @@ pub struct Options {
     pub shutdown: Duration,
     /// Messages that one command works on (RFC 9738); `None`: as many as there are. Default none.
     pub messages_per_command: Option<u32>,
+    /// Searches of one session that are kept up to date (RFC 5267 §4.3.1): each change is put to each of them. Default 16.
+    pub contexts: usize,
+    /// How often the results among them are looked at that change with time alone (`OLDER`, `YOUNGER`). Default 1 minute.
+    pub ageing: Duration,
     /// How often a long command says how far it has come (RFC 9585). Default 10 s.
     pub progress: Duration,
     /// Octets of a header that are looked at for `HEADER.FIELDS` and SEARCH. Default 1,048,576.
@@ -60,6 +64,8 @@ impl Options {
             handshake: Duration::from_secs(30),
             shutdown: Duration::from_secs(10),
             messages_per_command: None,
+            contexts: 16,
+            ageing: Duration::from_secs(60),
             progress: Duration::from_secs(10),
             header: 1 << 20,
             searches: 4 * std::thread::available_parallelism().map_or(2, usize::from),

@@ -14,6 +14,7 @@ mod answer;
 mod capability;
 mod command;
 mod connection;
+mod contexts;
 mod decode;
 mod limits;
 mod login;
@@ -32,6 +33,7 @@ use connection::Connection;
 use directory::Directory;
 use metrics::ListenerMetrics;
 use net::{Bounds, Entrance, blocking, now, stopped};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::Store;
 use tokio::net::TcpListener;
@@ -45,6 +47,9 @@ pub struct Context {
     metrics: Metrics,
     /// Searches that may run at once.
     searches: Arc<Semaphore>,
+    /// What administrators say about the server to all (RFC 5464): for each entry that was changed since we run, how many changes there were
+    /// up to then.
+    server_metadata: watch::Sender<BTreeMap<String, u64>>,
 }
 
 impl Context {
@@ -57,6 +62,7 @@ impl Context {
             options,
             metrics: Metrics::default(),
             searches: Arc::new(Semaphore::new(searches)),
+            server_metadata: watch::channel(BTreeMap::new()).0,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The mailbox a session has selected: what its client knows, and telling it what is new. RFC 9051 §7.4, §7.5.
 
+use crate::imap::contexts::Contexts;
 use imap::response::{Encoder, FetchResponse};
 use imap::{Flag, NumberSet, SequenceSet};
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub(crate) struct Selected {
     pub(crate) rights: Rights,
     /// UIDs of the result that `$` stands for (RFC 5182).
     pub(crate) saved: NumberSet,
+    /// Searches that are kept up to date.
+    pub(crate) contexts: Contexts,
 }
 
 /// How changes are told.
@@ -61,6 +64,7 @@ impl Selected {
             read_only,
             rights,
             saved: NumberSet::new(),
+            contexts: Contexts::default(),
         }
     }
 
@@ -134,21 +138,41 @@ impl Selected {
         }
     }
 
-    /// Tells what is new. False: the mailbox is no more.
+    /// Tells what is new. False: the mailbox is no more. Where searches are kept up to date, nothing is new before it was worked out what
+    /// that means for them.
     pub(crate) fn tell(&mut self, out: &mut Vec<u8>, how: Telling<'_>) -> bool {
-        let newest = self.open.snapshot();
-        if Arc::ptr_eq(&newest, &self.told) {
-            return true;
-        }
+        let mut newest = self.open.snapshot();
         if newest.deleted {
             return false;
         }
-        let diff = self.told.diff(&newest);
+        let mut ready = self.contexts.ready.take();
+        if !self.contexts.list.is_empty() {
+            match ready.take_if(|ready| Arc::ptr_eq(&ready.told, &self.told)) {
+                Some(known) => {
+                    newest = Arc::clone(&known.newest);
+                    ready = Some(known);
+                }
+                None => return true,
+            }
+        } else if Arc::ptr_eq(&newest, &self.told) {
+            return true;
+        }
+        let found;
+        let diff = match &ready {
+            Some(ready) => &ready.diff,
+            None => {
+                found = self.told.diff(&newest);
+                &found
+            }
+        };
         if !diff.expunged.is_empty() && !how.expunge {
             return true;
         }
         self.tell_keywords(out, &newest, how.rev2);
         let mut encoder = Encoder::new(out, how.rev2);
+        if let Some(ready) = &ready {
+            self.contexts.tell_removed(ready, &mut encoder);
+        }
         if how.vanished {
             let gone = diff.expunged.iter().filter_map(|position| self.told.at(*position));
             encoder.vanished(false, &gone.map(|message| message.uid.0).collect());
@@ -165,7 +189,7 @@ impl Selected {
                 encoder.recent(self.recent());
             }
         }
-        for position in diff.changed.into_iter().filter(|_| how.flags) {
+        for position in diff.changed.iter().copied().filter(|_| how.flags) {
             if let Some(message) = self.told.at(position)
                 && how.own.binary_search(&message.modseq).is_err()
             {
@@ -178,6 +202,9 @@ impl Selected {
                 fetch.flags(out, flag_names(message.flags, &self.told.keywords, recent));
                 fetch.end(out);
             }
+        }
+        if let Some(ready) = ready {
+            self.contexts.tell_added(*ready, &mut Encoder::new(out, how.rev2));
         }
         true
     }

@@ -10,7 +10,7 @@ pub(crate) fn explain(error: &Error) -> (Option<Code<'static>>, String) {
         Error::MailboxExists => Code::AlreadyExists,
         Error::MailboxName(_) | Error::Inbox => Code::Cannot,
         Error::Limit(_) | Error::MetadataSize | Error::MetadataCount => Code::Limit,
-        Error::OverQuota { .. } => Code::OverQuota,
+        Error::OverQuota { .. } | Error::OverQuotaMessages { .. } => Code::OverQuota,
         Error::NoContent(_) => Code::ExpungeIssued,
         Error::Damaged { .. } => Code::ServerBug,
         error if error.is_no_space() => {

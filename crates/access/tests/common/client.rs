@@ -87,6 +87,16 @@ pub struct Modes {
     pub uid_only: bool,
 }
 
+/// A search whose result the client is kept informed of.
+#[derive(Clone, Debug)]
+pub struct Context {
+    pub tag: String,
+    pub uid: bool,
+    /// Asks for the same anew.
+    pub again: String,
+    pub result: Vec<u32>,
+}
+
 pub struct Client {
     pub name: String,
     reader: BufReader<TcpStream>,
@@ -95,6 +105,7 @@ pub struct Client {
     pub messages: Vec<Known>,
     pub highest: u64,
     pub uid_validity: u32,
+    pub contexts: Vec<Context>,
     /// What was said and heard of late.
     pub transcript: Vec<String>,
 }
@@ -112,6 +123,7 @@ impl Client {
             messages: Vec::new(),
             highest: 0,
             uid_validity: 0,
+            contexts: Vec::new(),
             transcript: Vec::new(),
         };
         let greeting = client.line();
@@ -246,7 +258,8 @@ impl Client {
                 );
                 let there = (1..=self.messages.len()).contains(&(number as usize));
                 assert!(there, "{}", self.trouble("EXPUNGE of a message that is not there"));
-                self.messages.remove(number as usize - 1);
+                let uid = self.messages.remove(number as usize - 1).uid;
+                self.context_forget(Some(number), uid);
             }
             (Some(number), _, "FETCH" | "UIDFETCH") => {
                 assert_eq!(
@@ -278,6 +291,7 @@ impl Client {
                     let unnamed = || self.messages.iter().position(|known| known.uid.is_none());
                     let named = self.messages.iter().position(|known| known.uid == Some(uid));
                     let at = named.or_else(unnamed);
+                    self.context_forget(None, Some(uid));
                     match at {
                         Some(at) => drop(self.messages.remove(at)),
                         None => panic!("{}", self.trouble(&format!("VANISHED {uid}, which nobody knew"))),
@@ -289,10 +303,17 @@ impl Client {
                 let found = found.split(' ').skip(1).map(|n| n.parse().unwrap()).collect();
                 reply.found = Some(found);
             }
+            (None, "ESEARCH", _) if text.contains(" ADDTO ") || text.contains(" REMOVEFROM ") => {
+                self.context_change(&text);
+            }
             (None, "ESEARCH", _) => {
                 let mut found = Vec::new();
                 if let Some(all) = text.split(" ALL ").nth(1) {
                     found = numbers(all.split(' ').next().unwrap_or_default());
+                }
+                let tag = text.split('"').nth(1).unwrap_or_default();
+                if let Some(context) = self.contexts.iter_mut().find(|context| context.tag == tag) {
+                    context.result.clone_from(&found);
                 }
                 reply.found = Some(found);
             }
@@ -307,6 +328,69 @@ impl Client {
                 reply.others.push(text);
             }
         }
+    }
+
+    /// The tag of the next command.
+    pub fn next_tag(&self) -> String {
+        format!("t{}", self.tag + 1)
+    }
+
+    /// A message is gone: it must not be in any result any more (RFC 5267 §4.3.4), and those behind it have other numbers.
+    fn context_forget(&mut self, number: Option<u32>, uid: Option<u32>) {
+        for context in &self.contexts {
+            let gone = if context.uid { uid } else { number };
+            let there = gone.is_some_and(|gone| context.result.contains(&gone));
+            assert!(!there, "{}", self.trouble("a message goes that is still in a result"));
+        }
+        for context in self.contexts.iter_mut().filter(|context| !context.uid) {
+            let number = number.expect("numbers are counted without VANISHED only");
+            context.result.iter_mut().filter(|n| **n > number).for_each(|n| *n -= 1);
+        }
+    }
+
+    /// Does what ADDTO and REMOVEFROM say.
+    fn context_change(&mut self, text: &str) {
+        let tag = text.split('"').nth(1).unwrap_or_default().to_owned();
+        let Some(at) = self.contexts.iter().position(|context| context.tag == tag) else {
+            panic!("{}", self.trouble("an update that nobody has asked for"));
+        };
+        let mut context = self.contexts[at].clone();
+        let uid = text.contains("\") UID ");
+        assert_eq!(uid, context.uid, "{}", self.trouble("UIDs or not"));
+        let (remove, add) = (" REMOVEFROM (", " ADDTO (");
+        let mut rest = text;
+        while let Some(start) = [remove, add].iter().filter_map(|word| rest.find(word)).min() {
+            let adds = rest[start..].starts_with(add);
+            let body = &rest[start + if adds { add.len() } else { remove.len() }..];
+            let end = body.find(')').unwrap();
+            let words: Vec<&str> = body[..end].split(' ').collect();
+            for pair in words.chunks(2) {
+                let (place, pieces): (usize, _) = (pair[0].parse().unwrap(), numbers(pair[1]));
+                let count = u32::try_from(self.messages.len()).unwrap();
+                let known = uid || pieces.iter().all(|number| (1..=count).contains(number));
+                assert!(known, "{}", self.trouble("a result of messages that are not there"));
+                match (adds, place) {
+                    (true, 0) => {
+                        let again = pieces.iter().any(|number| context.result.contains(number));
+                        assert!(!again, "{}", self.trouble("added twice"));
+                        context.result.extend(pieces);
+                        context.result.sort_unstable();
+                    }
+                    (false, 0) => {
+                        let there = pieces.iter().all(|number| context.result.contains(number));
+                        assert!(there, "{}", self.trouble("removed what is not there"));
+                        context.result.retain(|number| !pieces.contains(number));
+                    }
+                    (true, place) => drop(context.result.splice(place - 1..place - 1, pieces)),
+                    (false, place) => {
+                        let gone: Vec<u32> = context.result.drain(place - 1..place - 1 + pieces.len()).collect();
+                        assert_eq!(gone, pieces, "{}", self.trouble("another stands in that place"));
+                    }
+                }
+            }
+            rest = &body[end..];
+        }
+        self.contexts[at] = context;
     }
 
     fn fetched(&mut self, number: u32, items: &BTreeMap<String, Value>) {
@@ -381,6 +465,7 @@ impl Client {
     /// Forgets the mailbox.
     pub fn forget(&mut self) {
         self.messages.clear();
+        self.contexts.clear();
         self.highest = 0;
     }
 }

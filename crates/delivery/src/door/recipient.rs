@@ -1,6 +1,7 @@
 //! Who may send, and to whom.
 
 use super::{Door, OverQuota, blocking};
+use crate::local::quota_of;
 use db::AccountId;
 use directory::Resolution;
 use ledger::{Lane, NewRecipient};
@@ -69,21 +70,18 @@ impl Door {
 
     /// Whether a message of this size fits into the account. What cannot be found out now, delivery will.
     fn check_room(&self, account: AccountId, size: Option<u64>) -> Result<(), Reply> {
-        let Some(limit) = self
-            .context
-            .directory
-            .account(account)
-            .and_then(|account| account.quota_bytes)
-        else {
+        let quota = quota_of(&self.context.directory, account);
+        if quota == store::Quota::NONE {
             return Ok(());
-        };
+        }
         let store = &self.context.store;
         let used = blocking(|| match store.account_exists(account) {
-            true => store.account(account).map(|account| account.bytes_used()),
-            false => Ok(0),
+            true => store.account(account).map(|account| account.usage()),
+            false => Ok(store::Usage::default()),
         });
         match used {
-            Ok(used) if used < limit && used.saturating_add(size.unwrap_or(0)) <= limit => Ok(()),
+            // A message has an octet at least.
+            Ok(used) if quota.room(used, store::Usage::of([size.unwrap_or(0).max(1)])).is_ok() => Ok(()),
             Ok(_) => Err(match self.context.options.over_quota {
                 OverQuota::Defer => Reply::new(452, Status(4, 2, 2), "this mailbox is full, try again later"),
                 OverQuota::Refuse => Reply::new(552, Status(5, 2, 2), "this mailbox is full"),

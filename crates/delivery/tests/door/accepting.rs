@@ -108,6 +108,12 @@ async fn recipients_that_cannot_be_are_refused_at_once() {
     client.say("RSET", "250").await;
     client.say("MAIL FROM:<> SIZE=10", "250").await;
     client.say("RCPT TO:<bob@our.test>", "250").await;
+    // Octets would fit, another message does not.
+    let bob = house.directory.account_show("bob@our.test").unwrap().id;
+    house.directory.quota_set(bob, Some(10_000), Some(0)).unwrap();
+    client.say("RSET", "250").await;
+    client.say("MAIL FROM:<> SIZE=10", "250").await;
+    client.say("RCPT TO:<bob@our.test>", "452 4.2.2").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

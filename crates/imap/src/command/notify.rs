@@ -61,17 +61,23 @@ pub struct NotifyEvents {
     pub mailbox_name: bool,
     /// A subscription was made or ended.
     pub subscription_change: bool,
+    /// What is said about a mailbox was changed.
+    pub mailbox_metadata: bool,
+    /// What is said about the server was changed.
+    pub server_metadata: bool,
     /// An event of a name that this server does not know: to be answered with `NO [BADEVENT …]`.
     pub unknown: bool,
 }
 
 /// The events that this server knows, for `BADEVENT`.
-pub const NOTIFY_EVENTS: [&str; 5] = [
+pub const NOTIFY_EVENTS: [&str; 7] = [
     "MessageNew",
     "MessageExpunge",
     "FlagChange",
     "MailboxName",
     "SubscriptionChange",
+    "MailboxMetadataChange",
+    "ServerMetadataChange",
 ];
 
 impl NotifyEvents {
@@ -139,7 +145,8 @@ impl<'a> Cursor<'a> {
             return Err(Error::Expected("MessageNew and MessageExpunge together"));
         }
         let selected = matches!(mailboxes, NotifyMailboxes::Selected | NotifyMailboxes::SelectedDelayed);
-        if selected && (events.mailbox_name || events.subscription_change) {
+        let others = events.mailbox_name || events.subscription_change;
+        if selected && (others || events.mailbox_metadata || events.server_metadata) {
             return Err(Error::Expected("events of messages in the selected mailbox"));
         }
         if !selected && !events.fetch.is_empty() {
@@ -176,6 +183,8 @@ impl<'a> Cursor<'a> {
             "FLAGCHANGE" => events.flag_change = true,
             "MAILBOXNAME" => events.mailbox_name = true,
             "SUBSCRIPTIONCHANGE" => events.subscription_change = true,
+            "MAILBOXMETADATACHANGE" => events.mailbox_metadata = true,
+            "SERVERMETADATACHANGE" => events.server_metadata = true,
             _ => events.unknown = true,
         }
         Ok(())

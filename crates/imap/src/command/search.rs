@@ -1,7 +1,8 @@
 //! SEARCH. RFC 9051 §6.4.4 with `RETURN` (RFC 4731) and `SAVE` (RFC 5182); RFC 3501 §6.4.4 (`NEW`, `OLD`, `RECENT`);
-//! `MODSEQ`: RFC 7162 §3.1.5; `OLDER` and `YOUNGER`: RFC 5032; `PARTIAL`: RFC 9394 §3.1, RFC 5267 §4.4; `CONTEXT`: RFC 5267 §4.2;
-//! `FUZZY` and `RELEVANCY`: RFC 6203.
+//! `MODSEQ`: RFC 7162 §3.1.5; `OLDER` and `YOUNGER`: RFC 5032; `PARTIAL`: RFC 9394 §3.1, RFC 5267 §4.4; `CONTEXT` and `UPDATE`:
+//! RFC 5267 §4.2, §4.3, RFC 5465 §7; `FUZZY` and `RELEVANCY`: RFC 6203.
 
+use crate::command::FetchItem;
 use crate::cursor::Cursor;
 use crate::date::Date;
 use crate::{Error, Flag, Result, SequenceSet};
@@ -18,7 +19,7 @@ pub struct Search {
 }
 
 /// Which results the client wants.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SearchReturn {
     /// The first.
     pub min: bool,
@@ -36,6 +37,8 @@ pub struct SearchReturn {
     pub relevancy: bool,
     /// A hint that the same will be asked again.
     pub context: bool,
+    /// From here on it is told how the result changes; of messages that come and belong to it, these items before that.
+    pub update: Option<Vec<FetchItem>>,
 }
 
 /// A piece of a result. RFC 9394 §3.1: places counted from 1, in the order of the result, or from its end.
@@ -207,11 +210,8 @@ impl<'a> Cursor<'a> {
         self.space()?;
         let mut options = SearchReturn::default();
         self.list(true, |c| c.search_return(&mut options))?;
-        let asks = SearchReturn {
-            context: false,
-            ..options
-        };
-        if asks == SearchReturn::default() {
+        let of_now = options.min || options.max || options.count || options.save || options.relevancy;
+        if !of_now && options.partial.is_none() {
             options.all = true;
         }
         // RFC 9394 §3.1, RFC 5267 §4.4: the piece instead of all.
@@ -254,6 +254,15 @@ impl<'a> Cursor<'a> {
             "SAVE" => options.save = true,
             "CONTEXT" => options.context = true,
             "RELEVANCY" => options.relevancy = true,
+            // modifier-update = "UPDATE" ["(" fetch-att *(SP fetch-att) ")"], with a space that the example of RFC 5465 §7 has
+            "UPDATE" => {
+                let mut items = Vec::new();
+                if self.rest().starts_with(b" (") {
+                    self.space()?;
+                    items = self.list(false, Cursor::fetch_item)?;
+                }
+                options.update = Some(items);
+            }
             "PARTIAL" => {
                 self.space()?;
                 if options.partial.replace(self.partial_range()?).is_some() {

@@ -61,6 +61,8 @@ pub enum Code<'a> {
     NonExistent,
     NoPerm,
     NotSaved,
+    /// RFC 5267 §4.3.1: the search of this tag is not kept up to date.
+    NoUpdate(&'a str),
     OverQuota,
     Parse,
     /// With `\*`: the client may make up keywords.
@@ -155,6 +157,10 @@ impl Code<'_> {
                     }
                 }
                 return encoder.push(")");
+            }
+            Code::NoUpdate(tag) => {
+                encoder.push("NOUPDATE ");
+                return quoted_or_literal(encoder.out, tag.as_bytes(), false);
             }
             Code::MessageLimit { most, lowest: None } => return encoder.print(format_args!("MESSAGELIMIT {most}")),
             Code::MessageLimit {

@@ -1,5 +1,5 @@
-//! SEARCH (RFC 3501 §7.2.5, `MODSEQ`: RFC 7162 §3.1.5) and ESEARCH (RFC 9051 §7.3.4), also as the answer to SORT (RFC 5267 §3) and
-//! of several mailboxes (RFC 7377 §2.1), with `PARTIAL` (RFC 9394 §3.1) and `RELEVANCY` (RFC 6203 §4).
+//! SEARCH (RFC 3501 §7.2.5, `MODSEQ`: RFC 7162 §3.1.5) and ESEARCH (RFC 9051 §7.3.4), also as the answer to SORT (RFC 5267 §3), as its
+//! updates (RFC 5267 §4.3) and of several mailboxes (RFC 7377 §2.1), with `PARTIAL` (RFC 9394 §3.1) and `RELEVANCY` (RFC 6203 §4).
 
 use crate::command::PartialRange;
 use crate::response::{Encoder, astring, quoted_or_literal};
@@ -48,6 +48,20 @@ pub struct Partials<'a> {
     pub range: PartialRange,
     /// May be empty.
     pub numbers: &'a [u32],
+}
+
+/// How the result of a search has changed. RFC 5267 §4.3. Each piece is a place in the result, counted from 1, with the numbers that go from
+/// there or come to there, in the order of the result; place 0 stands for wherever the order of the mailbox has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EsearchUpdate<'a> {
+    /// The tag of the search.
+    pub tag: &'a str,
+    /// The numbers are UIDs.
+    pub uid: bool,
+    /// What is in the result no more.
+    pub removed: &'a [(u32, Vec<u32>)],
+    /// What has come to it.
+    pub added: &'a [(u32, Vec<u32>)],
 }
 
 impl Encoder<'_> {
@@ -115,6 +129,26 @@ impl Encoder<'_> {
         }
         if let Some(modseq) = response.modseq {
             self.print(format_args!(" MODSEQ {modseq}"));
+        }
+        self.end();
+    }
+
+    /// `* ESEARCH (TAG "B01") UID ADDTO (0 32768:32769)`
+    pub fn esearch_update(&mut self, update: &EsearchUpdate<'_>) {
+        self.push("* ESEARCH (TAG ");
+        quoted_or_literal(self.out, update.tag.as_bytes(), self.utf8);
+        self.push(if update.uid { ") UID" } else { ")" });
+        for (name, pieces) in [("REMOVEFROM", update.removed), ("ADDTO", update.added)] {
+            for (i, (place, numbers)) in pieces.iter().enumerate() {
+                match i {
+                    0 => self.print(format_args!(" {name} ({place} ")),
+                    _ => self.print(format_args!(" {place} ")),
+                }
+                self.in_order(numbers);
+            }
+            if !pieces.is_empty() {
+                self.push(")");
+            }
         }
         self.end();
     }

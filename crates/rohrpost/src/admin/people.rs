@@ -1,7 +1,7 @@
 //! The commands about domains, accounts and aliases.
 
 use super::Rows;
-use super::request::{Done, Request};
+use super::request::{Done, Most, Request};
 use crate::config::units;
 use crate::engine::Engine;
 use crate::failure::Failure;
@@ -62,11 +62,24 @@ pub(super) fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Resul
             engine.store.account_delete(account.id).map_err(Failure::new)?;
             Ok(Done::say(format!("deleted {address} and its mail")))
         }
-        Request::AccountQuota { address, quota } => {
-            directory.quota_set(find(engine, &address)?.id, quota).map_err(advise)?;
-            Ok(Done::say(match quota {
-                Some(octets) => format!("{address} may hold {}", units::size_text(octets)),
-                None => format!("{address} may hold as much as there is room for"),
+        Request::AccountQuota {
+            address,
+            quota,
+            messages,
+        } => {
+            let account = find(engine, &address)?;
+            let messages = match messages {
+                Some(Most::Unbounded) => None,
+                Some(Most::Number(most)) => Some(most),
+                None => account.quota_messages,
+            };
+            directory.quota_set(account.id, quota, messages).map_err(advise)?;
+            let octets = quota.map(units::size_text);
+            Ok(Done::say(match (octets, messages) {
+                (Some(octets), None) => format!("{address} may hold {octets}"),
+                (Some(octets), Some(most)) => format!("{address} may hold {octets} in {most} messages"),
+                (None, Some(most)) => format!("{address} may hold {most} messages, of any size"),
+                (None, None) => format!("{address} may hold as much as there is room for"),
             }))
         }
         Request::AddressAdd { account, address } => {
@@ -139,7 +152,7 @@ fn account_row(engine: &Engine, account: &Account) -> Value {
     let mut row = json!({
         "address": account.address(), "name": account.name, "also": account.addresses.get(1..).unwrap_or_default(),
         "state": if account.disabled { "disabled" } else { "enabled" }, "admin": account.admin,
-        "kind": if account.group { "group" } else { "person" }, "quota": account.quota_bytes, "id": account.id.0, "file": engine.store.path_of(account.id),
+        "kind": if account.group { "group" } else { "person" }, "quota": account.quota_bytes, "quota_messages": account.quota_messages, "id": account.id.0, "file": engine.store.path_of(account.id),
         "used": 0, "messages": 0,
     });
     // An account that never got mail has no file yet, and looking must not make one.
@@ -150,9 +163,9 @@ fn account_row(engine: &Engine, account: &Account) -> Value {
     if let Value::Object(fields) = &mut row {
         match opened {
             Ok(stored) => {
-                let messages: u64 = stored.mailbox_list().iter().map(|m| u64::from(m.messages)).sum();
-                fields.insert("used".to_owned(), stored.bytes_used().into());
-                fields.insert("messages".to_owned(), messages.into());
+                let used = stored.usage();
+                fields.insert("used".to_owned(), used.bytes.into());
+                fields.insert("messages".to_owned(), used.messages.into());
             }
             Err(e) => {
                 fields.insert("state".to_owned(), "damaged".into());

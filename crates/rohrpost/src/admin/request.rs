@@ -5,6 +5,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 
+/// A bound that may be none.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum Most {
+    Unbounded,
+    Number(u64),
+}
+
 /// A question or an order. `verb` names it; the other fields are its arguments.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 #[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
@@ -36,6 +45,8 @@ pub enum Request {
     AccountQuota {
         address: String,
         quota: Option<u64>,
+        /// `None`: as it is.
+        messages: Option<Most>,
     },
     AddressAdd {
         account: String,

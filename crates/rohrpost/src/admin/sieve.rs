@@ -376,7 +376,7 @@ impl Trial<'_> {
             }
             if *to != mailbox && targets.first().map(|t| t.0) != Some(*to) {
                 self.account
-                    .message_copy(mailbox, &[uid], *to, None)
+                    .message_copy(mailbox, &[uid], *to, store::Quota::NONE)
                     .map_err(Failure::new)?;
                 done = true;
             }
@@ -386,7 +386,7 @@ impl Trial<'_> {
         {
             if stays {
                 self.account
-                    .message_copy(mailbox, &[uid], *to, None)
+                    .message_copy(mailbox, &[uid], *to, store::Quota::NONE)
                     .map_err(Failure::new)?;
             } else {
                 self.account

@@ -209,6 +209,9 @@ pub enum AccountCommand {
         address: String,
         /// Such as 5GiB, or "none"
         size: String,
+        /// The most messages it may hold, or "none" [default: as it is]
+        #[arg(long, value_name = "NUMBER")]
+        messages: Option<String>,
     },
     /// The addresses an account receives mail for and may send from
     #[command(subcommand)]

@@ -712,6 +712,17 @@ static MAIN: &[Key] = &[
         |c, g| put(c, |l| l.imap_messages = g.number()),
     ),
     limit(
+        "imap_contexts",
+        Kind::Number,
+        "16",
+        "Searches of one IMAP session whose results are kept up to date for its client (RFC 5267); each change of the mailbox is put to each \
+         of them.",
+        |c, g| {
+            let n = at_least_one(g)?;
+            put(c, |l| l.imap_contexts = n)
+        },
+    ),
+    limit(
         "imap_errors",
         Kind::Number,
         "50",

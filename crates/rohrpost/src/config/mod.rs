@@ -167,6 +167,7 @@ pub struct Limits {
     pub handshake: Duration,
     pub imap_line: u64,
     pub imap_messages: u64,
+    pub imap_contexts: u64,
     pub imap_errors: u64,
     pub imap_login_idle: Duration,
     pub imap_idle: Duration,

@@ -74,7 +74,9 @@ pub fn fill(engine: &Engine, now: jiff::Timestamp) -> Result<(), Failure> {
             flags: sample.flags,
             received,
         };
-        account.message_append(mailbox.id, &new, None).map_err(|e| fault(&e))?;
+        account
+            .message_append(mailbox.id, &new, store::Quota::NONE)
+            .map_err(|e| fault(&e))?;
     }
     Ok(())
 }

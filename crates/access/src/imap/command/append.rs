@@ -9,7 +9,7 @@ use imap::command::{Append, AppendPart, Replace};
 use imap::response::{Code, Status};
 use imap::{Bound, DateTime, Flag, ImapUrl, NumberSet};
 use std::sync::Arc;
-use store::{Account, AccountId, Digest, Digester, FlagChange, Flags, MailboxId, NewMessage, Rights, Uid};
+use store::{Account, AccountId, Digest, Digester, FlagChange, Flags, MailboxId, NewMessage, Rights, Uid, Usage};
 
 /// An APPEND whose messages are coming.
 pub(crate) struct Incoming {
@@ -253,12 +253,13 @@ impl Connection {
                 "a message without an octet is none; nothing was appended",
             ));
         }
-        if let Some(quota) = self.quota(&taken.account).filter(|_| taken.replace.is_none()) {
-            let used = taken.account.bytes_used();
-            let here: u64 = taken.complete.iter().map(|complete| complete.commit.len()).sum();
-            if used.saturating_add(here).saturating_add(append.size) > quota {
-                return What::Refused(self.trouble(&store::Error::OverQuota { used, limit: quota }));
-            }
+        // What is replaced makes room, which the store knows.
+        let here = taken.complete.iter().map(|complete| complete.commit.len());
+        let more = Usage::of(here.chain([append.size]));
+        if taken.replace.is_none()
+            && let Err(error) = self.quota(&taken.account).room(taken.account.usage(), more)
+        {
+            return What::Refused(self.trouble(&error));
         }
         taken.current = Some(Current {
             flags: append.flags,
@@ -323,7 +324,7 @@ impl Connection {
             },
         };
         self.watch_refresh();
-        Ok(self.answer(&tag, name, &answer, true))
+        self.answer_in_full(&tag, name, &answer, true).await
     }
 
     async fn append_keep(&mut self, taken: Taken) -> Answer {

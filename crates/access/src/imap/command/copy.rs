@@ -8,7 +8,7 @@ use imap::NumberSet;
 use imap::command::Copy;
 use imap::response::{Code, Status};
 use std::sync::Arc;
-use store::{Account, AccountId, Copied, MailboxId, ModSeq, Rights, Uid};
+use store::{Account, AccountId, Copied, MailboxId, ModSeq, Quota, Rights, Uid};
 
 /// What is to go where.
 struct Errand {
@@ -33,7 +33,7 @@ impl Errand {
     }
 
     /// Carries messages to a mailbox where the session's account may not do everything, or to another account's.
-    fn carry(&self, quota: Option<u64>) -> store::Result<Copied> {
+    fn carry(&self, quota: Quota) -> store::Result<Copied> {
         let parcels = self.account.message_parcels(self.from, self.reader, &self.uids)?;
         let allowed = flags_allowed(self.to.rights);
         self.to
@@ -82,7 +82,11 @@ impl Connection {
         }
         let same = errand.account.id() == errand.to.account.id();
         // What stays in the account takes no more room than before.
-        let quota = if same { None } else { self.quota(&errand.to.account) };
+        let quota = if same {
+            Quota::NONE
+        } else {
+            self.quota(&errand.to.account)
+        };
         let (copied, moved) = blocking(|| {
             if errand.is_plain() {
                 return errand

@@ -6,7 +6,7 @@ use crate::imap::connection::Connection;
 use crate::imap::place::{flags_allowed, not_allowed};
 use crate::imap::selected::{begin, flag_names, sequence};
 use imap::command::{Store, StoreAction};
-use imap::response::Code;
+use imap::response::{Code, Status};
 use imap::{Flag, NumberSet, SequenceSet};
 use store::{FlagChange, Flags, ModSeq, Rights, Uid};
 
@@ -120,15 +120,36 @@ impl Connection {
         let mailbox = selected.mailbox;
         let among = match set.map(|set| selected.positions(set, true)) {
             None => None,
-            Some(Ok(positions)) => Some(selected.uids(&positions)),
+            Some(Ok(positions)) => Some(positions),
             Some(Err(text)) => return Answer::bad(text),
         };
+        // RFC 9738: of UID EXPUNGE, what it works on are the messages that it takes away.
+        let (told, newest) = (std::sync::Arc::clone(&selected.told), selected.open.snapshot());
+        let mut lowest = None;
+        let among = among.map(|mut positions| {
+            let deleted = |position: &u32| {
+                let known = told.at(*position as usize)?;
+                let message = newest.position(known.uid).and_then(|position| newest.at(position))?;
+                message.flags.contains(Flags::DELETED).then_some(())
+            };
+            positions.retain(|position| deleted(position).is_some());
+            lowest = self.limit_messages(&told, &mut positions);
+            let uid = |position: &u32| told.at(*position as usize).map(|message| message.uid);
+            positions.iter().filter_map(uid).collect::<Vec<Uid>>()
+        });
         match blocking(|| account.message_expunge(mailbox, among.as_deref())) {
             Ok(expunged) if condstore && !expunged.uids.is_empty() => {
                 let highest = self.highest_modseq(expunged.modseq);
+                if lowest.is_some() {
+                    // The tagged answer has room for one code.
+                    let code = Code::HighestModSeq(highest);
+                    self.encoder()
+                        .untagged(Status::Ok, Some(&code), "changes are counted up to here");
+                    return self.limited(Answer::ok("expunged"), lowest);
+                }
                 Answer::ok("expunged").with(OwnCode::Plain(Code::HighestModSeq(highest)))
             }
-            Ok(_) => Answer::ok("expunged"),
+            Ok(_) => self.limited(Answer::ok("expunged"), lowest),
             Err(error) => self.trouble(&error),
         }
     }

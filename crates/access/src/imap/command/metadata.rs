@@ -169,6 +169,12 @@ impl Connection {
         });
         match done {
             Ok(lost) => {
+                if seen.is_some() {
+                    account.metadata_touch(mailbox.id, Audience::Shared, SEEN);
+                }
+                if special_use.is_some() {
+                    account.metadata_touch(mailbox.id, Audience::Private(own), SPECIAL_USE);
+                }
                 // RFC 6154 §5.4: the mailbox that had the use until now has it no longer.
                 if let Some(lost) = lost {
                     self.encoder()
@@ -205,7 +211,13 @@ impl Connection {
             let directory = &self.listener.context.directory;
             let shared: Vec<(&str, Option<&[u8]>)> = shared.iter().map(|(e, v)| (e.as_str(), v.as_deref())).collect();
             return match blocking(|| directory.server_metadata_set(&shared)) {
-                Ok(()) => Answer::ok("done"),
+                Ok(()) => {
+                    self.listener.context.server_metadata.send_modify(|changed| {
+                        let count = changed.values().max().copied().unwrap_or(0);
+                        changed.extend(shared.iter().map(|(entry, _)| ((*entry).to_owned(), count + 1)));
+                    });
+                    Answer::ok("done")
+                }
                 Err(directory::Error::TooMany { .. }) => self.metadata_trouble(&store::Error::MetadataCount),
                 Err(error) => self.trouble_of_directory(&error),
             };

@@ -6,7 +6,7 @@ use super::search::{Reply, highest_modseq};
 use crate::imap::answer::Answer;
 use crate::imap::connection::Connection;
 use crate::imap::now;
-use crate::imap::place::Place;
+use crate::imap::place::{Place, namespace};
 use imap::command::{MultiSearch, SearchKey, SearchReturn, Source};
 use imap::response::Correlator;
 use imap::{MailboxName, NumberSet};
@@ -19,19 +19,23 @@ impl Connection {
     pub(crate) async fn multisearch(&mut self, tag: &str, command: &MultiSearch) -> io::Result<Answer> {
         let search = &command.search;
         let selected_only = command.sources.iter().all(|source| *source == Source::Selected);
-        let returns = search.returns.unwrap_or(SearchReturn {
+        let all = SearchReturn {
             all: true,
             ..SearchReturn::default()
-        });
+        };
+        let returns = search.returns.as_ref().unwrap_or(&all);
         let wants_selected = command.sources.contains(&Source::Selected) || command.sources.is_empty();
         if wants_selected && self.selected.is_none() {
             return Ok(Answer::bad("select a mailbox first"));
+        }
+        if returns.update.is_some() && self.selected.is_none() {
+            return Ok(Answer::bad("UPDATE is for the selected mailbox; select one first"));
         }
         // RFC 7377 §2.2: a kept result is of one mailbox, the selected one.
         if returns.save && !selected_only {
             return Ok(Answer::bad("SAVE is for the selected mailbox alone"));
         }
-        if let Err(answer) = self.search_prepare(search.returns, &search.keys) {
+        if let Err(answer) = self.search_prepare(tag, search.returns.as_ref(), &search.keys) {
             return Ok(answer);
         }
         let by_modseq = search.keys.iter().any(SearchKey::has_modseq);
@@ -81,7 +85,7 @@ impl Connection {
             };
             trouble = trouble.or(outcome.trouble.take());
             if selected_only {
-                self.search_save(search.returns, &outcome.found);
+                self.search_save(search.returns.as_ref(), &outcome.found);
             }
             // RFC 7377 §2.1: a mailbox in which nothing was found is not spoken of.
             if outcome.found.is_empty() {
@@ -103,6 +107,12 @@ impl Connection {
             self.search_reply(&reply, &numbers, &outcome.relevancy);
             self.flush().await?;
         }
+        if returns.update.is_some() {
+            self.context_refuse(
+                tag,
+                "of one mailbox at a time: use SEARCH to have its result kept up to date",
+            );
+        }
         Ok(self.search_answer(super::evaluate::Outcome {
             trouble,
             ..Default::default()
@@ -114,17 +124,31 @@ impl Connection {
         let account = self.account()?;
         let mut names: Vec<String> = Vec::new();
         let mut places: Vec<Place> = Vec::new();
-        let all = account.mailbox_list();
+        let mut all: Vec<String> = account.mailbox_list().into_iter().map(|mailbox| mailbox.name).collect();
+        let subtree = |source: &Source| match source {
+            Source::Subtree(names) | Source::SubtreeOne(names) => {
+                names.iter().any(|name| namespace(name.as_str()).is_some())
+            }
+            _ => false,
+        };
+        if sources.iter().any(subtree) {
+            let who = self.who()?;
+            for home in self.homes_elsewhere(&who) {
+                // §2.2: what is not named itself must be such that it may be known of.
+                let shown = |mailbox: &store::Mailbox| {
+                    let seen = home.account.rights_of(mailbox, &who).contains(Rights::LOOKUP);
+                    seen.then(|| format!("{}{}", home.prefix, mailbox.name))
+                };
+                all.extend(home.account.mailbox_list().iter().filter_map(shown));
+            }
+        }
         let below = |name: &str, deep: bool| {
             let prefix = format!("{name}/");
-            let within = move |mailbox: &&store::Mailbox| {
-                let rest = mailbox.name.strip_prefix(&prefix);
+            let within = move |name: &&String| {
+                let rest = name.strip_prefix(&prefix);
                 rest.is_some_and(|rest| deep || !rest.contains('/'))
             };
-            all.iter()
-                .filter(within)
-                .map(|mailbox| mailbox.name.clone())
-                .collect::<Vec<_>>()
+            all.iter().filter(within).cloned().collect::<Vec<_>>()
         };
         let selected = [Source::Selected];
         for source in if sources.is_empty() { &selected } else { sources } {
@@ -144,7 +168,9 @@ impl Connection {
                     places.extend(place);
                 }
                 Source::Inboxes => names.push("INBOX".to_owned()),
-                Source::Personal => names.extend(all.iter().map(|mailbox| mailbox.name.clone())),
+                Source::Personal => {
+                    names.extend(all.iter().filter(|name| namespace(name).is_none()).cloned());
+                }
                 Source::Subscribed => names.extend(account.subscriptions().map_err(|error| self.trouble(&error))?),
                 Source::Subtree(list) | Source::SubtreeOne(list) => {
                     let deep = matches!(source, Source::Subtree(_));

@@ -3,43 +3,37 @@
 use crate::imap::answer::Answer;
 use crate::imap::blocking;
 use crate::imap::connection::Connection;
-use crate::imap::notify::Watch;
 use imap::command::Notify;
 use imap::response::Code;
+use std::io;
 
 impl Connection {
-    pub(crate) fn notify(&mut self, notify: Notify) -> Answer {
+    pub(crate) async fn notify(&mut self, notify: Notify) -> io::Result<Answer> {
         let Notify::Set { status, groups } = notify else {
             // §3.1: not interested in anything, not even in the selected mailbox.
-            let account = match self.account() {
-                Ok(account) => account,
-                Err(answer) => return answer,
-            };
-            return match blocking(|| Watch::new(&account, Vec::new())) {
+            return Ok(match blocking(|| self.watch_new(Vec::new())) {
                 Ok(watch) => {
                     self.watch = Some(Box::new(watch));
                     Answer::ok("silent from here on")
                 }
-                Err(error) => self.trouble(&error),
-            };
+                Err(answer) => answer,
+            });
         };
         if groups.iter().any(|group| group.events.unknown) {
-            return Answer::no(Some(Code::BadEvent), "there are no other events here");
+            return Ok(Answer::no(Some(Code::BadEvent), "there are no other events here"));
         }
-        let account = match self.account() {
-            Ok(account) => account,
-            Err(answer) => return answer,
-        };
         // What came together so far is told now, whatever is wanted from here on.
         self.watch = None;
+        self.contexts_prepare(true).await?;
         self.tell(true, &[]);
-        match blocking(|| Watch::new(&account, groups)) {
+        self.contexts_settle().await?;
+        match blocking(|| self.watch_new(groups)) {
             Ok(watch) => self.watch = Some(Box::new(watch)),
-            Err(error) => return self.trouble(&error),
+            Err(answer) => return Ok(answer),
         }
         if status {
             self.notify_status();
         }
-        Answer::ok("you will hear")
+        Ok(Answer::ok("you will hear"))
     }
 }

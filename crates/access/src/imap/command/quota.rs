@@ -56,15 +56,16 @@ impl Connection {
             Ok(None) => return no_root(),
             Err(answer) => return answer,
         };
-        let mut octets = None;
+        let (mut octets, mut messages) = (None, None);
         for (resource, limit) in &set.limits {
             match resource.as_str() {
                 "STORAGE" => octets = Some(limit.saturating_mul(UNIT)),
+                "MESSAGE" => messages = Some(*limit),
                 _ => return Answer::no(Some(Code::Cannot), format!("there is no limit to be set on {resource}")),
             }
         }
         let directory = &self.listener.context.directory;
-        if let Err(error) = blocking(|| directory.quota_set(account.id(), octets)) {
+        if let Err(error) = blocking(|| directory.quota_set(account.id(), octets, messages)) {
             tracing::error!(session = self.name, %error, "a quota could not be set");
             return Answer::no(
                 Some(Code::ServerBug),
@@ -113,9 +114,13 @@ impl Connection {
     }
 
     fn tell_quota(&mut self, root: &str, account: &Account) {
-        let mut resources = Vec::with_capacity(2);
-        if let Some(limit) = self.quota(account) {
-            resources.push(("STORAGE", account.bytes_used().div_ceil(UNIT), limit / UNIT));
+        let mut resources = Vec::with_capacity(3);
+        let (quota, used) = (self.quota(account), account.usage());
+        if let Some(limit) = quota.bytes {
+            resources.push(("STORAGE", used.bytes.div_ceil(UNIT), limit / UNIT));
+        }
+        if let Some(limit) = quota.messages {
+            resources.push(("MESSAGE", used.messages, limit));
         }
         let mailboxes = account.mailbox_list().len();
         resources.push(("MAILBOX", mailboxes as u64, store::MAX_MAILBOXES as u64));

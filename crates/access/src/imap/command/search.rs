@@ -31,7 +31,7 @@ impl Drop for StopOnDrop {
 pub(super) struct Reply<'a> {
     pub(super) tag: &'a str,
     pub(super) uid: bool,
-    pub(super) returns: SearchReturn,
+    pub(super) returns: &'a SearchReturn,
     pub(super) correlator: Option<Correlator<'a>>,
     /// The numbers are in the order of a SORT, not ascending.
     pub(super) sorted: bool,
@@ -44,8 +44,8 @@ impl Connection {
         if by_modseq {
             self.condstore_enable();
         }
-        let returns = search.returns;
-        if let Err(answer) = self.search_prepare(returns, &search.keys) {
+        let returns = search.returns.as_ref();
+        if let Err(answer) = self.search_prepare(tag, returns, &search.keys) {
             return Ok(answer);
         }
         let (outcome, ()) = match self.find(&search.keys, |_, _, _| ()).await? {
@@ -58,27 +58,35 @@ impl Connection {
         if returns.is_none() && !self.rev2 {
             self.encoder().search(numbers, modseq);
         } else {
+            let all = SearchReturn {
+                all: true,
+                ..SearchReturn::default()
+            };
             let reply = Reply {
                 tag,
                 uid: search.uid,
-                returns: returns.unwrap_or(SearchReturn {
-                    all: true,
-                    ..SearchReturn::default()
-                }),
+                returns: returns.unwrap_or(&all),
                 correlator: None,
                 sorted: false,
                 modseq,
             };
             self.search_reply(&reply, &numbers, &outcome.relevancy);
         }
+        let update = returns.and_then(|returns| returns.update.as_ref());
+        self.context_begin((tag, search.uid), &search.keys, None, update, &outcome.found);
         Ok(self.search_answer(outcome))
     }
 
     /// What must hold before anything is looked for. Also when the search fails, the result that was kept before is gone (RFC 5182
     /// §2.1).
-    pub(super) fn search_prepare(&mut self, returns: Option<SearchReturn>, keys: &[SearchKey]) -> Result<(), Answer> {
-        let returns = returns.unwrap_or_default();
-        if returns.relevancy && !keys.iter().any(SearchKey::has_fuzzy) {
+    pub(super) fn search_prepare(
+        &mut self,
+        tag: &str,
+        returns: Option<&SearchReturn>,
+        keys: &[SearchKey],
+    ) -> Result<(), Answer> {
+        self.context_check(tag, returns.and_then(|returns| returns.update.as_ref()))?;
+        if returns.is_some_and(|returns| returns.relevancy) && !keys.iter().any(SearchKey::has_fuzzy) {
             return Err(Answer::bad("RELEVANCY needs a FUZZY search key"));
         }
         Ok(())
@@ -179,7 +187,7 @@ impl Connection {
     }
 
     /// Keeps the result for `$`. RFC 5182 §2.1: where only MIN or MAX were asked for, only those; RFC 9394 §3.2: a piece with them.
-    pub(super) fn search_save(&mut self, returns: Option<SearchReturn>, found: &[Item]) {
+    pub(super) fn search_save(&mut self, returns: Option<&SearchReturn>, found: &[Item]) {
         let Some(returns) = returns.filter(|returns| returns.save) else {
             return;
         };
@@ -201,7 +209,7 @@ impl Connection {
 
     /// Writes an ESEARCH response.
     pub(super) fn search_reply(&mut self, reply: &Reply<'_>, numbers: &[u32], relevancy: &[u8]) {
-        let returns = &reply.returns;
+        let returns = reply.returns;
         let set: NumberSet = match returns.all && !reply.sorted {
             true => numbers.iter().copied().collect(),
             false => NumberSet::new(),

@@ -30,13 +30,14 @@ impl Connection {
         {
             return Ok(Answer::bad("RELEVANCY needs a FUZZY search key"));
         }
-        if let Err(answer) = self.search_prepare(sort.returns, &sort.keys) {
+        let returns = sort.returns.as_ref();
+        if let Err(answer) = self.search_prepare(tag, returns, &sort.keys) {
             return Ok(answer);
         }
         let criteria = sort.criteria.clone();
         let found = self
             .find(&sort.keys, move |account, outcome, stop| {
-                order(account, outcome, &criteria, stop)
+                Sorter::new(account, &criteria, stop).order(&outcome.found, &outcome.relevancy)
             })
             .await?;
         let (mut outcome, order) = match found {
@@ -51,8 +52,8 @@ impl Connection {
             .collect();
         (outcome.found, outcome.relevancy) = (found, relevancy);
         let numbers: Vec<u32> = outcome.found.iter().map(|item| number(item, sort.uid)).collect();
-        self.search_save(sort.returns, &outcome.found);
-        match sort.returns {
+        self.search_save(returns, &outcome.found);
+        match returns {
             None => self.encoder().sort(numbers),
             Some(returns) => {
                 let reply = Reply {
@@ -64,6 +65,9 @@ impl Connection {
                     modseq: highest_modseq(&outcome.found, by_modseq),
                 };
                 self.search_reply(&reply, &numbers, &outcome.relevancy);
+                let criteria = Some(&sort.criteria[..]);
+                let update = returns.update.as_ref();
+                self.context_begin((tag, sort.uid), &sort.keys, criteria, update, &outcome.found);
             }
         }
         Ok(self.search_answer(outcome))
@@ -95,48 +99,75 @@ enum Values<'k> {
     Texts(Vec<(u64, &'k str)>),
 }
 
-/// Positions of the found messages, sorted.
-fn order(account: &Account, outcome: &Outcome, criteria: &[SortCriterion], stop: &AtomicBool) -> Vec<usize> {
-    let wants = |keys: &[SortKey]| criteria.iter().any(|criterion| keys.contains(&criterion.key));
-    let mut groups = Vec::new();
-    if wants(&[SortKey::Date, SortKey::Subject]) {
-        groups.push(columns(account, Group::Subject, stop));
-    }
-    let names = [
-        SortKey::From,
-        SortKey::To,
-        SortKey::Cc,
-        SortKey::DisplayFrom,
-        SortKey::DisplayTo,
-    ];
-    if wants(&names) {
-        groups.push(columns(account, Group::Names, stop));
-    }
-    let missing = missing_keys(account, &outcome.found, &groups);
-    let rows = Rows {
-        found: &outcome.found,
-        groups: &groups,
-        missing: &missing,
-    };
-    let values: Vec<(bool, Values<'_>)> = criteria
-        .iter()
-        .map(|criterion| (criterion.reverse, rows.values(criterion.key, &outcome.relevancy)))
-        .collect();
-    let mut order: Vec<usize> = (0..outcome.found.len()).collect();
-    // What is equal stays in the order of the mailbox, reversed or not.
-    order.sort_by(|a, b| {
-        for (reverse, values) in &values {
-            let compared = match values {
-                Values::Numbers(list) => list.get(*a).cmp(&list.get(*b)),
-                Values::Texts(list) => by_text(list.get(*a), list.get(*b)),
-            };
-            if compared != Ordering::Equal {
-                return if *reverse { compared.reverse() } else { compared };
-            }
+/// An order of messages.
+pub(super) struct Sorter<'a> {
+    account: &'a Account,
+    criteria: &'a [SortCriterion],
+    groups: Vec<Option<Columns>>,
+}
+
+impl<'a> Sorter<'a> {
+    /// Brings what it needs of the index forward.
+    pub(super) fn new(account: &'a Account, criteria: &'a [SortCriterion], stop: &AtomicBool) -> Sorter<'a> {
+        let wants = |keys: &[SortKey]| criteria.iter().any(|criterion| keys.contains(&criterion.key));
+        let mut groups = Vec::new();
+        if wants(&[SortKey::Date, SortKey::Subject]) {
+            groups.push(columns(account, Group::Subject, stop));
         }
-        Ordering::Equal
-    });
-    order
+        let names = [
+            SortKey::From,
+            SortKey::To,
+            SortKey::Cc,
+            SortKey::DisplayFrom,
+            SortKey::DisplayTo,
+        ];
+        if wants(&names) {
+            groups.push(columns(account, Group::Names, stop));
+        }
+        Sorter {
+            account,
+            criteria,
+            groups,
+        }
+    }
+
+    /// Positions of the found messages, which come in the order of the mailbox, sorted.
+    pub(super) fn order(&self, found: &[Item], relevancy: &[u8]) -> Vec<usize> {
+        let missing = missing_keys(self.account, found, &self.groups);
+        let rows = Rows {
+            found,
+            groups: &self.groups,
+            missing: &missing,
+        };
+        let values: Vec<(bool, Values<'_>)> = self
+            .criteria
+            .iter()
+            .map(|criterion| (criterion.reverse, rows.values(criterion.key, relevancy)))
+            .collect();
+        let mut order: Vec<usize> = (0..found.len()).collect();
+        // What is equal stays in the order of the mailbox, reversed or not.
+        order.sort_by(|a, b| {
+            for (reverse, values) in &values {
+                let compared = match values {
+                    Values::Numbers(list) => list.get(*a).cmp(&list.get(*b)),
+                    Values::Texts(list) => by_text(list.get(*a), list.get(*b)),
+                };
+                if compared != Ordering::Equal {
+                    return if *reverse { compared.reverse() } else { compared };
+                }
+            }
+            Ordering::Equal
+        });
+        order
+    }
+
+    /// Whether one message stands before another.
+    pub(super) fn is_before(&self, a: &Item, b: &Item) -> bool {
+        match a.0 < b.0 {
+            true => self.order(&[*a, *b], &[]).first() == Some(&0),
+            false => self.order(&[*b, *a], &[]).first() == Some(&1),
+        }
+    }
 }
 
 /// RFC 4790 §9.2, RFC 5051: letters are compared as upper case, so that what stands between the two alphabets comes after them.

@@ -11,6 +11,7 @@ impl Connection {
         self.selected = None;
         self.owner = None;
         self.watch = None;
+        self.announced = None;
         // What was enabled was enabled by who is gone (§3).
         self.rev2 = false;
         self.condstore = false;
