@@ -169,5 +169,5 @@ macro_rules! dialogues {
 }
 
 dialogues! {
-    entry mailboxes list append fetch sections store search sort copy idle sessions condstore rev2 refusals binary unusual qresync uidonly unauthenticate quota metadata shared_acl shared_people shared_group shared_flags shared_seen objects appends notify partial contexts shared_quota shared_notify shared_metadata shared_replace
+    entry mailboxes list append fetch sections store search sort copy idle sessions condstore rev2 refusals binary unusual qresync uidonly unauthenticate quota metadata shared_acl shared_people shared_group shared_flags shared_seen objects appends notify partial contexts shared_quota shared_notify shared_metadata shared_replace shared_insert
 }

@@ -55,6 +55,8 @@ pub struct Refused {
     pub tag: Option<String>,
     /// Why; [`Error::Charset`] is answered with `NO [BADCHARSET …]`, all else with `BAD`.
     pub error: Error,
+    /// It was a search whose result was to be kept: where it is answered with `NO`, `$` is empty from then on (RFC 5182 §2.1).
+    pub saves: bool,
 }
 
 impl Request {
@@ -62,10 +64,18 @@ impl Request {
     /// modified UTF-7.
     pub fn parse(line: &[u8], utf8: bool, limits: &Limits) -> std::result::Result<Request, Refused> {
         let mut cursor = Cursor::new(line, utf8, limits);
-        let tag = cursor.tag().map_err(|error| Refused { tag: None, error })?;
+        let tag = cursor.tag().map_err(|error| Refused {
+            tag: None,
+            error,
+            saves: false,
+        })?;
         match Command::parse(&mut cursor) {
             Ok(command) => Ok(Request { tag, command }),
-            Err(error) => Err(Refused { tag: Some(tag), error }),
+            Err(error) => Err(Refused {
+                tag: Some(tag),
+                error,
+                saves: cursor.saves,
+            }),
         }
     }
 }

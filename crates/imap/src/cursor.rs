@@ -12,6 +12,8 @@ pub(crate) struct Cursor<'a> {
     /// Mailbox names come in UTF-8, not in modified UTF-7.
     pub(crate) utf8: bool,
     pub(crate) limits: &'a Limits,
+    /// A search whose result is to be kept (RFC 5182) was read so far.
+    pub(crate) saves: bool,
 }
 
 /// How a literal announces itself: `{12}`, `{12+}`, `~{12}`.
@@ -95,6 +97,7 @@ impl<'a> Cursor<'a> {
             at: 0,
             utf8,
             limits,
+            saves: false,
         }
     }
 

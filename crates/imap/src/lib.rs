@@ -33,5 +33,5 @@ pub use limits::Limits;
 pub use mailbox::{MailboxName, utf7_decode, utf7_encode};
 pub use object_id::ObjectKind;
 pub use sequence::{Bound, NumberSet, SequenceSet};
-pub use state::{State, allows_expunge, changes_mailbox, changes_mailboxes, uses_sequence_numbers};
+pub use state::{State, allows_expunge, changes_mailbox, changes_mailboxes, saves_result, uses_sequence_numbers};
 pub use url::{ImapUrl, UrlAuth};

@@ -122,6 +122,17 @@ pub fn uses_sequence_numbers(command: &Command) -> bool {
     }
 }
 
+/// Whether a command is a search whose result is to be kept. RFC 5182 §2.1: where it fails, `$` is empty.
+pub fn saves_result(command: &Command) -> bool {
+    let returns = match command {
+        Command::Search(search) => &search.returns,
+        Command::MultiSearch(multi) => &multi.search.returns,
+        Command::Sort(sort) => &sort.returns,
+        _ => return false,
+    };
+    returns.as_ref().is_some_and(|returns| returns.save)
+}
+
 /// Whether a command may change what other mailboxes hold, which there are, or what is said about them.
 pub fn changes_mailboxes(command: &Command) -> bool {
     matches!(

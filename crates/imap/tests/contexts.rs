@@ -177,3 +177,25 @@ fn without_numbers() {
         assert_eq!(imap::uses_sequence_numbers(&parse(line).unwrap()), counts, "{line}");
     }
 }
+
+/// RFC 5182 §2.1: it must be known of a search that fails whether its result was to be kept.
+#[test]
+fn kept() {
+    for (line, saves) in [
+        ("a SEARCH RETURN (SAVE COUNT) ALL", true),
+        ("a UID SORT RETURN (SAVE) (DATE) UTF-8 ALL", true),
+        ("a ESEARCH RETURN (SAVE) ALL", true),
+        ("a SEARCH RETURN (COUNT) ALL", false),
+        ("a SEARCH ALL", false),
+        ("a NOOP", false),
+    ] {
+        assert_eq!(imap::saves_result(&parse(line).unwrap()), saves, "{line}");
+    }
+    for (line, saves) in [
+        ("a SEARCH RETURN (SAVE) CHARSET KOI8-R ALL", true),
+        ("a SORT RETURN (COUNT) (DATE) KOI8-R ALL", false),
+    ] {
+        let refused = Request::parse(line.as_bytes(), false, &Limits::default()).unwrap_err();
+        assert_eq!((refused.error, refused.saves), (Error::Charset, saves), "{line}");
+    }
+}

@@ -151,7 +151,7 @@ pub(crate) fn take_in(
         kept += 1;
     }
     // Counting walks over all of them, so it is done now and then.
-    if modseq.0 % LOOK_EVERY == 0 || kept >= LOOK_EVERY {
+    if modseq.0.is_multiple_of(LOOK_EVERY) || kept >= LOOK_EVERY {
         let left = draft.mailbox(mailbox).map_or(0, |m| i64::from(m.messages));
         runs_join_in(tx, account, mailbox, left)?;
     }

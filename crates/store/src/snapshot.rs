@@ -492,6 +492,39 @@ mod tests {
         all
     }
 
+    /// What is said of whole chunks is about the flags that the reader has, not about those of all.
+    #[test]
+    fn a_readers_chunks_are_summed_up_as_he_sees_them() {
+        let seen = |uid| Message {
+            flags: Flags::SEEN,
+            ..message(uid)
+        };
+        let mut snapshot = Snapshot::new(1, Uid(1), ModSeq(1), Arc::default());
+        snapshot.append(&(1..=1500).map(seen).collect::<Vec<_>>());
+        assert_eq!(snapshot.first_without(Flags::SEEN), None);
+        // He has read the first 700; what others have read is new to him, also what comes.
+        let rows: Vec<_> = (1..=700).map(|uid| (Uid(uid), true, ModSeq(2))).collect();
+        snapshot.read_by(AccountId(9), &rows);
+        snapshot.append(&(1501..=1600).map(seen).collect::<Vec<_>>());
+        // Others unmark a message that he has read, and mark one that he has not.
+        snapshot.flag(&[3], ModSeq(5), |flags| flags & !Flags::SEEN);
+        snapshot.flag(&[800], ModSeq(6), |flags| flags | Flags::SEEN);
+        snapshot.flags_put(&[(900, Flags::SEEN)], ModSeq(7), false);
+        assert_eq!(snapshot.first_without(Flags::SEEN), Some(700));
+        let check = |snapshot: &Snapshot| {
+            for stretch in snapshot.stretches() {
+                assert_eq!(stretch.summary, Summary::of(stretch.messages));
+            }
+        };
+        check(&snapshot);
+        // He reads one himself.
+        snapshot.flags_put(&[(700, Flags::SEEN)], ModSeq(8), true);
+        assert_eq!(snapshot.first_without(Flags::SEEN), Some(701));
+        snapshot.remove(&[701]);
+        assert_eq!(snapshot.first_without(Flags::SEEN), Some(701));
+        check(&snapshot);
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(200))]
         /// A snapshot is always the plain list it stands for, and a diff applied to the old list gives the new one.

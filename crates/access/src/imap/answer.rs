@@ -138,6 +138,9 @@ impl Connection {
         self.listener.metrics.command("", "BAD");
         match (&refused.error, &refused.tag) {
             (Error::Charset, Some(tag)) => {
+                if refused.saves {
+                    self.saved_forget();
+                }
                 self.encoder().tagged(tag, Status::No, Some(&Code::BadCharset), &text);
                 Next::Command
             }
@@ -150,6 +153,13 @@ impl Connection {
                 self.encoder().bad(tag.as_deref(), &text);
                 self.count_error()
             }
+        }
+    }
+
+    /// `$` is empty from here on: a search whose result was to be kept has failed (RFC 5182 §2.1).
+    pub(crate) fn saved_forget(&mut self) {
+        if let Some(selected) = &mut self.selected {
+            selected.saved = NumberSet::new();
         }
     }
 

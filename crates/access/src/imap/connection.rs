@@ -245,7 +245,11 @@ impl Connection {
                     Event::AppendEnd => self.append_end().await?,
                     Event::Rejected { tag, error } => {
                         self.append = None;
-                        self.refuse(&Refused { tag, error })
+                        self.refuse(&Refused {
+                            tag,
+                            error,
+                            saves: false,
+                        })
                     }
                     Event::Fatal(error) => {
                         self.encoder().bye(Some(&Code::TooBig), &error.to_string());
@@ -515,6 +519,7 @@ impl Connection {
             return Ok(self.answer(&tag, name, &answer, imap::allows_expunge(&command)));
         }
         let expunge = imap::allows_expunge(&command);
+        let saves = imap::saves_result(&command);
         // RFC 5465 §5: what a client does itself it is not told of as news. What others did before is told first.
         let own = self.watch.is_some() && imap::changes_mailboxes(&command);
         if own && let Err(answer) = net::blocking(|| self.notify_changes()) {
@@ -567,6 +572,9 @@ impl Connection {
         };
         if own {
             self.watch_refresh();
+        }
+        if saves && answer.status == Status::No {
+            self.saved_forget();
         }
         self.answer_in_full(&tag, name, &answer, expunge).await
     }

@@ -251,7 +251,10 @@ impl<'a> Cursor<'a> {
             "MAX" => options.max = true,
             "ALL" => options.all = true,
             "COUNT" => options.count = true,
-            "SAVE" => options.save = true,
+            "SAVE" => {
+                options.save = true;
+                self.saves = true;
+            }
             "CONTEXT" => options.context = true,
             "RELEVANCY" => options.relevancy = true,
             // modifier-update = "UPDATE" ["(" fetch-att *(SP fetch-att) ")"], with a space that the example of RFC 5465 §7 has

@@ -378,13 +378,21 @@ impl Connection {
                 }
                 let uids: NumberSet = appended.uids.iter().map(|uid| uid.0).collect();
                 let validity = appended.uid_validity;
+                // RFC 9051 §6.3.12: who may not read the mailbox learns nothing of its UIDs.
+                let readable = rights.contains(Rights::READ);
                 if replace.is_none() {
-                    return Answer::ok("appended").with(OwnCode::AppendUid { validity, uids });
+                    let appended = Answer::ok("appended");
+                    return match readable {
+                        true => appended.with(OwnCode::AppendUid { validity, uids }),
+                        false => appended,
+                    };
                 }
                 // RFC 8508 §4.3: where the new one is before the old one is gone.
                 let code = Code::AppendUid { validity, uids: &uids };
-                self.encoder()
-                    .untagged(Status::Ok, Some(&code), "the message is in its place");
+                if readable {
+                    self.encoder()
+                        .untagged(Status::Ok, Some(&code), "the message is in its place");
+                }
                 if self.qresync {
                     let highest = self.highest_modseq(appended.modseq);
                     return Answer::ok("replaced").with(OwnCode::Plain(Code::HighestModSeq(highest)));

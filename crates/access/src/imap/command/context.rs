@@ -151,8 +151,18 @@ impl Connection {
         let (changes, diff) = self
             .offload(move |stop| {
                 let changes: Vec<Option<Change>> = work
-                    .into_iter()
-                    .map(|work| look(&account, work.ok()?, &before, &after, &diff, recent_from, &stop))
+                    .iter()
+                    .map(|work| {
+                        look(
+                            &account,
+                            work.as_ref().ok()?,
+                            &before,
+                            &after,
+                            &diff,
+                            recent_from,
+                            &stop,
+                        )
+                    })
                     .collect();
                 (changes, diff)
             })
@@ -217,7 +227,7 @@ impl Connection {
 /// How a result changes. `None`: that cannot be said any more.
 fn look(
     account: &Arc<Account>,
-    work: Work,
+    work: &Work,
     told: &Snapshot,
     newest: &Snapshot,
     diff: &Diff,

@@ -59,6 +59,8 @@ impl Connection {
             }
         });
         match copied {
+            // RFC 9051 §6.4.7: who may not read the mailbox learns nothing of its UIDs.
+            Ok(copied) if !errand.to.rights.contains(Rights::READ) && !copied.from.is_empty() => Answer::ok("copied"),
             Ok(copied) => match went(&copied) {
                 Some((from, to)) => Answer::ok("copied").with(OwnCode::CopyUid {
                     validity: copied.uid_validity,
@@ -103,7 +105,7 @@ impl Connection {
         });
         // RFC 6851 §4.3: where they went is said before they are expunged; also of a set that went only in part.
         let went = went(&copied);
-        if let Some((from, to)) = &went {
+        if let Some((from, to)) = went.as_ref().filter(|_| errand.to.rights.contains(Rights::READ)) {
             let code = Code::CopyUid {
                 validity: copied.uid_validity,
                 from,
