@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
     // state
     &["db", "blobs", "search", "store", "ledger", "directory"],
     // what listening services share
-    &["filter", "net"],
+    &["filter", "dns", "net"],
     // services
     &["delivery", "access", "web"],
     // top
