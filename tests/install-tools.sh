@@ -23,6 +23,8 @@ roundcube    roundcube-core roundcube-sqlite3 roundcube-plugins php-sqlite3
 postfix      postfix
 dovecot      dovecot-imapd
 sieve-test   dovecot-sieve
+nsd          nsd
+dnssec-signzone bind9-utils
 script       bsdutils
 strace       strace
 mkfs.ext4    e2fsprogs

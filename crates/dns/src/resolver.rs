@@ -6,7 +6,8 @@
 //! - *Absence that nobody vouches for.* The handle lets an empty answer pass once everything in its authority section is insecure, whatever
 //!   zone that belongs to. An attacker could so make TLSA records vanish with the SOA record of some unsigned zone of theirs. Here an
 //!   absence is taken as insecure only if the SOA is of a zone that encloses the name, and bogus otherwise.
-//! - *Answers made from wildcards* want a proof that no closer name exists; the same short cut skips it. Here it is asked for.
+//! - *Answers made from wildcards* want a proof that no closer name exists (RFC 4035 §5.3.4). The same short cut skips it; and where the NSEC
+//!   record of the wildcard itself is that proof, the handle calls it bogus, so that such domains would get no mail. Here it is checked.
 //! - *Aliases* are followed here, and an answer is secure only if each of them is. An alias whose target is missing is asked for by its own
 //!   name, because the handle holds the proof for the target against the alias.
 
@@ -17,7 +18,7 @@ use hickory_resolver::net::dnssec::DnssecDnsHandle;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::xfer::{DnsHandle as _, FirstAnswer as _, RetryDnsHandle};
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::dnssec::rdata::DNSSECRData;
+use hickory_resolver::proto::dnssec::rdata::{DNSSECRData, RRSIG};
 use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
 use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
@@ -421,10 +422,18 @@ fn missing(error: &NetError, name: &Name, kind: RecordType, validate: bool) -> S
         NetError::Dns(DnsError::Nsec { response, proof, .. }) => {
             // The proof is held against the first name of a chain of aliases, also when it is about the last. The alias itself is signed, and
             // its target is asked for next.
+            // Whether NSEC3 records were the right ones, only the handle knows, and it says no.
+            if from_wildcard(response, name).is_some()
+                && response
+                    .authorities
+                    .iter()
+                    .any(|r| r.record_type() == RecordType::NSEC3)
+            {
+                return Step::Failed(bogus(name, kind));
+            }
             let alias = |r: &&Record| r.name == *name && r.record_type() == RecordType::CNAME;
             if let Some(r) = response.answers.iter().find(alias)
-                && r.proof == Proof::Secure
-                && !from_wildcard(response, name)
+                && vouched(&[r], response, true) == Some(Security::Secure)
                 && let RData::CNAME(target) = &r.data
             {
                 let target = target.0.to_lowercase();
@@ -434,6 +443,14 @@ fn missing(error: &NetError, name: &Name, kind: RecordType, validate: bool) -> S
                     ttl: r.ttl,
                     ask: true,
                 };
+            }
+            if response
+                .answers
+                .iter()
+                .any(|r| r.name == *name && r.record_type() == kind)
+                && from_wildcard(response, name).is_some()
+            {
+                return read(response, name, kind, validate);
             }
             if *proof == Proof::Insecure && !response.answers.iter().any(|r| r.name == *name) {
                 let exists = response.response_code != ResponseCode::NXDomain;
@@ -492,19 +509,64 @@ fn vouched(records: &[&Record], response: &DnsResponse, validate: bool) -> Optio
         return Some(Security::Insecure);
     }
     let name = &records.first()?.name;
-    (!from_wildcard(response, name) || denied(response)).then_some(Security::Secure)
+    let unmatched = match from_wildcard(response, name) {
+        None => true,
+        Some(signature) => no_closer_name(response, name, signature),
+    };
+    unmatched.then_some(Security::Secure)
 }
 
-/// Whether the records of a name were made from a wildcard: the signature covers fewer labels than the name has (RFC 4035 §5.3.4).
-fn from_wildcard(response: &DnsResponse, name: &Name) -> bool {
-    response
+/// The signature by which the records of a name were made from a wildcard: it covers fewer labels than the name has (RFC 4035 §5.3.4).
+fn from_wildcard<'a>(response: &'a DnsResponse, name: &Name) -> Option<&'a RRSIG> {
+    let signatures = response
         .answers
         .iter()
         .filter(|r| r.name == *name)
-        .any(|r| match &r.data {
-            RData::DNSSEC(DNSSECRData::RRSIG(signature)) => signature.input().num_labels < name.num_labels(),
-            _ => false,
-        })
+        .filter_map(signature_of);
+    signatures
+        .filter(|s| s.input().num_labels < name.num_labels())
+        .min_by_key(|s| s.input().num_labels)
+}
+
+/// Whether it is proven that nothing stands between a wildcard and a name made from it: neither the name that is one label longer than what
+/// the wildcard hangs on, nor anything below that.
+fn no_closer_name(response: &DnsResponse, name: &Name, signature: &RRSIG) -> bool {
+    let secure = || response.authorities.iter().filter(|r| r.proof == Proof::Secure);
+    if secure().any(|r| r.record_type() == RecordType::NSEC3) {
+        // Which hash covers what, the handle has checked.
+        return true;
+    }
+    let closer = name.trim_to(usize::from(signature.input().num_labels) + 1);
+    secure().any(|r| {
+        let RData::DNSSEC(DNSSECRData::NSEC(nsec)) = &r.data else {
+            return false;
+        };
+        let (owner, next) = (&r.name, nsec.next_domain_name());
+        let same_zone = response
+            .authorities
+            .iter()
+            .filter_map(|s| Some((&s.name, signature_of(s)?)))
+            .any(|(at, s)| {
+                at == owner
+                    && s.input().type_covered == RecordType::NSEC
+                    && s.input().signer_name == signature.input().signer_name
+            });
+        // RFC 6840 §4.1: the parent's record at a zone cut says nothing about what is below.
+        let cut = nsec.type_set().contains(RecordType::NS) && !nsec.type_set().contains(RecordType::SOA);
+        let last = next <= owner && next.zone_of(&closer);
+        same_zone
+            && !(cut && owner.zone_of(&closer))
+            && *owner < closer
+            && (closer < *next || last)
+            && !closer.zone_of(next)
+    })
+}
+
+fn signature_of(record: &Record) -> Option<&RRSIG> {
+    match &record.data {
+        RData::DNSSEC(DNSSECRData::RRSIG(signature)) => Some(signature),
+        _ => None,
+    }
 }
 
 /// Whether there is a proof that something does not exist; that it is the right one, the handle has seen to.
@@ -569,5 +631,58 @@ fn bogus(name: &Name, kind: RecordType) -> Error {
     Error::Bogus {
         name: text_of(name),
         kind: label(kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_resolver::proto::op::{Message, OpCode};
+    use hickory_resolver::proto::rr::rdata::SOA;
+
+    /// An empty answer, with an SOA record of this zone that is proven to be unsigned.
+    fn empty(zone: &str) -> DnsResponse {
+        let zone = name_of(zone).unwrap();
+        let soa = SOA::new(zone.clone(), zone.clone(), 1, 1, 1, 1, 60);
+        let mut record = Record::from_rdata(zone, 300, RData::SOA(soa));
+        record.proof = Proof::Insecure;
+        let mut message = Message::response(0, OpCode::Query);
+        message.add_authority(record);
+        DnsResponse::from_message(message).unwrap()
+    }
+
+    #[test]
+    fn somebody_elses_unsigned_zone_does_not_make_records_vanish() {
+        let name = name_of("_25._tcp.mail.signed.test").unwrap();
+        let step = |zone| read(&empty(zone), &name, RecordType::TLSA, true);
+        assert!(matches!(step("attacker.example"), Step::Failed(Error::Bogus { .. })));
+        assert!(matches!(step("il.signed.test"), Step::Failed(Error::Bogus { .. })));
+        let unsigned = step("signed.test");
+        assert!(matches!(
+            unsigned,
+            Step::Absent {
+                security: Security::Insecure,
+                ttl: 60,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn names() {
+        for (text, expected) in [
+            ("Mail.Example.", Some("mail.example")),
+            ("mail.example", Some("mail.example")),
+            ("_25._tcp.mail.example", Some("_25._tcp.mail.example")),
+            ("grüße.example", Some("xn--gre-6ka8l.example")),
+            ("", None),
+            (".", None),
+            ("a..b", None),
+            ("a b.example", None),
+            ("a\\.b.example", None),
+        ] {
+            assert_eq!(name_of(text).map(|n| text_of(&n)).as_deref(), expected, "{text}");
+        }
+        assert!(name_of(&format!("{}.example", "x".repeat(64))).is_none());
     }
 }
