@@ -8,6 +8,7 @@ pub mod door;
 mod desk;
 mod dispatch;
 mod local;
+pub mod relay;
 mod retry;
 mod scripted;
 
