@@ -16,6 +16,7 @@ const FLOORS: &[&[&str]] = &[
         "settings",
         "managesieve",
         "extract",
+        "authentication",
     ],
     // state
     &["db", "blobs", "search", "store", "ledger", "directory"],
