@@ -63,6 +63,8 @@ pub struct Record {
     psd: Psd,
     /// `rua`: where reports go.
     pub reports: Vec<Destination>,
+    /// As it was published.
+    pub text: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +117,7 @@ impl Record {
                 _ => Psd::Unknown,
             },
             reports,
+            text: String::from_utf8_lossy(text).into_owned(),
         })
     }
 }

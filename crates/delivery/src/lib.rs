@@ -4,6 +4,7 @@
 //! and its workers expand aliases and deliver into accounts, settling each in the ledger.
 
 pub mod door;
+pub mod inspect;
 
 mod desk;
 mod dispatch;

@@ -13,6 +13,7 @@ mod files;
 mod housekeeping;
 mod indexer;
 mod init;
+mod inspection;
 mod log;
 mod privileges;
 mod readiness;
