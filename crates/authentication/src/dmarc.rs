@@ -395,15 +395,12 @@ async fn walk<D: Dns>(dns: &D, domain: &str, limits: &Limits) -> Result<Walk, St
     let mut found = Vec::new();
     let mut name = domain;
     for _ in 0..limits.dmarc_steps {
-        match record_at(dns, &format!("_dmarc.{name}")).await? {
-            Some(record) => {
-                let last = record.psd != Psd::Unknown;
-                found.push((name.to_owned(), record));
-                if last {
-                    break;
-                }
+        if let Some(record) = record_at(dns, &format!("_dmarc.{name}")).await? {
+            let last = record.psd != Psd::Unknown;
+            found.push((name.to_owned(), record));
+            if last {
+                break;
             }
-            None => {}
         }
         let count = labels(name);
         if count == 1 {

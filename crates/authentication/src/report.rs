@@ -81,7 +81,7 @@ impl Report<'_> {
              <policy_published><domain>{}</domain><adkim>{}</adkim><aspf>{}</aspf><p>{}</p><sp>{}</sp><pct>{}</pct></policy_published>\n",
             escape(&self.reporter.organization),
             escape(&self.reporter.contact),
-            escape(&self.id()),
+            escape(self.id()),
             self.begin,
             self.end,
             escape(self.domain),

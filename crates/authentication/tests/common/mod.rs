@@ -31,6 +31,10 @@ impl Zone {
         self
     }
 
+    pub fn lines(&self) -> &[(String, String, String)] {
+        &self.0
+    }
+
     fn find(&self, name: &str, kind: &str) -> Result<Vec<String>, Missing> {
         assert!(!name.ends_with('.') && !name.is_empty(), "{name:?}");
         let name = name.to_ascii_lowercase();
@@ -114,4 +118,76 @@ Joe.\r
 pub const RFC8463_ZONE: &str = "
 brisbane._domainkey.football.example.com TXT v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
 test._domainkey.football.example.com TXT v=DKIM1; k=rsa; p=MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDkHlOQoBTzWRiGs5V6NpP3idY6Wk08a5qhdR6wy5bdOKb2jLQiY/J16JYi0Qvx/byYzCNb3W91y3FutACDfzwQ/BC/e/8uBsCR+yz1Lxj+PL6lHvqMKrM3rG4hstT5QjvHO9PzoxZyVYLzBfO2EeC3Ip3G+2kryOTIKT+l/K4w3QIDAQAB
+";
+
+pub const SPF_ZONE: &str = "
+example.com TXT v=spf1 +mx a:colo.example.com/28 -all
+example.com MX mail-a.example.com
+example.com MX mail-b.example.com
+example.com A 192.0.2.10
+mail-a.example.com A 192.0.2.129
+mail-a.example.com AAAA 2001:db8::129
+mail-b.example.com A 192.0.2.130
+colo.example.com A 192.0.2.65
+soft.example.com TXT v=spf1 ip4:192.0.2.0/24 ~all
+two.example.com TXT v=spf1 -all
+two.example.com TXT v=spf1 +all
+other.example.com TXT some other text
+other.example.com TXT v=spf1 ?all
+broken.example.com TXT v=spf1 ip4:192.0.2 -all
+redirect.example.com TXT v=spf1 redirect=example.com
+nowhere.example.com TXT v=spf1 redirect=missing.example.com
+include.example.com TXT v=spf1 include:soft.example.com include:example.com -all
+includenone.example.com TXT v=spf1 include:missing.example.com -all
+includebroken.example.com TXT v=spf1 include:broken.example.com -all
+includedown.example.com TXT v=spf1 include:down.example.com -all
+down.example.com DOWN
+exists.example.com TXT v=spf1 exists:%{ir}.%{l1r-}._spf.%{d} -all
+1.2.0.192.bad._spf.exists.example.com A 127.0.0.2
+ptr.example.com TXT v=spf1 ptr -all
+192.0.2.20 PTR mail.ptr.example.com
+192.0.2.20 PTR liar.ptr.example.com
+192.0.2.21 PTR liar.ptr.example.com
+mail.ptr.example.com A 192.0.2.20
+liar.ptr.example.com A 192.0.2.99
+p.example.com TXT v=spf1 exists:%{p}.ok.example.com -all
+mail.ptr.example.com.ok.example.com A 127.0.0.2
+unknown.ok.example.com A 127.0.0.2
+loop.example.com TXT v=spf1 include:loop.example.com -all
+ten.example.com TXT v=spf1 a:l1.example.com a:l2.example.com a:l3.example.com a:l4.example.com a:l5.example.com a:l6.example.com a:l7.example.com a:l8.example.com a:l9.example.com a:l10.example.com ip4:192.0.2.1 -all
+eleven.example.com TXT v=spf1 a:l1.example.com a:l2.example.com a:l3.example.com a:l4.example.com a:l5.example.com a:l6.example.com a:l7.example.com a:l8.example.com a:l9.example.com a:l10.example.com a:l11.example.com ip4:192.0.2.1 -all
+l1.example.com A 198.51.100.1
+l2.example.com A 198.51.100.1
+l3.example.com A 198.51.100.1
+l4.example.com A 198.51.100.1
+l5.example.com A 198.51.100.1
+l6.example.com A 198.51.100.1
+l7.example.com A 198.51.100.1
+l8.example.com A 198.51.100.1
+l9.example.com A 198.51.100.1
+l10.example.com A 198.51.100.1
+l11.example.com A 198.51.100.1
+void2.example.com TXT v=spf1 a:v1.example.com a:v2.example.com ip4:192.0.2.1 -all
+void3.example.com TXT v=spf1 a:v1.example.com a:v2.example.com mx:v3.example.com ip4:192.0.2.1 -all
+v6.example.com TXT v=spf1 ip6:2001:db8::/32 a:mail-a.example.com//64 -all
+manymx.example.com TXT v=spf1 mx -all
+manymx.example.com MX m1.example.com
+manymx.example.com MX m2.example.com
+manymx.example.com MX m3.example.com
+manymx.example.com MX m4.example.com
+manymx.example.com MX m5.example.com
+manymx.example.com MX m6.example.com
+manymx.example.com MX m7.example.com
+manymx.example.com MX m8.example.com
+manymx.example.com MX m9.example.com
+manymx.example.com MX m10.example.com
+manymx.example.com MX m11.example.com
+exp.example.com TXT v=spf1 exp=why.example.com -all
+why.example.com TXT %{i} is not one of %{d}'s hosts
+expinc.example.com TXT v=spf1 include:exp.example.com exp=bad.example.com -all
+bad.example.com TXT %{x} cannot be
+noall.example.com TXT v=spf1 ip4:198.51.100.1
+case.example.com TXT V=SPF1 IP4:192.0.2.1 -ALL
+unknownmod.example.com TXT v=spf1 foo=bar ip4:192.0.2.1 -all
+mail.host.example TXT v=spf1 ip4:192.0.2.1 -all
 ";

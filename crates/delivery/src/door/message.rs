@@ -116,7 +116,8 @@ impl Incoming {
                 self.message_id = message_id(&self.gathered);
             }
             blocking(|| hearing.pour(&self.gathered).and_then(|()| hearing.pour(bytes)))?;
-            return Ok(self.emptied());
+            self.emptied();
+            return Ok(());
         }
         if self.writer.is_none() {
             self.message_id = message_id(&self.gathered);
