@@ -15,10 +15,12 @@ mod message;
 mod metrics;
 mod recipient;
 mod refusal;
+mod submission;
 
 pub use metrics::Metrics;
 pub use net::{Proxies, Tls, TlsProvider};
 
+use crate::Signer;
 use crate::inspect::Inspector;
 use buffers::Buffers;
 use connection::Connection;
@@ -41,6 +43,7 @@ pub struct Context {
     ledger: Ledger,
     filter: Option<Arc<Filter>>,
     inspector: Option<Arc<Inspector>>,
+    signer: Option<Arc<Signer>>,
     options: Options,
     metrics: Metrics,
 }
@@ -54,6 +57,7 @@ impl Context {
             ledger,
             filter: None,
             inspector: None,
+            signer: None,
             options,
             metrics: Metrics::default(),
         }
@@ -64,6 +68,15 @@ impl Context {
     pub fn filtered(self, filter: Arc<Filter>) -> Context {
         Context {
             filter: Some(filter),
+            ..self
+        }
+    }
+
+    /// The same with signatures on what people send.
+    #[must_use]
+    pub fn signed(self, signer: Arc<Signer>) -> Context {
+        Context {
+            signer: Some(signer),
             ..self
         }
     }

@@ -12,6 +12,8 @@ mod local;
 pub mod relay;
 mod retry;
 mod scripted;
+mod signing;
 
 pub use dispatch::{Dispatch, Options, Statistics};
 pub use retry::Strategy;
+pub use signing::Signer;

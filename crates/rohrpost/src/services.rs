@@ -6,7 +6,7 @@ use crate::tls::Tls;
 use crate::{housekeeping, indexer, inspection};
 use delivery::door;
 use delivery::inspect::{self, Inspector};
-use delivery::{Dispatch, Options as DeliveryOptions};
+use delivery::{Dispatch, Options as DeliveryOptions, Signer};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -71,7 +71,9 @@ impl Services {
             Arc::clone(&filter),
             managesieve_options(config),
         );
-        let doors = door::Context::new(directory, store, ledger, door_options(config)).filtered(filter);
+        let doors = door::Context::new(directory, store, ledger, door_options(config))
+            .filtered(filter)
+            .signed(Arc::new(Signer::new(config.data.join("dkim"))));
         let inspector = inspector(config, &engine)?;
         let doors = match &inspector {
             Some(inspector) => doors.inspected(Arc::clone(inspector)),

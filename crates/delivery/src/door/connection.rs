@@ -3,6 +3,7 @@
 use super::login::{self, Outcome};
 use super::message::Incoming;
 use super::refusal;
+use super::submission;
 use super::{Door, blocking, stopped};
 use crate::inspect::{Action, Admission, Visitor};
 use authentication::Listener;
@@ -381,6 +382,8 @@ impl Connection {
         if let (Some(visitor), Some(Ok(_))) = (&self.visitor, &transaction.admission) {
             let limits = visitor.inspector().options().limits.clone();
             message = message.hearing(&self.door.context, Listener::new(limits));
+        } else if self.door.session.role == Role::Submission {
+            message = message.hearing(&self.door.context, submission::listener());
         }
         let id = message.id.to_string();
         let recipient = match transaction.recipients.as_slice() {
@@ -447,6 +450,15 @@ impl Connection {
                 let found = examined.verdict;
                 notes = Some(found.notes);
                 message.compose(found.field.as_bytes(), &heard, &without(heard.header(), &found.forged))
+            }
+            (Some(heard), _, _) => {
+                let context = &self.door.context;
+                let header = submission::completed(heard.header(), id, received_at, &context.options.hostname);
+                let header = header.as_deref().unwrap_or(heard.header());
+                let top = self
+                    .account
+                    .map(|account| blocking(|| context.signatures(account, header, &heard)));
+                message.compose(&top.unwrap_or_default(), &heard, header)
             }
             _ => message.finish(),
         };
