@@ -24,6 +24,8 @@ roundcube    roundcube-core roundcube-sqlite3 roundcube-plugins php-sqlite3
 postfix      postfix
 dovecot      dovecot-imapd
 sieve-test   dovecot-sieve
+nsd          nsd
+dnssec-signzone bind9-utils
 script       bsdutils
 strace       strace
 mkfs.ext4    e2fsprogs
@@ -43,6 +45,15 @@ packages=()
 while read -r program package; do
   if [ -n "$program" ] && ! there "$program"; then packages+=($package); fi
 done <<<"$wanted"
+
+# Other people's SPF and DKIM, which ours is compared with: PyPI's, in a folder of their own.
+python=${ROHRPOST_TEST_PYTHON:-$HOME/.cache/rohrpost/python}
+if command -v python3 >/dev/null && ! "$python/bin/python3" -c 'import dkim, spf, nacl, dns' 2>/dev/null; then
+  echo "tests: installing dkimpy and pyspf into $python" >&2
+  { python3 -m venv "$python" && "$python/bin/pip" -q install dkimpy==1.1.8 pyspf==2.0.14 dnspython pynacl; } >&2 ||
+    echo "tests: that failed; comparisons with them will be skipped" >&2
+fi
+
 [ ${#packages[@]} -gt 0 ] || exit 0
 
 if ! command -v apt-get >/dev/null; then

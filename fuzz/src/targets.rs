@@ -1,5 +1,6 @@
 use crate::{Rng, Signature};
 
+mod authentication;
 mod imap;
 mod index;
 mod mime;
@@ -27,7 +28,7 @@ pub struct Target {
 }
 
 /// All targets.
-pub fn targets() -> [Target; 7] {
+pub fn targets() -> [Target; 8] {
     [
         smtp::TARGET,
         imap::TARGET,
@@ -36,6 +37,7 @@ pub fn targets() -> [Target; 7] {
         segment::TARGET,
         index::TARGET,
         sieve::TARGET,
+        authentication::TARGET,
     ]
 }
 

@@ -28,6 +28,11 @@ fn pop3() {
 }
 
 #[test]
+fn authentication() {
+    run("authentication", 3_000);
+}
+
+#[test]
 fn mime() {
     run("mime", 3_000);
 }

@@ -77,6 +77,11 @@ pub enum Error {
 pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
+    /// What went wrong with a file beside the store's own, such as one where a message waits to be put in.
+    pub fn beside(path: &Path, source: io::Error) -> Error {
+        Error::io("use", path, source)
+    }
+
     /// Sorts a system error into the classes callers tell apart.
     pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Error {
         let path = path.to_path_buf();

@@ -5,7 +5,8 @@
 //!
 //! [`serve`] takes connections off one listener until it is told to stop; each is a task of its own, which drives an
 //! [`smtp::Session`]. A message goes into the blob store while it arrives, and its final `250` is written when [`ledger::Ledger::accept`]
-//! says that bytes and rows are on the disk. What decides over recipients and logins is in memory; nothing on the way asks the DNS.
+//! says that bytes and rows are on the disk. What decides over recipients and logins is in memory. Who comes from outside is looked at by
+//! [`inspect`](crate::inspect), which asks the DNS.
 
 mod buffers;
 mod connection;
@@ -14,10 +15,13 @@ mod message;
 mod metrics;
 mod recipient;
 mod refusal;
+mod submission;
 
 pub use metrics::Metrics;
 pub use net::{Proxies, Tls, TlsProvider};
 
+use crate::Signer;
+use crate::inspect::Inspector;
 use buffers::Buffers;
 use connection::Connection;
 use directory::Directory;
@@ -38,6 +42,8 @@ pub struct Context {
     store: Arc<Store>,
     ledger: Ledger,
     filter: Option<Arc<Filter>>,
+    inspector: Option<Arc<Inspector>>,
+    signer: Option<Arc<Signer>>,
     options: Options,
     metrics: Metrics,
 }
@@ -50,6 +56,8 @@ impl Context {
             store,
             ledger,
             filter: None,
+            inspector: None,
+            signer: None,
             options,
             metrics: Metrics::default(),
         }
@@ -60,6 +68,24 @@ impl Context {
     pub fn filtered(self, filter: Arc<Filter>) -> Context {
         Context {
             filter: Some(filter),
+            ..self
+        }
+    }
+
+    /// The same with signatures on what people send.
+    #[must_use]
+    pub fn signed(self, signer: Arc<Signer>) -> Context {
+        Context {
+            signer: Some(signer),
+            ..self
+        }
+    }
+
+    /// The same with a look at who comes in and what they bring.
+    #[must_use]
+    pub fn inspected(self, inspector: Arc<Inspector>) -> Context {
+        Context {
+            inspector: Some(inspector),
             ..self
         }
     }
@@ -95,6 +121,9 @@ pub struct Options {
     pub over_quota: OverQuota,
     /// Who has logged in may send as an address of his own only. Default true.
     pub own_senders_only: bool,
+    /// Where messages from outside that are too large for the memory lie until they have been looked at. Default: the system's folder for
+    /// such things; the data directory is better.
+    pub spool: std::path::PathBuf,
     /// Take a CR or LF that stands alone. Default false: see [`smtp::Config::bare_newlines`].
     pub bare_newlines: bool,
 }
@@ -114,6 +143,7 @@ impl Options {
             inline_bytes: 256 * 1024,
             over_quota: OverQuota::Defer,
             own_senders_only: true,
+            spool: std::env::temp_dir(),
             bare_newlines: false,
         }
     }

@@ -4,12 +4,15 @@
 //! and its workers expand aliases and deliver into accounts, settling each in the ledger.
 
 pub mod door;
+pub mod inspect;
 
 mod desk;
 mod dispatch;
 mod local;
 mod retry;
 mod scripted;
+mod signing;
 
 pub use dispatch::{Dispatch, Options, Statistics};
 pub use retry::Strategy;
+pub use signing::Signer;

@@ -94,7 +94,7 @@ impl Local {
         for (work, subaddress) in turn {
             match self.digest(&work) {
                 Ok(digest) => ready.push(Ready {
-                    mailbox: self.mailbox(&account, subaddress.as_deref()).unwrap_or(inbox),
+                    mailbox: self.kept_in(&account, &work, subaddress.as_deref(), inbox),
                     prefix: prefix(&work),
                     digest,
                     work,
@@ -145,6 +145,24 @@ impl Local {
             Err(e) => self.defer(ready.iter().map(|r| &r.work), &e, now, &mut outcome),
         }
         outcome
+    }
+
+    /// Where a message goes that no rule says anything about: Junk if it was found to be suspicious when it came, else where its
+    /// subaddress says, else the inbox.
+    pub(crate) fn kept_in(
+        &self,
+        account: &Account,
+        work: &Work,
+        subaddress: Option<&str>,
+        inbox: MailboxId,
+    ) -> MailboxId {
+        if work.acceptance.is_quarantined() {
+            let junk = |m: &store::Mailbox| m.special_use == Some(store::SpecialUse::Junk);
+            if let Some(junk) = account.mailbox_list().into_iter().find(|m| junk(m)) {
+                return junk.id;
+            }
+        }
+        self.mailbox(account, subaddress).unwrap_or(inbox)
     }
 
     /// The mailbox a subaddress names (RFC 5233), if it is there.

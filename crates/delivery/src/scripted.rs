@@ -98,7 +98,7 @@ impl Local {
                 settled_before.push((work, known));
                 continue;
             }
-            let kept_in = self.mailbox(account, subaddress.as_deref()).unwrap_or(inbox);
+            let kept_in = self.kept_in(account, &work, subaddress.as_deref(), inbox);
             match self.prepare(account, &person, &work, kept_in, &memory, now) {
                 Ok(r) => {
                     memory.answered.extend(r.verdict.answered.iter().cloned());

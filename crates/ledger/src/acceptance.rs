@@ -31,6 +31,9 @@ impl Lane {
     }
 }
 
+/// What the notes of a message begin with that goes to Junk, unless its recipient's own rules say otherwise. Behind it stands why.
+pub const QUARANTINE: &str = "quarantined: ";
+
 /// A message to be taken into custody: its envelope and where it came from.
 #[derive(Clone, Debug)]
 pub struct Acceptance {
@@ -70,6 +73,13 @@ pub struct Acceptance {
     pub parent: Option<(AcceptanceId, u32)>,
     /// At least one.
     pub recipients: Vec<NewRecipient>,
+}
+
+impl Acceptance {
+    /// Whether it goes to Junk, unless its recipient's own rules say otherwise.
+    pub fn is_quarantined(&self) -> bool {
+        self.notes.as_deref().is_some_and(|notes| notes.starts_with(QUARANTINE))
+    }
 }
 
 /// A recipient as RCPT gave it.

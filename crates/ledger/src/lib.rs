@@ -18,7 +18,7 @@ mod trace;
 mod work;
 mod writer;
 
-pub use acceptance::{Acceptance, Lane, NewRecipient};
+pub use acceptance::{Acceptance, Lane, NewRecipient, QUARANTINE};
 pub use audit::{AuditedRecipient, Fault};
 pub use error::{Error, Result};
 pub use id::AcceptanceId;

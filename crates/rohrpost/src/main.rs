@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod config;
 mod demo;
+mod dkim;
 mod engine;
 mod extractor;
 mod failure;
@@ -13,6 +14,7 @@ mod files;
 mod housekeeping;
 mod indexer;
 mod init;
+mod inspection;
 mod log;
 mod privileges;
 mod readiness;
@@ -63,6 +65,10 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
             let config = commands::config(&global)?;
             let sound = check::run(&config, arguments.offline, global.json)?;
             Ok(ExitCode::from(u8::from(!sound)))
+        }
+        Command::Dkim(command) => {
+            let config = commands::config(&global)?;
+            say(&dkim::run(&config, command)?)
         }
         Command::Extract { format } => extractor::child(&format),
         Command::Docs { folder } => {

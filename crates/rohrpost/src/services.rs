@@ -3,9 +3,10 @@
 use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
 use crate::tls::Tls;
-use crate::{housekeeping, indexer};
+use crate::{housekeeping, indexer, inspection};
 use delivery::door;
-use delivery::{Dispatch, Options as DeliveryOptions};
+use delivery::inspect::{self, Inspector};
+use delivery::{Dispatch, Options as DeliveryOptions, Signer};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -35,6 +36,7 @@ pub struct Services {
     listeners: Vec<JoinHandle<()>>,
     housekeeping: JoinHandle<()>,
     indexer: JoinHandle<()>,
+    inspection: Option<JoinHandle<()>>,
 }
 
 impl Services {
@@ -69,7 +71,14 @@ impl Services {
             Arc::clone(&filter),
             managesieve_options(config),
         );
-        let doors = door::Context::new(directory, store, ledger, door_options(config)).filtered(filter);
+        let doors = door::Context::new(directory, store, ledger, door_options(config))
+            .filtered(filter)
+            .signed(Arc::new(Signer::new(config.data.join("dkim"))));
+        let inspector = inspector(config, &engine)?;
+        let doors = match &inspector {
+            Some(inspector) => doors.inspected(Arc::clone(inspector)),
+            None => doors,
+        };
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
@@ -82,6 +91,7 @@ impl Services {
         }));
         let (stop, _) = watch::channel(false);
         let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(&engine), config.delivery.history));
+        let inspection = inspector.map(|inspector| tokio::spawn(inspection::run(Arc::clone(&engine), inspector)));
         let indexer = tokio::spawn(indexer::run(Arc::clone(&engine)));
         Ok(Services {
             engine,
@@ -96,6 +106,7 @@ impl Services {
             listeners: Vec::new(),
             housekeeping,
             indexer,
+            inspection,
         })
     }
 
@@ -198,6 +209,9 @@ impl Services {
         let _ = self.stop.send(true);
         self.housekeeping.abort();
         self.indexer.abort();
+        if let Some(inspection) = &self.inspection {
+            inspection.abort();
+        }
         let ended = async {
             for listener in self.listeners {
                 let _ = listener.await;
@@ -220,6 +234,7 @@ impl Services {
 fn door_options(config: &Config) -> door::Options {
     let limits = &config.limits;
     let mut options = door::Options::new(config.hostname.as_str());
+    options.spool.clone_from(&config.data);
     options.session = smtp::Limits {
         command_line: whole(limits.smtp_command_line),
         login_failures: short(limits.login_failures),
@@ -245,6 +260,43 @@ fn door_options(config: &Config) -> door::Options {
         OverQuota::Refuse => door::OverQuota::Refuse,
     };
     options
+}
+
+/// Who looks at mail from outside, where that is wanted.
+fn inspector(config: &Config, engine: &Engine) -> std::io::Result<Option<Arc<Inspector>>> {
+    let set = &config.inspect;
+    if !set.enabled {
+        return Ok(None);
+    }
+    let asked = dns::Options {
+        servers: set.name_servers.clone(),
+        validation: dns::Validation::Off,
+        ..dns::Options::default()
+    };
+    let resolver = dns::Resolver::new(&asked).map_err(|fault| std::io::Error::other(format!("[inspect]: {fault}")))?;
+    let mut options = inspect::Options::new(config.hostname.as_str());
+    let trusted = set.trusted.clone();
+    options.trusted = Arc::new(move |address| trusted.iter().any(|network| network.contains(address)));
+    options.greeting_delay = set.greeting_delay;
+    options.early_talker = set.early_talker;
+    options.helo = set.helo;
+    options.reverse = set.reverse;
+    options.spf_fail = set.spf_fail;
+    options.dmarc = set.dmarc;
+    options.sealers.clone_from(&set.sealers);
+    options.block_lists.clone_from(&set.block_lists);
+    options.block_list = set.block_list;
+    options.allow_lists.clone_from(&set.allow_lists);
+    options.greylist = set.greylist;
+    options.greylist_wait = set.greylist_wait;
+    options.network_rate = short(set.network_rate);
+    options.sender_rate = short(set.sender_rate);
+    options.patience = set.patience;
+    Ok(Some(Arc::new(Inspector::new(
+        resolver,
+        Arc::clone(&engine.database),
+        options,
+    ))))
 }
 
 fn imap_options(config: &Config) -> access::imap::Options {

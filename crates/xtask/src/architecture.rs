@@ -16,11 +16,12 @@ const FLOORS: &[&[&str]] = &[
         "settings",
         "managesieve",
         "extract",
+        "authentication",
     ],
     // state
     &["db", "blobs", "search", "store", "ledger", "directory"],
     // what listening services share
-    &["filter", "net"],
+    &["filter", "dns", "net"],
     // services
     &["delivery", "access", "web"],
     // top

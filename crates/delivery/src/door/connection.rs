@@ -3,7 +3,10 @@
 use super::login::{self, Outcome};
 use super::message::Incoming;
 use super::refusal;
+use super::submission;
 use super::{Door, blocking, stopped};
+use crate::inspect::{Action, Admission, Visitor};
+use authentication::Listener;
 use db::AccountId;
 use ledger::{Acceptance, NewRecipient};
 use net::{Guest, Seat, Stream};
@@ -36,6 +39,10 @@ pub(super) struct Connection {
     /// Whom the SCRAM credentials that we handed out let in.
     candidate: Option<AccountId>,
     transaction: Option<Transaction>,
+    /// Who comes from outside is looked at.
+    visitor: Option<Visitor>,
+    /// Octets that came before the greeting.
+    early: usize,
 }
 
 struct Transaction {
@@ -44,6 +51,8 @@ struct Transaction {
     /// Which of them each RCPT named, in their order.
     named: Vec<usize>,
     message: Option<Incoming>,
+    /// What was found of a client from outside.
+    admission: Option<Result<Admission, Reply>>,
 }
 
 /// What came of waiting for the client.
@@ -70,6 +79,8 @@ impl Connection {
             account: None,
             candidate: None,
             transaction: None,
+            visitor: None,
+            early: 0,
         }
     }
 
@@ -78,6 +89,15 @@ impl Connection {
         let tls = self.tls.take();
         let mut session = Session::new(Arc::clone(&self.door.session), tls);
         let (mut small, mut large) = (vec![0; SMALL_BUFFER], None::<Box<[u8]>>);
+        self.look(&mut small).await?;
+        if self.early > 0
+            && let Some(reply) = self.visitor.as_mut().and_then(Visitor::spoke_early)
+        {
+            tracing::info!(session = self.name, client = %self.peer, "spoke before it was greeted");
+            session.output().clear();
+            session.close(&reply);
+            return self.hang_up(&mut session).await;
+        }
         loop {
             if self.stopping && session.is_idle() {
                 session.close(&Reply::new(
@@ -89,7 +109,11 @@ impl Connection {
             }
             self.write(&mut session).await?;
             let buffer = large.as_deref_mut().unwrap_or(&mut small);
-            match self.hear(&session, buffer).await? {
+            let heard = match std::mem::take(&mut self.early) {
+                0 => self.hear(&session, buffer).await?,
+                count => Heard::Octets(count),
+            };
+            match heard {
                 Heard::Octets(count) => {
                     let mut input = buffer.get(..count).unwrap_or_default();
                     while let Some(event) = session.next(&mut input) {
@@ -127,6 +151,45 @@ impl Connection {
                 Heard::Stop => self.stopping = true,
             }
         }
+    }
+
+    /// Begins to look at a client from outside, and listens whether it speaks before its turn (RFC 5321 §4.3.1).
+    async fn look(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        let Some(inspector) = self.door.context.inspector.as_ref() else {
+            return Ok(());
+        };
+        if self.door.session.role != Role::Mx || !inspector.minds(self.peer.ip()) {
+            return Ok(());
+        }
+        self.visitor = Some(Visitor::new(inspector, self.peer.ip()));
+        let options = inspector.options();
+        if options.early_talker != Action::Off && !options.greeting_delay.is_zero() {
+            let end = Instant::now() + options.greeting_delay;
+            if let Ok(read) = timeout_at(end, self.stream.read(buffer)).await {
+                self.early = read?;
+                if self.early == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether somebody from outside may send to this recipient.
+    async fn admit(&mut self, session: &Session, recipient: &str) -> Result<(), Reply> {
+        let (Some(visitor), Some(transaction)) = (&mut self.visitor, &mut self.transaction) else {
+            return Ok(());
+        };
+        let sender = transaction.sender.path.as_str();
+        let admission = match &transaction.admission {
+            Some(admission) => admission,
+            None => {
+                let found = visitor.admit(session.helo(), sender).await;
+                transaction.admission.insert(found)
+            }
+        };
+        let admission = admission.as_ref().map_err(Clone::clone)?;
+        visitor.greylist(admission, sender, recipient)
     }
 
     /// Waits for the client, for the signal to stop, and for time to run out.
@@ -197,6 +260,7 @@ impl Connection {
                         recipients: Vec::new(),
                         named: Vec::new(),
                         message: None,
+                        admission: None,
                     });
                 }
                 session.answer_sender(answer);
@@ -206,7 +270,13 @@ impl Connection {
                     .transaction
                     .as_ref()
                     .and_then(|transaction| transaction.sender.size);
-                match self.door.check_recipient(self.account, size, &recipient) {
+                let mut checked = self.door.check_recipient(self.account, size, &recipient);
+                if checked.is_ok()
+                    && let Err(reply) = self.admit(session, recipient.address.as_str()).await
+                {
+                    checked = Err(reply.into());
+                }
+                match checked {
                     Ok(recipient) => {
                         self.add(recipient);
                         session.answer_recipient(Ok(()));
@@ -309,6 +379,12 @@ impl Connection {
             return;
         };
         let mut message = Incoming::new(&self.door.context, transaction.sender.size);
+        if let (Some(visitor), Some(Ok(_))) = (&self.visitor, &transaction.admission) {
+            let limits = visitor.inspector().options().limits.clone();
+            message = message.hearing(&self.door.context, Listener::new(limits));
+        } else if self.door.session.role == Role::Submission {
+            message = message.hearing(&self.door.context, submission::listener());
+        }
         let id = message.id.to_string();
         let recipient = match transaction.recipients.as_slice() {
             [only] => smtp::Address::parse(&only.address).ok(),
@@ -345,7 +421,8 @@ impl Connection {
             sender,
             recipients,
             named,
-            message: Some(message),
+            message: Some(mut message),
+            admission,
         }) = self.transaction.take()
         else {
             return vec![Reply::new(
@@ -356,7 +433,36 @@ impl Connection {
         };
         let ended = Instant::now();
         let (id, received_at, count) = (message.id, message.received_at, recipients.len());
-        let whole = match message.finish() {
+        let mut notes = None;
+        let whole = match (message.heard(), &self.visitor, admission) {
+            (Some(heard), Some(visitor), Some(Ok(admission))) => {
+                let path = sender.path.as_str();
+                let inspector = visitor.inspector();
+                let examined = inspector
+                    .examine(&admission, self.peer.ip(), session.helo(), path, &heard)
+                    .await;
+                if let Some(reply) = examined.refusal {
+                    tracing::info!(
+                        session = self.name, client = %self.peer, sender = path, code = reply.code(), reason = reply.text(), "message refused"
+                    );
+                    return vec![reply];
+                }
+                let found = examined.verdict;
+                notes = Some(found.notes);
+                message.compose(found.field.as_bytes(), &heard, &without(heard.header(), &found.forged))
+            }
+            (Some(heard), _, _) => {
+                let context = &self.door.context;
+                let header = submission::completed(heard.header(), id, received_at, &context.options.hostname);
+                let header = header.as_deref().unwrap_or(heard.header());
+                let top = self
+                    .account
+                    .map(|account| blocking(|| context.signatures(account, header, &heard)));
+                message.compose(&top.unwrap_or_default(), &heard, header)
+            }
+            _ => message.finish(),
+        };
+        let whole = match whole {
             Ok(whole) => whole,
             Err(error) => return vec![self.not_taken(&ledger::Error::from(error))],
         };
@@ -377,7 +483,7 @@ impl Connection {
             smtputf8: sender.smtputf8,
             session: self.name.clone(),
             message_id: whole.message_id,
-            notes: None,
+            notes,
             parent: None,
             recipients,
         };
@@ -455,6 +561,18 @@ impl Connection {
             _ => Reply::new(451, Status(4, 3, 0), "the message could not be stored, try again later"),
         }
     }
+}
+
+/// A header without these parts of it.
+fn without(header: &[u8], parts: &[std::ops::Range<usize>]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(header.len());
+    let mut at = 0;
+    for part in parts {
+        out.extend_from_slice(header.get(at..part.start).unwrap_or_default());
+        at = part.end;
+    }
+    out.extend_from_slice(header.get(at..).unwrap_or_default());
+    out
 }
 
 fn timed_out() -> io::Error {

@@ -1,9 +1,13 @@
 //! A message on its way in: small ones gather in memory, larger ones stream to the blob store.
 
 use super::{Context, blocking, now};
+use authentication::{Heard, Listener};
 use blobs::{Blobs, Commit, Writer};
 use bytes::Bytes;
 use ledger::AcceptanceId;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
 
 /// The longest Message-ID that is kept for people who search.
 const MESSAGE_ID_LENGTH: usize = 998;
@@ -20,6 +24,18 @@ pub(super) struct Incoming {
     writer: Option<Writer>,
     message_id: Option<String>,
     failed: Option<blobs::Error>,
+    /// Heard for its signatures, and kept until it has been looked at.
+    heard: Option<Hearing>,
+}
+
+/// A message that is heard while it comes, and written when it is known what belongs on top of it.
+struct Hearing {
+    listener: Listener,
+    /// Our own lines.
+    head: Vec<u8>,
+    spool: PathBuf,
+    /// What did not fit into the memory.
+    file: Option<File>,
 }
 
 /// A message that is in.
@@ -46,12 +62,30 @@ impl Incoming {
             writer: None,
             message_id: None,
             failed: None,
+            heard: None,
+        }
+    }
+
+    /// The same, and what comes is heard for its signatures.
+    pub(super) fn hearing(self, context: &Context, listener: Listener) -> Incoming {
+        let hearing = Hearing {
+            listener,
+            head: Vec::new(),
+            spool: context.options.spool.clone(),
+            file: None,
+        };
+        Incoming {
+            heard: Some(hearing),
+            ..self
         }
     }
 
     /// The trace header, before anything else.
     pub(super) fn head(&mut self) -> &mut Vec<u8> {
-        &mut self.gathered
+        match &mut self.heard {
+            Some(hearing) => &mut hearing.head,
+            None => &mut self.gathered,
+        }
     }
 
     /// Takes the next bytes. A failure is kept for the end: the client has to be heard out.
@@ -59,7 +93,8 @@ impl Incoming {
         if self.failed.is_some() {
             return;
         }
-        let limit = if self.writer.is_some() {
+        let spooled = self.heard.as_ref().is_some_and(|hearing| hearing.file.is_some());
+        let limit = if self.writer.is_some() || spooled {
             PIECE
         } else {
             self.inline_bytes
@@ -70,21 +105,100 @@ impl Incoming {
         if let Err(error) = self.pour(bytes) {
             self.failed = Some(error);
             self.writer = None;
+            self.heard = None;
             self.gathered = Vec::new();
         }
     }
 
     fn pour(&mut self, bytes: &[u8]) -> blobs::Result<()> {
+        if let Some(hearing) = &mut self.heard {
+            if hearing.file.is_none() {
+                self.message_id = message_id(&self.gathered);
+            }
+            blocking(|| hearing.pour(&self.gathered).and_then(|()| hearing.pour(bytes)))?;
+            self.emptied();
+            return Ok(());
+        }
         if self.writer.is_none() {
             self.message_id = message_id(&self.gathered);
         }
         let writer = self.writer.get_or_insert_with(|| self.blobs.writer());
         blocking(|| writer.write(&self.gathered).and_then(|()| writer.write(bytes)))?;
+        self.emptied();
+        Ok(())
+    }
+
+    fn emptied(&mut self) {
         if self.gathered.capacity() > PIECE {
             self.gathered = Vec::with_capacity(PIECE);
         }
         self.gathered.clear();
-        Ok(())
+    }
+
+    /// The message has been heard to its end; `None` where nobody listened, or it has failed.
+    pub(super) fn heard(&mut self) -> Option<Heard> {
+        let hearing = self.heard.as_mut()?;
+        let listener = std::mem::replace(&mut hearing.listener, Listener::new(authentication::Limits::default()));
+        let rest = &self.gathered;
+        Some(blocking(|| {
+            let mut listener = listener;
+            listener.push(rest);
+            listener.finish()
+        }))
+    }
+
+    /// What was heard becomes what is kept: `top`, our own lines, the header given in place of the one that came, and the body.
+    pub(super) fn compose(self, top: &[u8], came: &Heard, header: &[u8]) -> blobs::Result<Whole> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let head = self
+            .heard
+            .as_ref()
+            .map(|hearing| hearing.head.clone())
+            .unwrap_or_default();
+        let skip = came.header().len();
+        let Some(mut file) = self.heard.and_then(|hearing| hearing.file) else {
+            let mut whole = Vec::with_capacity(top.len() + head.len() + self.gathered.len() + 256);
+            for part in [top, &head, header, self.gathered.get(skip..).unwrap_or_default()] {
+                whole.extend_from_slice(part);
+            }
+            let message_id = message_id(header);
+            let commit = if whole.len() > PIECE {
+                blocking(|| self.blobs.put(&whole))?
+            } else {
+                self.blobs.put(&whole)?
+            };
+            return Ok(Whole {
+                commit,
+                bytes: Some(whole.into()),
+                message_id,
+            });
+        };
+        let message_id = message_id(header);
+        let commit = blocking(|| {
+            let mut writer = self.blobs.writer();
+            writer.write(top)?;
+            writer.write(&head)?;
+            writer.write(header)?;
+            file.seek(SeekFrom::Start(skip as u64)).map_err(spool_error)?;
+            let mut piece = vec![0; PIECE];
+            loop {
+                match file.read(&mut piece) {
+                    Ok(0) => break,
+                    Ok(count) => writer.write(piece.get(..count).unwrap_or_default())?,
+                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(e) => return Err(spool_error(e)),
+                }
+            }
+            writer.write(&self.gathered)?;
+            writer.finish()
+        })?;
+        Ok(Whole {
+            commit,
+            bytes: None,
+            message_id,
+        })
     }
 
     /// The message is complete.
@@ -116,6 +230,24 @@ impl Incoming {
                 })
             }
         }
+    }
+}
+
+fn spool_error(error: std::io::Error) -> blobs::Error {
+    blobs::Error::beside(Path::new("the spool"), error)
+}
+
+impl Hearing {
+    fn pour(&mut self, bytes: &[u8]) -> blobs::Result<()> {
+        self.listener.push(bytes);
+        let file = match &mut self.file {
+            Some(file) => file,
+            // It has no name, and goes with us.
+            None => self
+                .file
+                .insert(tempfile::tempfile_in(&self.spool).map_err(spool_error)?),
+        };
+        file.write_all(bytes).map_err(spool_error)
     }
 }
 

@@ -58,6 +58,11 @@ pub enum Command {
     ///
     /// Faults make the exit code 1, warnings do not. Without a reachable DNS server the DNS part is one warning.
     Check(CheckArgs),
+    /// Keys that sign what people send (DKIM)
+    ///
+    /// They lie in the data directory. A running server sees a change within a minute.
+    #[command(subcommand)]
+    Dkim(DkimCommand),
     /// Accounts: people and what else has mailboxes
     #[command(subcommand)]
     Account(AccountCommand),
@@ -147,6 +152,30 @@ pub struct InitArgs {
     /// Whom the server becomes when started as root [default: rohrpost, where there is such a user]
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
+}
+
+/// `rohrpost dkim …`
+#[derive(Debug, Subcommand)]
+pub enum DkimCommand {
+    /// List the keys of all domains
+    List,
+    /// Show a domain's keys with the DNS records that belong to them
+    Show {
+        /// The domain
+        domain: String,
+    },
+    /// Make new keys for a domain, RSA and Ed25519; they sign when `activate` says so
+    Rotate {
+        /// The domain
+        domain: String,
+    },
+    /// Let the new keys sign, once their records stand in the zone
+    ///
+    /// Those before them sign no more. Leave their records in the zone for a week: mail that they have signed is still on its way.
+    Activate {
+        /// The domain
+        domain: String,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -37,11 +37,12 @@ pub enum Section {
     Limits,
     Delivery,
     Sieve,
+    Inspect,
     Log,
 }
 
 impl Section {
-    pub const ALL: [Section; 8] = [
+    pub const ALL: [Section; 9] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
@@ -49,6 +50,7 @@ impl Section {
         Section::Limits,
         Section::Delivery,
         Section::Sieve,
+        Section::Inspect,
         Section::Log,
     ];
 
@@ -62,6 +64,7 @@ impl Section {
             Section::Limits => "limits",
             Section::Delivery => "delivery",
             Section::Sieve => "sieve",
+            Section::Inspect => "inspect",
             Section::Log => "log",
         }
     }
@@ -83,6 +86,10 @@ impl Section {
             Section::Delivery => "Into mailboxes.",
             Section::Sieve => {
                 "What people's filters may do. A filter beyond a limit fails: the message is kept and the user is told."
+            }
+            Section::Inspect => {
+                "What mail from outside is looked at for, before it is taken: docs/authentication.md. An action is `off`, `mark` (written down), \
+                 `quarantine` (to Junk, unless the recipient's own rules say otherwise), `defer` (`451`) or `refuse` (`550`)."
             }
             Section::Log => "The log goes to standard error; systemd keeps it.",
         }
@@ -152,7 +159,7 @@ impl Given {
         if let Given::Number(number) = self { *number } else { 0 }
     }
 
-    fn duration(&self) -> Duration {
+    pub(super) fn duration(&self) -> Duration {
         if let Given::Duration(span) = self {
             *span
         } else {
@@ -349,7 +356,13 @@ fn put(config: &mut Config, change: impl FnOnce(&mut Limits)) -> Result<(), Stri
 }
 
 /// All keys.
-pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| MAIN.iter().chain(super::sieve_keys::KEYS).copied().collect());
+pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+    MAIN.iter()
+        .chain(super::sieve_keys::KEYS)
+        .chain(super::inspect_keys::KEYS)
+        .copied()
+        .collect()
+});
 
 /// The keys of all tables but `[sieve]`, in the order the reference and the commented file show them.
 static MAIN: &[Key] = &[

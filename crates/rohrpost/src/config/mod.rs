@@ -4,6 +4,7 @@
 //! [`Config`]. From that table come the reader, the commented file that `rohrpost init` writes, and `docs/configuration.md`.
 //! A key that is not in it is refused, with the line it stands on and the nearest key there is.
 
+mod inspect_keys;
 mod keys;
 mod network;
 mod read;
@@ -47,6 +48,8 @@ pub struct Config {
     pub delivery: Delivery,
     /// People's filters.
     pub sieve: Sieve,
+    /// What mail from outside is looked at for.
+    pub inspect: Inspect,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -207,6 +210,30 @@ pub struct Sieve {
     pub create_mailboxes: bool,
 }
 
+/// What mail from outside is looked at for. `docs/configuration.md` says what each one does.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Inspect {
+    pub enabled: bool,
+    pub trusted: Vec<Network>,
+    pub name_servers: Vec<SocketAddr>,
+    pub greeting_delay: Duration,
+    pub early_talker: delivery::inspect::Action,
+    pub helo: delivery::inspect::Action,
+    pub reverse: delivery::inspect::Action,
+    pub spf_fail: delivery::inspect::Action,
+    pub dmarc: bool,
+    pub sealers: Vec<String>,
+    pub block_lists: Vec<String>,
+    pub block_list: delivery::inspect::Action,
+    pub allow_lists: Vec<String>,
+    pub greylist: bool,
+    pub greylist_wait: Duration,
+    pub network_rate: u64,
+    pub sender_rate: u64,
+    pub patience: Duration,
+}
+
 /// What a full mailbox answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OverQuota {
@@ -263,6 +290,7 @@ impl Config {
             limits: Limits::default(),
             delivery: Delivery::default(),
             sieve: Sieve::default(),
+            inspect: Inspect::default(),
             log: Log::default(),
         };
         for key in keys::KEYS.iter().filter(|k| k.section != keys::Section::Listener) {

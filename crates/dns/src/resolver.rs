@@ -1,0 +1,688 @@
+//! Asking.
+//!
+//! hickory's validating handle checks signatures (RFC 4035 §5) and proofs of absence (NSEC, RFC 4035 §5.4; NSEC3, RFC 5155 §8). Three things
+//! are done here and not left to it:
+//!
+//! - *Absence that nobody vouches for.* The handle lets an empty answer pass once everything in its authority section is insecure, whatever
+//!   zone that belongs to. An attacker could so make TLSA records vanish with the SOA record of some unsigned zone of theirs. Here an
+//!   absence is taken as insecure only if the SOA is of a zone that encloses the name, and bogus otherwise.
+//! - *Answers made from wildcards* want a proof that no closer name exists (RFC 4035 §5.3.4). The same short cut skips it; and where the NSEC
+//!   record of the wildcard itself is that proof, the handle calls it bogus, so that such domains would get no mail. Here it is checked.
+//! - *Aliases* are followed here, and an answer is secure only if each of them is. An alias whose target is missing is asked for by its own
+//!   name, because the handle holds the proof for the target against the alias.
+
+use crate::cache::{Cache, Found};
+use crate::{Answer, Error, Limits, Mx, Options, Security, Tlsa, Validation};
+use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverOpts};
+use hickory_resolver::net::dnssec::DnssecDnsHandle;
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::xfer::{DnsHandle as _, FirstAnswer as _, RetryDnsHandle};
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::dnssec::rdata::{DNSSECRData, RRSIG};
+use hickory_resolver::proto::dnssec::{Proof, TrustAnchors};
+use hickory_resolver::proto::op::{DnsRequestOptions, DnsResponse, Query, ResponseCode};
+use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
+use hickory_resolver::{NameServerPool, PoolContext, TlsConfig};
+use parking_lot::Mutex;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+type Plain = RetryDnsHandle<NameServerPool<TokioRuntimeProvider>>;
+
+/// How long it is believed that the name servers take signatures out.
+const PROBE_AGAIN: Duration = Duration::from_secs(600);
+/// For how long an address literal is good.
+const LITERAL: Duration = Duration::from_secs(24 * 3600);
+
+/// Asks the DNS, and remembers. Cheap to clone; clones share what they remember.
+#[derive(Clone)]
+pub struct Resolver(Arc<Inner>);
+
+struct Inner {
+    plain: Plain,
+    validating: DnssecDnsHandle<Plain>,
+    request: DnsRequestOptions,
+    validation: Validation,
+    probed: Mutex<Option<(bool, Instant)>>,
+    limits: Limits,
+    cache: Cache,
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resolver")
+            .field("limits", &self.0.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Resolver {
+    /// A resolver; nothing is asked yet. Fails where `/etc/resolv.conf` or the trust anchor cannot be read, with a sentence that says so.
+    pub fn new(options: &Options) -> Result<Resolver, String> {
+        let servers = if options.servers.is_empty() {
+            let (config, _) = hickory_resolver::system_conf::read_system_conf()
+                .map_err(|e| format!("/etc/resolv.conf cannot be read: {e}; name servers can be set"))?;
+            config.name_servers
+        } else {
+            options.servers.iter().map(|address| server(*address)).collect()
+        };
+        if servers.is_empty() {
+            return Err("/etc/resolv.conf names no name server; name servers can be set".to_owned());
+        }
+        let limits = options.limits.clone();
+        let mut opts = ResolverOpts::default();
+        opts.timeout = limits.timeout;
+        opts.attempts = limits.retries;
+        opts.edns0 = true;
+        opts.validate = options.validation != Validation::Off;
+        // The cache is ours.
+        opts.cache_size = 0;
+        opts.use_hosts_file = ResolveHosts::Never;
+        opts.try_tcp_on_error = true;
+        let tls = TlsConfig::new().map_err(|e| e.to_string())?;
+        let context = Arc::new(PoolContext::new(opts, tls));
+        let pool = NameServerPool::from_config(servers, context, TokioRuntimeProvider::default());
+        let plain = RetryDnsHandle::new(pool, limits.retries);
+        let anchors = match &options.trust_anchor {
+            None => TrustAnchors::default(),
+            Some(file) => TrustAnchors::from_file(file)
+                .map_err(|e| format!("the trust anchor {} cannot be used: {e}", file.display()))?,
+        };
+        let validating = DnssecDnsHandle::with_trust_anchor(plain.clone(), Arc::new(anchors))
+            .validation_cache_size(limits.cache.max(1));
+        let mut request = DnsRequestOptions::default();
+        request.use_edns = true;
+        request.edns_set_dnssec_ok = options.validation != Validation::Off;
+        request.recursion_desired = true;
+        Ok(Resolver(Arc::new(Inner {
+            plain,
+            validating,
+            request,
+            validation: options.validation,
+            probed: Mutex::new(None),
+            cache: Cache::new(limits.cache),
+            limits,
+        })))
+    }
+
+    /// Who takes mail for a domain; the best first, those alike in no order.
+    pub async fn mx(&self, domain: &str) -> Result<Answer<Mx>, Error> {
+        let mut answer = self
+            .typed(domain, RecordType::MX, |data| match data {
+                RData::MX(mx) => Some(Mx {
+                    preference: mx.preference,
+                    host: text_of(&mx.exchange),
+                }),
+                _ => None,
+            })
+            .await?;
+        answer.records.sort();
+        answer.records.dedup();
+        Ok(answer)
+    }
+
+    /// IPv4 addresses of a host.
+    pub async fn a(&self, host: &str) -> Result<Answer<IpAddr>, Error> {
+        self.addresses(host, RecordType::A).await
+    }
+
+    /// IPv6 addresses of a host.
+    pub async fn aaaa(&self, host: &str) -> Result<Answer<IpAddr>, Error> {
+        self.addresses(host, RecordType::AAAA).await
+    }
+
+    /// What is written about a name: each record as one string, its pieces joined (RFC 7208 §3.3, RFC 6376 §3.6.2.2). The octets are whatever
+    /// the zone has; they need not be UTF-8.
+    pub async fn txt(&self, name: &str) -> Result<Answer<Vec<u8>>, Error> {
+        let most = self.0.limits.text;
+        self.typed(name, RecordType::TXT, move |data| match data {
+            RData::TXT(txt) => {
+                let mut text = txt.txt_data.concat();
+                text.truncate(most);
+                Some(text)
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// The names of an address (RFC 1035 §3.5, RFC 3596 §2.5).
+    pub async fn ptr(&self, address: IpAddr) -> Result<Answer<String>, Error> {
+        self.typed(&Name::from(address).to_ascii(), RecordType::PTR, |data| match data {
+            RData::PTR(name) => Some(text_of(&name.0)),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Which certificate the server on a TCP port of a host has: the records of `_PORT._tcp.HOST` (RFC 6698 §3).
+    pub async fn tlsa(&self, host: &str, port: u16) -> Result<Answer<Tlsa>, Error> {
+        self.typed(&format!("_{port}._tcp.{host}"), RecordType::TLSA, |data| match data {
+            RData::TLSA(tlsa) => Some(Tlsa {
+                usage: tlsa.cert_usage.into(),
+                selector: tlsa.selector.into(),
+                matching: tlsa.matching.into(),
+                data: tlsa.cert_data.clone(),
+            }),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Where a name is an alias for; the first hop only.
+    pub async fn cname(&self, name: &str) -> Result<Answer<String>, Error> {
+        self.typed(name, RecordType::CNAME, |data| match data {
+            RData::CNAME(name) => Some(text_of(&name.0)),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Whether answers are validated just now: as set, or as the name servers turned out to be.
+    pub async fn validates(&self) -> bool {
+        match self.0.validation {
+            Validation::On => true,
+            Validation::Off => false,
+            Validation::Auto => self.probe().await,
+        }
+    }
+
+    /// Forgets everything.
+    pub fn forget(&self) {
+        self.0.cache.clear();
+        *self.0.probed.lock() = None;
+    }
+
+    async fn addresses(&self, host: &str, kind: RecordType) -> Result<Answer<IpAddr>, Error> {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            // Nobody can have made up what was not asked; but no zone vouches for it either.
+            if address.is_ipv4() != (kind == RecordType::A) {
+                return Err(Error::NoData {
+                    name: host.to_owned(),
+                    kind: label(kind),
+                    security: Security::Insecure,
+                });
+            }
+            return Ok(Answer {
+                records: vec![address],
+                security: Security::Insecure,
+                name: host.to_owned(),
+                expires: Instant::now() + LITERAL,
+            });
+        }
+        self.typed(host, kind, |data| match data {
+            RData::A(a) => Some(IpAddr::V4(a.0)),
+            RData::AAAA(a) => Some(IpAddr::V6(a.0)),
+            _ => None,
+        })
+        .await
+    }
+
+    async fn typed<T>(
+        &self,
+        name: &str,
+        kind: RecordType,
+        read: impl Fn(&RData) -> Option<T>,
+    ) -> Result<Answer<T>, Error> {
+        let Some(name) = name_of(name) else {
+            return Err(Error::NotAName { name: name.to_owned() });
+        };
+        let answer = self.remembered(name, kind).await?;
+        Ok(answer.with(answer.records.iter().filter_map(read).collect()))
+    }
+
+    async fn remembered(&self, name: Name, kind: RecordType) -> Found {
+        let limits = &self.0.limits;
+        let key = (name.to_lowercase(), kind);
+        if let Some(found) = self.0.cache.find(&key, Instant::now()) {
+            return found;
+        }
+        let asked = tokio::time::timeout(limits.patience, self.ask(key.0.clone(), kind)).await;
+        let (found, life) =
+            asked.unwrap_or_else(|_| (Err(temporary(&key.0, kind, "no answer in time")), limits.failure));
+        self.0.cache.keep(key, found.clone(), Instant::now() + life);
+        found
+    }
+
+    /// Asks, follows aliases, and says for how long the answer is good.
+    async fn ask(&self, asked: Name, kind: RecordType) -> (Found, Duration) {
+        let limits = &self.0.limits;
+        let validate = self.validates().await;
+        let mut name = asked.clone();
+        let mut security = if validate { Security::Secure } else { Security::Insecure };
+        let mut life = limits.longest;
+        let mut hops = 0;
+        let mut response = self.send(&name, kind, validate).await;
+        loop {
+            let step = match &response {
+                Ok(response) => read(response, &name, kind, validate),
+                Err(e) => missing(e, &name, kind, validate),
+            };
+            match step {
+                Step::Found {
+                    records,
+                    security: here,
+                    ttl,
+                } => {
+                    let life = life.min(Duration::from_secs(ttl.into()));
+                    let answer = Answer {
+                        records: records.into_iter().take(limits.records).collect(),
+                        security: security.min(here),
+                        name: text_of(&name),
+                        expires: Instant::now() + life,
+                    };
+                    return (Ok(Arc::new(answer)), life);
+                }
+                Step::Alias {
+                    target,
+                    security: here,
+                    ttl,
+                    ask,
+                } => {
+                    hops += 1;
+                    if hops > limits.aliases {
+                        return (Err(Error::Loop { name: text_of(&asked) }), limits.failure);
+                    }
+                    security = security.min(here);
+                    life = life.min(Duration::from_secs(ttl.into()));
+                    name = target;
+                    if ask {
+                        response = self.send(&name, kind, validate).await;
+                    }
+                }
+                Step::Absent {
+                    exists,
+                    security: here,
+                    ttl,
+                } => {
+                    let security = security.min(here);
+                    let life = life.min(limits.longest_absence).min(Duration::from_secs(ttl.into()));
+                    let name = text_of(&name);
+                    let error = match exists {
+                        true => Error::NoData {
+                            name,
+                            kind: label(kind),
+                            security,
+                        },
+                        false => Error::NoName { name, security },
+                    };
+                    return (Err(error), life);
+                }
+                Step::Failed(error) => {
+                    tracing::debug!(%error, "DNS");
+                    return (Err(error), limits.failure);
+                }
+            }
+        }
+    }
+
+    async fn send(&self, name: &Name, kind: RecordType, validate: bool) -> Result<DnsResponse, NetError> {
+        let query = Query::query(name.clone(), kind);
+        match validate {
+            true => self.0.validating.lookup(query, self.0.request).first_answer().await,
+            false => self.0.plain.lookup(query, self.0.request).first_answer().await,
+        }
+    }
+
+    /// Whether the keys of the root come through with their signatures.
+    async fn probe(&self) -> bool {
+        let known = *self.0.probed.lock();
+        if let Some((works, when)) = known
+            && (works || when.elapsed() < PROBE_AGAIN)
+        {
+            return works;
+        }
+        let answer = self.send(&Name::root(), RecordType::DNSKEY, true).await;
+        let works = match &answer {
+            Ok(response) => response
+                .answers
+                .iter()
+                .any(|r| r.record_type() == RecordType::DNSKEY && r.proof == Proof::Secure),
+            Err(NetError::Dns(_)) => false,
+            // Nobody could be asked. That says nothing about signatures, and nothing will resolve either way.
+            Err(_) => return true,
+        };
+        if !works {
+            tracing::warn!(
+                "the name servers do not pass DNSSEC signatures on; nothing is validated, and DANE is not used. A validating resolver on \
+                 this machine (unbound, knot-resolver) mends that"
+            );
+        }
+        *self.0.probed.lock() = Some((works, Instant::now()));
+        works
+    }
+}
+
+/// What one response says about one name.
+enum Step {
+    Found {
+        records: Vec<RData>,
+        security: Security,
+        ttl: u32,
+    },
+    /// `ask`: the target is not in the same response.
+    Alias {
+        target: Name,
+        security: Security,
+        ttl: u32,
+        ask: bool,
+    },
+    Absent {
+        exists: bool,
+        security: Security,
+        ttl: u32,
+    },
+    Failed(Error),
+}
+
+fn read(response: &DnsResponse, name: &Name, kind: RecordType, validate: bool) -> Step {
+    match response.response_code {
+        ResponseCode::NoError | ResponseCode::NXDomain => {}
+        code => return Step::Failed(temporary(name, kind, code.to_str())),
+    }
+    let at = |wanted: RecordType| {
+        response
+            .answers
+            .iter()
+            .filter(move |r| r.record_type() == wanted && r.name == *name)
+    };
+    let records: Vec<&Record> = at(kind).collect();
+    if let Some(ttl) = records.iter().map(|r| r.ttl).min() {
+        return match vouched(&records, response, validate) {
+            Some(security) => Step::Found {
+                records: records.iter().map(|r| r.data.clone()).collect(),
+                security,
+                ttl,
+            },
+            None => Step::Failed(bogus(name, kind)),
+        };
+    }
+    let aliases: Vec<&Record> = at(RecordType::CNAME).collect();
+    if let Some((RData::CNAME(target), ttl)) = aliases.first().map(|r| (&r.data, r.ttl)) {
+        let Some(security) = vouched(&aliases, response, validate) else {
+            return Step::Failed(bogus(name, kind));
+        };
+        let target = target.0.to_lowercase();
+        let there = |r: &Record| r.name == target && (r.record_type() == kind || r.record_type() == RecordType::CNAME);
+        let ask = !response.answers.iter().any(there);
+        return Step::Alias {
+            target,
+            security,
+            ttl,
+            ask,
+        };
+    }
+    absent(response, name, kind, validate)
+}
+
+/// Reads a failure: some of them are answers.
+fn missing(error: &NetError, name: &Name, kind: RecordType, validate: bool) -> Step {
+    match error {
+        NetError::Dns(DnsError::Nsec { response, proof, .. }) => {
+            // The proof is held against the first name of a chain of aliases, also when it is about the last. The alias itself is signed, and
+            // its target is asked for next.
+            // Whether NSEC3 records were the right ones, only the handle knows, and it says no.
+            if from_wildcard(response, name).is_some()
+                && response
+                    .authorities
+                    .iter()
+                    .any(|r| r.record_type() == RecordType::NSEC3)
+            {
+                return Step::Failed(bogus(name, kind));
+            }
+            let alias = |r: &&Record| r.name == *name && r.record_type() == RecordType::CNAME;
+            if let Some(r) = response.answers.iter().find(alias)
+                && vouched(&[r], response, true) == Some(Security::Secure)
+                && let RData::CNAME(target) = &r.data
+            {
+                let target = target.0.to_lowercase();
+                return Step::Alias {
+                    target,
+                    security: Security::Secure,
+                    ttl: r.ttl,
+                    ask: true,
+                };
+            }
+            if response
+                .answers
+                .iter()
+                .any(|r| r.name == *name && r.record_type() == kind)
+                && from_wildcard(response, name).is_some()
+            {
+                return read(response, name, kind, validate);
+            }
+            if *proof == Proof::Insecure && !response.answers.iter().any(|r| r.name == *name) {
+                let exists = response.response_code != ResponseCode::NXDomain;
+                return Step::Absent {
+                    exists,
+                    security: Security::Insecure,
+                    ttl: negative_ttl(response),
+                };
+            }
+            Step::Failed(bogus(name, kind))
+        }
+        NetError::Dns(DnsError::NoRecordsFound(none)) => Step::Absent {
+            exists: none.response_code != ResponseCode::NXDomain,
+            // Validated answers don't come this way.
+            security: Security::Insecure,
+            ttl: none.negative_ttl.unwrap_or(0),
+        },
+        NetError::Dns(DnsError::DnssecBogus) if validate => Step::Failed(bogus(name, kind)),
+        error => Step::Failed(temporary(name, kind, &error.to_string())),
+    }
+}
+
+fn absent(response: &DnsResponse, name: &Name, kind: RecordType, validate: bool) -> Step {
+    let exists = response.response_code != ResponseCode::NXDomain;
+    let ttl = negative_ttl(response);
+    let security = match () {
+        () if !validate => Security::Insecure,
+        () if denied(response) => Security::Secure,
+        () => {
+            // The handle has found the name itself to be in an unsigned zone, or it took the short cut that the head of this file tells of.
+            let short_cut =
+                !response.authorities.is_empty() && response.authorities.iter().all(|r| r.proof == Proof::Insecure);
+            if short_cut
+                && !response
+                    .authorities
+                    .iter()
+                    .any(|r| r.record_type() == RecordType::SOA && r.name.zone_of(name))
+            {
+                return Step::Failed(bogus(name, kind));
+            }
+            Security::Insecure
+        }
+    };
+    Step::Absent { exists, security, ttl }
+}
+
+/// What the signatures of these records come to; None: bogus.
+fn vouched(records: &[&Record], response: &DnsResponse, validate: bool) -> Option<Security> {
+    if !validate {
+        return Some(Security::Insecure);
+    }
+    if records.iter().any(|r| r.proof == Proof::Bogus) {
+        return None;
+    }
+    if !records.iter().all(|r| r.proof == Proof::Secure) {
+        return Some(Security::Insecure);
+    }
+    let name = &records.first()?.name;
+    let unmatched = match from_wildcard(response, name) {
+        None => true,
+        Some(signature) => no_closer_name(response, name, signature),
+    };
+    unmatched.then_some(Security::Secure)
+}
+
+/// The signature by which the records of a name were made from a wildcard: it covers fewer labels than the name has (RFC 4035 §5.3.4).
+fn from_wildcard<'a>(response: &'a DnsResponse, name: &Name) -> Option<&'a RRSIG> {
+    let signatures = response
+        .answers
+        .iter()
+        .filter(|r| r.name == *name)
+        .filter_map(signature_of);
+    signatures
+        .filter(|s| s.input().num_labels < name.num_labels())
+        .min_by_key(|s| s.input().num_labels)
+}
+
+/// Whether it is proven that nothing stands between a wildcard and a name made from it: neither the name that is one label longer than what
+/// the wildcard hangs on, nor anything below that.
+fn no_closer_name(response: &DnsResponse, name: &Name, signature: &RRSIG) -> bool {
+    let secure = || response.authorities.iter().filter(|r| r.proof == Proof::Secure);
+    if secure().any(|r| r.record_type() == RecordType::NSEC3) {
+        // Which hash covers what, the handle has checked.
+        return true;
+    }
+    let closer = name.trim_to(usize::from(signature.input().num_labels) + 1);
+    secure().any(|r| {
+        let RData::DNSSEC(DNSSECRData::NSEC(nsec)) = &r.data else {
+            return false;
+        };
+        let (owner, next) = (&r.name, nsec.next_domain_name());
+        let same_zone = response
+            .authorities
+            .iter()
+            .filter_map(|s| Some((&s.name, signature_of(s)?)))
+            .any(|(at, s)| {
+                at == owner
+                    && s.input().type_covered == RecordType::NSEC
+                    && s.input().signer_name == signature.input().signer_name
+            });
+        // RFC 6840 §4.1: the parent's record at a zone cut says nothing about what is below.
+        let cut = nsec.type_set().contains(RecordType::NS) && !nsec.type_set().contains(RecordType::SOA);
+        let last = next <= owner && next.zone_of(&closer);
+        same_zone
+            && !(cut && owner.zone_of(&closer))
+            && *owner < closer
+            && (closer < *next || last)
+            && !closer.zone_of(next)
+    })
+}
+
+fn signature_of(record: &Record) -> Option<&RRSIG> {
+    match &record.data {
+        RData::DNSSEC(DNSSECRData::RRSIG(signature)) => Some(signature),
+        _ => None,
+    }
+}
+
+/// Whether there is a proof that something does not exist; that it is the right one, the handle has seen to.
+fn denied(response: &DnsResponse) -> bool {
+    response
+        .authorities
+        .iter()
+        .any(|r| matches!(r.record_type(), RecordType::NSEC | RecordType::NSEC3) && r.proof == Proof::Secure)
+}
+
+/// RFC 2308 §5: the lesser of the SOA's own TTL and its MINIMUM field.
+fn negative_ttl(response: &DnsResponse) -> u32 {
+    let soa = response.authorities.iter().find_map(|r| match &r.data {
+        RData::SOA(soa) => Some(r.ttl.min(soa.minimum)),
+        _ => None,
+    });
+    soa.unwrap_or(0)
+}
+
+fn server(address: std::net::SocketAddr) -> NameServerConfig {
+    let mut server = NameServerConfig::udp_and_tcp(address.ip());
+    let mut connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
+    for connection in &mut connections {
+        connection.port = address.port();
+    }
+    server.connections = connections.into();
+    server
+}
+
+/// A full name, whether or not a dot ends it; Unicode as its A-labels.
+fn name_of(name: &str) -> Option<Name> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let mut parsed = match name.is_ascii() {
+        true => Name::from_ascii(name),
+        false => Name::from_utf8(name),
+    }
+    .ok()?;
+    parsed.set_fqdn(true);
+    // `Name` takes labels that are empty or escaped; no host is called so.
+    let sound = !name.is_empty() && name.split('.').all(|label| !label.is_empty()) && !name.contains(['\\', ' ', '\0']);
+    sound.then_some(parsed)
+}
+
+fn text_of(name: &Name) -> String {
+    let text = name.to_lowercase().to_ascii();
+    text.strip_suffix('.').unwrap_or(&text).to_owned()
+}
+
+fn label(kind: RecordType) -> &'static str {
+    kind.into()
+}
+
+fn temporary(name: &Name, kind: RecordType, reason: &str) -> Error {
+    Error::Temporary {
+        name: text_of(name),
+        kind: label(kind),
+        reason: reason.to_owned(),
+    }
+}
+
+fn bogus(name: &Name, kind: RecordType) -> Error {
+    Error::Bogus {
+        name: text_of(name),
+        kind: label(kind),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hickory_resolver::proto::op::{Message, OpCode};
+    use hickory_resolver::proto::rr::rdata::SOA;
+
+    /// An empty answer, with an SOA record of this zone that is proven to be unsigned.
+    fn empty(zone: &str) -> DnsResponse {
+        let zone = name_of(zone).unwrap();
+        let soa = SOA::new(zone.clone(), zone.clone(), 1, 1, 1, 1, 60);
+        let mut record = Record::from_rdata(zone, 300, RData::SOA(soa));
+        record.proof = Proof::Insecure;
+        let mut message = Message::response(0, OpCode::Query);
+        message.add_authority(record);
+        DnsResponse::from_message(message).unwrap()
+    }
+
+    #[test]
+    fn somebody_elses_unsigned_zone_does_not_make_records_vanish() {
+        let name = name_of("_25._tcp.mail.signed.test").unwrap();
+        let step = |zone| read(&empty(zone), &name, RecordType::TLSA, true);
+        assert!(matches!(step("attacker.example"), Step::Failed(Error::Bogus { .. })));
+        assert!(matches!(step("il.signed.test"), Step::Failed(Error::Bogus { .. })));
+        let unsigned = step("signed.test");
+        assert!(matches!(
+            unsigned,
+            Step::Absent {
+                security: Security::Insecure,
+                ttl: 60,
+                ..
+            }
+        ));
+    }
+
+    #[test]
+    fn names() {
+        for (text, expected) in [
+            ("Mail.Example.", Some("mail.example")),
+            ("mail.example", Some("mail.example")),
+            ("_25._tcp.mail.example", Some("_25._tcp.mail.example")),
+            ("grüße.example", Some("xn--gre-6ka8l.example")),
+            ("", None),
+            (".", None),
+            ("a..b", None),
+            ("a b.example", None),
+            ("a\\.b.example", None),
+        ] {
+            assert_eq!(name_of(text).map(|n| text_of(&n)).as_deref(), expected, "{text}");
+        }
+        assert!(name_of(&format!("{}.example", "x".repeat(64))).is_none());
+    }
+}

@@ -1,0 +1,155 @@
+//! `rohrpost dkim`: keys that sign what people send. They are files below `dkim/` in the data directory:
+//!
+//! - `DOMAIN/SELECTOR.pem` signs;
+//! - `DOMAIN/SELECTOR.next` waits until its record stands in the zone;
+//! - `DOMAIN/SELECTOR.old` signs no more; its record must stay for as long as mail is on its way that it has signed.
+
+use crate::cli::DkimCommand;
+use crate::config::Config;
+use crate::failure::{At as _, Failure};
+use crate::files;
+use authentication::SigningKey;
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::KeySize;
+use aws_lc_rs::signature::{Ed25519KeyPair, RsaKeyPair};
+use std::fmt::Write as _;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+
+/// States of keys by the ends of their files.
+const STATES: [(&str, &str); 3] = [
+    ("pem", "signs"),
+    ("next", "waits for its record"),
+    ("old", "signs no more"),
+];
+
+/// Carries a command out; gives what is to be printed.
+pub fn run(config: &Config, command: DkimCommand) -> Result<String, Failure> {
+    let all = config.data.join("dkim");
+    match command {
+        DkimCommand::List => list(&all, None),
+        DkimCommand::Show { domain } => list(&all, Some(&name(&domain)?)),
+        DkimCommand::Rotate { domain } => rotate(config, &all, &name(&domain)?),
+        DkimCommand::Activate { domain } => activate(&all, &name(&domain)?),
+    }
+}
+
+fn name(domain: &str) -> Result<String, Failure> {
+    let good = |name: &String| !name.contains('/') && !name.starts_with('.');
+    authentication::normal(domain)
+        .filter(good)
+        .ok_or_else(|| Failure::usage(format!("\"{domain}\" is no domain")))
+}
+
+/// Makes an RSA and an Ed25519 key that wait for their records.
+fn rotate(config: &Config, all: &Path, domain: &str) -> Result<String, Failure> {
+    let folder = all.join(domain);
+    if keys(&folder)?.iter().any(|(_, state)| *state == "next") {
+        return Err(
+            Failure::new(format!("{domain} has keys already that wait for their records"))
+                .advise("`rohrpost dkim show` prints the records, `rohrpost dkim activate` lets the keys sign"),
+        );
+    }
+    files::folder(&folder)?;
+    let failed = |_| Failure::new("no key could be made");
+    let rsa = RsaKeyPair::generate(KeySize::Rsa2048).map_err(failed)?;
+    let rsa: Pkcs8V1Der<'_> = rsa.as_der().map_err(failed)?;
+    let ed = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(failed)?;
+    let stamp = format!("{:x}", net::now());
+    for (kind, der) in [("rsa", rsa.as_ref()), ("ed", ed.as_ref())] {
+        let path = folder.join(format!("{kind}{stamp}.next"));
+        files::write_new(&path, SigningKey::pem(der).as_bytes(), 0o600)?;
+        // Whoever runs this, the server must be able to read it.
+        let owner = std::fs::metadata(&config.data).at("read", &config.data)?;
+        for path in [all, &folder, &path] {
+            chown(path, Some(owner.uid()), Some(owner.gid())).at("give the server", path)?;
+        }
+    }
+    let mut text = list(all, Some(domain))?;
+    let _ = write!(
+        text,
+        "\nPut the records of the waiting keys into the zone, then: rohrpost dkim activate {domain}\n"
+    );
+    Ok(text)
+}
+
+/// Lets the waiting keys sign, and those before them no more.
+fn activate(all: &Path, domain: &str) -> Result<String, Failure> {
+    let folder = all.join(domain);
+    let found = keys(&folder)?;
+    if !found.iter().any(|(_, state)| *state == "next") {
+        return Err(Failure::new(format!("no keys of {domain} wait"))
+            .advise(format!("`rohrpost dkim rotate {domain}` makes new ones")));
+    }
+    // The new ones first: a crash in between leaves too many signatures, never none.
+    for (from, to) in [("next", "pem"), ("pem", "old")] {
+        for (path, _) in found.iter().filter(|(_, state)| *state == from) {
+            std::fs::rename(path, path.with_extension(to)).at("rename", path)?;
+        }
+    }
+    std::fs::File::open(&folder)
+        .and_then(|f| f.sync_all())
+        .at("sync", &folder)?;
+    list(all, Some(domain))
+}
+
+/// The keys of one domain with their records, or of all.
+fn list(all: &Path, only: Option<&str>) -> Result<String, Failure> {
+    let mut text = String::new();
+    let mut domains = entries(all)?;
+    domains.retain(|path| only.is_none_or(|only| path.file_name().is_some_and(|name| name == only)));
+    for folder in domains {
+        let domain = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        for (path, state) in keys(&folder)? {
+            let selector = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let pem = zeroize::Zeroizing::new(std::fs::read_to_string(&path).at("read", &path)?);
+            let key = SigningKey::from_pem(&pem).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+            let meaning = STATES
+                .iter()
+                .find(|(end, _)| *end == state)
+                .map_or("", |(_, meaning)| meaning);
+            let _ = writeln!(text, "{domain}  {selector}  {}  {meaning}", key.algorithm().name());
+            if only.is_some() {
+                let record = key.record().map_err(Failure::new)?;
+                let pieces: Vec<_> = record
+                    .as_bytes()
+                    .chunks(250)
+                    .map(|piece| format!("\"{}\"", String::from_utf8_lossy(piece)))
+                    .collect();
+                let _ = writeln!(text, "    {selector}._domainkey.{domain}. TXT {}", pieces.join(" "));
+            }
+        }
+    }
+    if text.is_empty() {
+        text.push_str("no keys; `rohrpost dkim rotate DOMAIN` makes some\n");
+    }
+    Ok(text)
+}
+
+/// Keys of a domain and their states.
+fn keys(folder: &Path) -> Result<Vec<(PathBuf, &'static str)>, Failure> {
+    let state = |path: &PathBuf| {
+        let end = path.extension()?.to_str()?;
+        STATES.iter().find(|(known, _)| *known == end).map(|(known, _)| *known)
+    };
+    Ok(entries(folder)?
+        .into_iter()
+        .filter_map(|path| state(&path).map(|state| (path, state)))
+        .collect())
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let mut found = std::fs::read_dir(folder)
+        .and_then(|entries| {
+            entries
+                .map(|entry| entry.map(|e| e.path()))
+                .collect::<std::io::Result<Vec<_>>>()
+        })
+        .at("read", folder)?;
+    found.sort();
+    Ok(found)
+}
