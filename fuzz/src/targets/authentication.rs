@@ -95,6 +95,7 @@ fn asked(name: &str) {
     assert!(authentication::normal(name).is_some(), "{name:?} was asked for");
 }
 
+#[allow(clippy::panic)]
 fn wait<F: Future>(future: F) -> F::Output {
     match pin!(future).as_mut().poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => output,

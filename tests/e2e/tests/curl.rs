@@ -16,7 +16,12 @@ fn uploads_and_fetches() {
     }
     let server = Server::start();
     let file = server.folder().join("message.eml");
-    let message = made_up(50_000);
+    // Complete, so that submission has nothing to add.
+    let message = [
+        b"Message-ID: <curl@b.example>\r\nDate: Thu, 21 May 2026 05:33:29 -0700\r\n".as_slice(),
+        &made_up(50_000),
+    ]
+    .concat();
     std::fs::write(&file, &message).unwrap();
     let user = format!("{ADA}:{PASSWORD}");
     let curl = |protocol: &str, scheme: &str, rest: &str, arguments: &[&str]| {
