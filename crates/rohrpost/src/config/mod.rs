@@ -6,6 +6,7 @@
 
 mod inspect_keys;
 mod keys;
+mod limit_keys;
 mod network;
 mod read;
 mod reference;
