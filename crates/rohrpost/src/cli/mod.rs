@@ -42,8 +42,8 @@ pub struct Global {
 pub enum Command {
     /// Run a throwaway server with sample accounts and mail, on loopback ports
     ///
-    /// SMTP 2525, submission 2587, LMTP 2424, IMAP 2143, ManageSieve 4191, HTTP 2080. Prints the passwords and commands to try. Starting it again keeps
-    /// the data.
+    /// SMTP 2525, submission 2587, LMTP 2424, IMAP 2143, POP3 2110, ManageSieve 4191, HTTP 2080. Prints the passwords and commands to try. Starting it
+    /// again keeps the data.
     Demo(DemoArgs),
     /// Set up a server: settings, certificate, first domain and first account
     ///
