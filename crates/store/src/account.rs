@@ -59,8 +59,8 @@ const MODSEQ_KEPT: u64 = 1 << 16;
 /// Sessions of one account that work at once.
 const TURNS: usize = 4;
 
-/// Messages that one transaction changes where the standard lets a command be done in parts (STORE, EXPUNGE, MOVE): some 10 ms of work,
-/// after which others may write.
+/// Messages that one transaction changes where the standard lets a command be done in parts (STORE, EXPUNGE, MOVE): a
+/// few milliseconds of work to some ten, after which others may write.
 const CHUNK: usize = 8192;
 
 /// An account's mailboxes. All methods block on the disk; call them where that is allowed.

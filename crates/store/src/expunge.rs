@@ -138,16 +138,7 @@ pub(crate) fn take_in(
             "DELETE FROM message WHERE account = ?1 AND mailbox = ?2 AND uid BETWEEN ?3 AND ?4",
             &[account.0.into(), mailbox.into(), first.into(), last.into()],
         )?;
-        tx.execute(
-            "INSERT INTO expunged (account, mailbox, modseq, first, last) VALUES (?1, ?2, ?3, ?4, ?5)",
-            &[
-                account.0.into(),
-                mailbox.into(),
-                modseq.into(),
-                first.into(),
-                last.into(),
-            ],
-        )?;
+        run_note_in(tx, account, mailbox, (first, last), modseq)?;
         kept += 1;
     }
     // Counting walks over all of them, so it is done now and then.
@@ -156,6 +147,27 @@ pub(crate) fn take_in(
         runs_join_in(tx, account, mailbox, left)?;
     }
     Ok(modseq)
+}
+
+/// Remembers that a run of UIDs was taken away.
+fn run_note_in(
+    tx: &Transaction<'_>,
+    account: AccountId,
+    mailbox: MailboxId,
+    (first, last): (Uid, Uid),
+    modseq: ModSeq,
+) -> db::Result<()> {
+    tx.execute(
+        "INSERT INTO expunged (account, mailbox, modseq, first, last) VALUES (?1, ?2, ?3, ?4, ?5)",
+        &[
+            account.0.into(),
+            mailbox.into(),
+            modseq.into(),
+            first.into(),
+            last.into(),
+        ],
+    )?;
+    Ok(())
 }
 
 /// Changes after which it is looked whether too many runs are kept.
@@ -184,12 +196,12 @@ fn runs_join_in(tx: &Transaction<'_>, account: AccountId, mailbox: MailboxId, me
     let rows = tx.query_all(
         "SELECT first, last, modseq FROM expunged WHERE account = ?1 AND mailbox = ?2 AND modseq <= ?3 ORDER BY first",
         &old,
-        |row| Ok((row.i64(0)?, row.i64(1)?, row.i64(2)?)),
+        |row| Ok((Uid(row.u32(0)?), Uid(row.u32(1)?), ModSeq(row.u64(2)?))),
     )?;
-    let mut joined: Vec<(i64, i64, i64)> = Vec::new();
+    let mut joined: Vec<(Uid, Uid, ModSeq)> = Vec::new();
     for (first, last, modseq) in rows {
         match joined.last_mut() {
-            Some(run) if first <= run.1 + 1 => *run = (run.0, run.1.max(last), run.2.max(modseq)),
+            Some(run) if first.0 <= run.1.0.saturating_add(1) => *run = (run.0, run.1.max(last), run.2.max(modseq)),
             _ => joined.push((first, last, modseq)),
         }
     }
@@ -198,16 +210,7 @@ fn runs_join_in(tx: &Transaction<'_>, account: AccountId, mailbox: MailboxId, me
         &old,
     )?;
     for (first, last, modseq) in joined {
-        tx.execute(
-            "INSERT INTO expunged (account, mailbox, modseq, first, last) VALUES (?1, ?2, ?3, ?4, ?5)",
-            &[
-                account.0.into(),
-                mailbox.into(),
-                modseq.into(),
-                first.into(),
-                last.into(),
-            ],
-        )?;
+        run_note_in(tx, account, mailbox, (first, last), modseq)?;
     }
     Ok(())
 }
