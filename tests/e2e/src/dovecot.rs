@@ -26,11 +26,16 @@ impl Dovecot {
         std::fs::write(&settings, text).unwrap();
         std::fs::write(folder.join("log"), "").unwrap();
         run("chown", ["-R", "nobody", folder.to_str().unwrap()]);
+        Dovecot::over(&settings, folder, "ada")
+    }
+
+    /// Starts it with settings of the caller's for a person with this home.
+    pub fn over(settings: &std::path::Path, home: &std::path::Path, user: &str) -> Dovecot {
         let mut child = Command::new(PROGRAM)
             .arg("-c")
-            .arg(&settings)
-            .env("HOME", folder)
-            .env("USER", "ada")
+            .arg(settings)
+            .env("HOME", home)
+            .env("USER", user)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
