@@ -15,4 +15,4 @@ mod signing;
 
 pub use dispatch::{Dispatch, Options, Statistics};
 pub use retry::Strategy;
-pub use signing::Signer;
+pub use signing::{KeyFile, KeyState, Signer, key_files};

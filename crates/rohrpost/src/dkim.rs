@@ -1,8 +1,4 @@
-//! `rohrpost dkim`: keys that sign what people send. They are files below `dkim/` in the data directory:
-//!
-//! - `DOMAIN/SELECTOR.pem` signs;
-//! - `DOMAIN/SELECTOR.next` waits until its record stands in the zone;
-//! - `DOMAIN/SELECTOR.old` signs no more; its record must stay for as long as mail is on its way that it has signed.
+//! `rohrpost dkim`: keys that sign what people send. They are files below `dkim/` in the data directory ([`delivery::key_files`]).
 
 use crate::cli::DkimCommand;
 use crate::config::Config;
@@ -13,16 +9,10 @@ use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{Ed25519KeyPair, RsaKeyPair};
+use delivery::{KeyFile, KeyState};
 use std::fmt::Write as _;
 use std::os::unix::fs::{MetadataExt as _, chown};
-use std::path::{Path, PathBuf};
-
-/// States of keys by the ends of their files.
-const STATES: [(&str, &str); 3] = [
-    ("pem", "signs"),
-    ("next", "waits for its record"),
-    ("old", "signs no more"),
-];
+use std::path::Path;
 
 /// Carries a command out; gives what is to be printed.
 pub fn run(config: &Config, command: DkimCommand) -> Result<String, Failure> {
@@ -45,7 +35,7 @@ fn name(domain: &str) -> Result<String, Failure> {
 /// Makes an RSA and an Ed25519 key that wait for their records.
 fn rotate(config: &Config, all: &Path, domain: &str) -> Result<String, Failure> {
     let folder = all.join(domain);
-    if keys(&folder)?.iter().any(|(_, state)| *state == "next") {
+    if keys(all, domain)?.iter().any(|key| key.state == KeyState::Waits) {
         return Err(
             Failure::new(format!("{domain} has keys already that wait for their records"))
                 .advise("`rohrpost dkim show` prints the records, `rohrpost dkim activate` lets the keys sign"),
@@ -58,7 +48,7 @@ fn rotate(config: &Config, all: &Path, domain: &str) -> Result<String, Failure> 
     let ed = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(failed)?;
     let stamp = format!("{:x}", net::now());
     for (kind, der) in [("rsa", rsa.as_ref()), ("ed", ed.as_ref())] {
-        let path = folder.join(format!("{kind}{stamp}.next"));
+        let path = folder.join(format!("{kind}{stamp}.{}", KeyState::Waits.extension()));
         files::write_new(&path, SigningKey::pem(der).as_bytes(), 0o600)?;
         // Whoever runs this, the server must be able to read it.
         let owner = std::fs::metadata(&config.data).at("read", &config.data)?;
@@ -77,15 +67,15 @@ fn rotate(config: &Config, all: &Path, domain: &str) -> Result<String, Failure> 
 /// Lets the waiting keys sign, and those before them no more.
 fn activate(all: &Path, domain: &str) -> Result<String, Failure> {
     let folder = all.join(domain);
-    let found = keys(&folder)?;
-    if !found.iter().any(|(_, state)| *state == "next") {
+    let found = keys(all, domain)?;
+    if !found.iter().any(|key| key.state == KeyState::Waits) {
         return Err(Failure::new(format!("no keys of {domain} wait"))
             .advise(format!("`rohrpost dkim rotate {domain}` makes new ones")));
     }
     // The new ones first: a crash in between leaves too many signatures, never none.
-    for (from, to) in [("next", "pem"), ("pem", "old")] {
-        for (path, _) in found.iter().filter(|(_, state)| *state == from) {
-            std::fs::rename(path, path.with_extension(to)).at("rename", path)?;
+    for (from, to) in [(KeyState::Waits, KeyState::Signs), (KeyState::Signs, KeyState::Retired)] {
+        for KeyFile { path, .. } in found.iter().filter(|key| key.state == from) {
+            std::fs::rename(path, path.with_extension(to.extension())).at("rename", path)?;
         }
     }
     std::fs::File::open(&folder)
@@ -97,28 +87,26 @@ fn activate(all: &Path, domain: &str) -> Result<String, Failure> {
 /// The keys of one domain with their records, or of all.
 fn list(all: &Path, only: Option<&str>) -> Result<String, Failure> {
     let mut text = String::new();
-    let mut domains = entries(all)?;
-    domains.retain(|path| only.is_none_or(|only| path.file_name().is_some_and(|name| name == only)));
-    for folder in domains {
-        let domain = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        for (path, state) in keys(&folder)? {
-            let selector = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            let pem = zeroize::Zeroizing::new(std::fs::read_to_string(&path).at("read", &path)?);
-            let key = SigningKey::from_pem(&pem).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
-            let meaning = STATES
-                .iter()
-                .find(|(end, _)| *end == state)
-                .map_or("", |(_, meaning)| meaning);
-            let _ = writeln!(text, "{domain}  {selector}  {}  {meaning}", key.algorithm().name());
-            if only.is_some() {
-                let record = key.record().map_err(Failure::new)?;
-                let pieces: Vec<_> = record
-                    .as_bytes()
-                    .chunks(250)
-                    .map(|piece| format!("\"{}\"", String::from_utf8_lossy(piece)))
-                    .collect();
-                let _ = writeln!(text, "    {selector}._domainkey.{domain}. TXT {}", pieces.join(" "));
-            }
+    for file in delivery::key_files(all).at("read", all)? {
+        let KeyFile { domain, selector, .. } = &file;
+        if only.is_some_and(|only| only != domain) {
+            continue;
+        }
+        let key = file.read().map_err(Failure::new)?;
+        let meaning = match file.state {
+            KeyState::Signs => "signs",
+            KeyState::Waits => "waits for its record",
+            KeyState::Retired => "signs no more",
+        };
+        let _ = writeln!(text, "{domain}  {selector}  {}  {meaning}", key.algorithm().name());
+        if only.is_some() {
+            let record = key.record().map_err(Failure::new)?;
+            let pieces: Vec<_> = record
+                .as_bytes()
+                .chunks(250)
+                .map(|piece| format!("\"{}\"", String::from_utf8_lossy(piece)))
+                .collect();
+            let _ = writeln!(text, "    {selector}._domainkey.{domain}. TXT {}", pieces.join(" "));
         }
     }
     if text.is_empty() {
@@ -127,29 +115,9 @@ fn list(all: &Path, only: Option<&str>) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// Keys of a domain and their states.
-fn keys(folder: &Path) -> Result<Vec<(PathBuf, &'static str)>, Failure> {
-    let state = |path: &PathBuf| {
-        let end = path.extension()?.to_str()?;
-        STATES.iter().find(|(known, _)| *known == end).map(|(known, _)| *known)
-    };
-    Ok(entries(folder)?
-        .into_iter()
-        .filter_map(|path| state(&path).map(|state| (path, state)))
-        .collect())
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
-    if !folder.exists() {
-        return Ok(Vec::new());
-    }
-    let mut found = std::fs::read_dir(folder)
-        .and_then(|entries| {
-            entries
-                .map(|entry| entry.map(|e| e.path()))
-                .collect::<std::io::Result<Vec<_>>>()
-        })
-        .at("read", folder)?;
-    found.sort();
-    Ok(found)
+/// The keys of a domain.
+fn keys(all: &Path, domain: &str) -> Result<Vec<KeyFile>, Failure> {
+    let mut files = delivery::key_files(all).at("read", all)?;
+    files.retain(|file| file.domain == domain);
+    Ok(files)
 }

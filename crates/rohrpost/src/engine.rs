@@ -49,7 +49,7 @@ impl Engine {
     /// The same with a say in who exists and who may come in.
     pub fn open_with(data: &Path, lock: DataLock, people: directory::Options) -> Result<Engine, Failure> {
         let file = data.join("server.db");
-        let schemas = [directory::SCHEMA, ledger::SCHEMA, delivery::inspect::SCHEMA, HEARTBEAT];
+        let schemas = [directory::SCHEMA, ledger::SCHEMA, sightings::SCHEMA, HEARTBEAT];
         let database = Arc::new(Database::open(&file, &schemas, db::Options::default()).map_err(Failure::new)?);
         let blobs = Blobs::open(&data.join("blobs"), blobs::Options::default()).map_err(Failure::new)?;
         let options = store::Options {

@@ -283,6 +283,7 @@ fn inspector(config: &Config, engine: &Engine) -> std::io::Result<Option<Arc<Ins
     options.reverse = set.reverse;
     options.spf_fail = set.spf_fail;
     options.dmarc = set.dmarc;
+    options.reports = set.dmarc_reports;
     options.sealers.clone_from(&set.sealers);
     options.block_lists.clone_from(&set.block_lists);
     options.block_list = set.block_list;

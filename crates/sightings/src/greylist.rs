@@ -13,14 +13,15 @@ const KEPT: i64 = 35 * 86_400;
 /// Rows at most; with more, the oldest go.
 const ROWS: i64 = 1_000_000;
 
-pub(crate) struct Greylist {
+/// The greylist.
+pub struct Greylist {
     database: Arc<Database>,
     wait: i64,
 }
 
 /// What is known of somebody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
+pub enum Known {
     /// It came back.
     Good,
     /// It is to come back, in so many seconds at the earliest.
@@ -28,15 +29,16 @@ pub(crate) enum Known {
 }
 
 impl Greylist {
-    pub(crate) fn new(database: Arc<Database>, wait: Duration) -> Greylist {
+    /// In a database with the tables of [`SCHEMA`](crate::SCHEMA). `wait`: how soon somebody may come back.
+    pub fn new(database: Arc<Database>, wait: Duration) -> Greylist {
         Greylist {
             database,
             wait: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
         }
     }
 
-    /// Whether this mail has been asked to come back and does now. Blocks.
-    pub(crate) fn ask(&self, network: &str, sender: &str, recipient: &str, now: i64) -> db::Result<Known> {
+    /// Whether this mail has been asked to come back and does now.
+    pub fn ask(&self, network: &str, sender: &str, recipient: &str, now: i64) -> db::Result<Known> {
         let place = subject(&[network]);
         let mail = subject(&[network, sender, recipient]);
         let find = |tx: &db::Transaction<'_>, subject: &[u8; 20]| {
@@ -84,7 +86,7 @@ impl Greylist {
     }
 
     /// Forgets whoever does not matter any more, in small transactions.
-    pub(crate) fn prune(&self, now: i64) -> db::Result<()> {
+    pub fn prune(&self, now: i64) -> db::Result<()> {
         loop {
             let gone = self.database.write(Durability::Deferred, |tx| {
                 tx.execute(
@@ -128,7 +130,7 @@ fn subject(parts: &[&str]) -> [u8; 20] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inspect::SCHEMA;
+    use crate::SCHEMA;
 
     #[test]
     fn the_doubtful_come_back_once() {

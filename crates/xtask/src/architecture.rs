@@ -19,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
         "authentication",
     ],
     // state
-    &["db", "blobs", "search", "store", "ledger", "directory"],
+    &["db", "blobs", "search", "store", "ledger", "sightings", "directory"],
     // what listening services share
     &["filter", "dns", "net"],
     // services

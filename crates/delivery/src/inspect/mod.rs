@@ -11,10 +11,9 @@
 //! Each finding has an [`Action`] by the settings. Whatever is found stands in the message's Authentication-Results and in the ledger.
 //! A name server that does not answer makes mail wait (`451`); it never waves anything through.
 //!
-//! **Exposed to:** everybody who connects, and every name server that they make us ask. **Touches:** the DNS; the tables of
-//! `migrations/0001_inspection.sql`. **Bounds:** [`Options`], and those of [`authentication::Limits`].
+//! **Exposed to:** everybody who connects, and every name server that they make us ask. **Touches:** the DNS; what [`sightings`] remembers.
+//! **Bounds:** [`Options`], and those of [`authentication::Limits`].
 
-mod greylist;
 mod message;
 mod names;
 mod observed;
@@ -26,23 +25,14 @@ pub use reports::{Due, Sent};
 pub(crate) use visitor::{Admission, Visitor};
 
 use authentication::Limits;
-use db::{Database, Migration, Schema};
-use greylist::Greylist;
+use db::Database;
 use names::Names;
 use observed::Observed;
 use rates::Rates;
+use sightings::{Greylist, Tally};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// The tables of inspection in `server.db`.
-pub const SCHEMA: Schema = Schema {
-    component: "inspection",
-    steps: &[Migration {
-        name: "who came back, and what was seen of domains",
-        sql: include_str!("../../migrations/0001_inspection.sql"),
-    }],
-};
 
 /// What is done about a finding.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,14 +51,15 @@ pub enum Action {
 }
 
 impl Action {
-    /// All of them by their names in the settings.
-    pub const ALL: [(&'static str, Action); 5] = [
-        ("off", Action::Off),
-        ("mark", Action::Mark),
-        ("quarantine", Action::Quarantine),
-        ("defer", Action::Defer),
-        ("refuse", Action::Refuse),
-    ];
+    /// Their names in the settings, from the mildest on.
+    pub const NAMES: [&'static str; 5] = ["off", "mark", "quarantine", "defer", "refuse"];
+
+    /// The action of a name.
+    pub fn named(name: &str) -> Option<Action> {
+        use Action::{Defer, Mark, Off, Quarantine, Refuse};
+        let at = Action::NAMES.iter().position(|known| *known == name)?;
+        [Off, Mark, Quarantine, Defer, Refuse].get(at).copied()
+    }
 }
 
 /// Whether an address is one of those that are trusted.
@@ -113,7 +104,7 @@ pub struct Options {
     pub patience: Duration,
     /// What strangers' records may cost.
     pub limits: Limits,
-    /// Aggregate reports are collected.
+    /// What is seen of mail in the names of domains that ask for reports is gathered for these.
     pub reports: bool,
 }
 
@@ -139,7 +130,7 @@ impl Options {
             sender_rate: 1_000,
             patience: Duration::from_secs(20),
             limits: Limits::default(),
-            reports: true,
+            reports: false,
         }
     }
 }
@@ -154,13 +145,13 @@ pub struct Inspector {
 }
 
 impl Inspector {
-    /// With a resolver to ask, and a database with the tables of [`SCHEMA`].
+    /// With a resolver to ask, and a database with the tables of [`sightings::SCHEMA`].
     pub fn new(resolver: dns::Resolver, database: Arc<Database>, options: Options) -> Inspector {
         Inspector {
             names: Names::new(resolver),
             greylist: Greylist::new(Arc::clone(&database), options.greylist_wait),
             rates: Rates::default(),
-            observed: Observed::new(database),
+            observed: Observed::new(Tally::new(database)),
             options,
         }
     }

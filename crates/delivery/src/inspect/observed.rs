@@ -4,18 +4,15 @@
 use authentication::dmarc::Policy;
 use authentication::results::Verdict;
 use authentication::{dkim, dmarc, spf};
-use db::{Database, Durability};
 use net::now;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use sightings::{Sighting, Tally};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 /// Lines in memory; beyond that they are not counted before the next minute begins.
 const LINES: usize = 20_000;
-/// Lines of one domain's day; further ones are left out of its report.
-const LINES_PER_DOMAIN: i64 = 10_000;
 /// Signatures that a line tells of.
 const SIGNATURES: usize = 4;
 
@@ -37,21 +34,17 @@ pub(crate) struct Line {
 type Key = (i64, String, Line);
 
 pub(crate) struct Observed {
-    database: Arc<Database>,
+    pub(crate) tally: Tally,
     /// With the record as it was seen.
     lines: Mutex<HashMap<Key, (String, u64)>>,
 }
 
 impl Observed {
-    pub(crate) fn new(database: Arc<Database>) -> Observed {
+    pub(crate) fn new(tally: Tally) -> Observed {
         Observed {
-            database,
+            tally,
             lines: Mutex::new(HashMap::new()),
         }
-    }
-
-    pub(crate) fn database(&self) -> &Database {
-        &self.database
     }
 
     /// Notes a message, if the domain wants to be told.
@@ -104,39 +97,24 @@ impl Observed {
         }
     }
 
-    /// Writes down what has gathered. Blocks.
+    /// Writes down what has gathered; what could not be written is kept for the next time. Blocks.
     pub(crate) fn flush(&self) -> db::Result<()> {
-        let lines = std::mem::take(&mut *self.lines.lock());
-        for chunk in lines.into_iter().collect::<Vec<_>>().chunks(500) {
-            self.database.write(Durability::Deferred, |tx| {
-                for ((day, domain, line), (record, count)) in chunk {
-                    let count = i64::try_from(*count).unwrap_or(i64::MAX);
-                    let line = serde_json::to_string(line).unwrap_or_default();
-                    let known = tx.execute(
-                        "UPDATE dmarc_seen SET count = count + ?4, record = ?5 WHERE day = ?1 AND domain = ?2 AND line = ?3",
-                        &[(*day).into(), domain.into(), (&line).into(), count.into(), record.into()],
-                    )?;
-                    let rows = if known > 0 {
-                        continue;
-                    } else {
-                        tx.query_row(
-                            "SELECT count(*) FROM dmarc_seen WHERE day = ?1 AND domain = ?2",
-                            &[(*day).into(), domain.into()],
-                            |row| row.i64(0),
-                        )?
-                        .unwrap_or(0)
-                    };
-                    if rows < LINES_PER_DOMAIN {
-                        tx.execute(
-                            "INSERT INTO dmarc_seen (day, domain, line, record, count) VALUES (?1, ?2, ?3, ?4, ?5)",
-                            &[(*day).into(), domain.into(), (&line).into(), record.into(), count.into()],
-                        )?;
-                    }
-                }
-                Ok(())
-            })?;
-        }
-        Ok(())
+        let lines: Vec<(Key, (String, u64))> = std::mem::take(&mut *self.lines.lock()).into_iter().collect();
+        let sighting = |((day, domain, line), (record, count)): &(Key, (String, u64))| Sighting {
+            day: *day,
+            domain: domain.clone(),
+            line: serde_json::to_string(line).unwrap_or_default(),
+            record: record.clone(),
+            count: *count,
+        };
+        let seen: Vec<Sighting> = lines.iter().map(sighting).collect();
+        self.tally.add(&seen).map_err(|(written, error)| {
+            let mut gathering = self.lines.lock();
+            for (key, (record, count)) in lines.into_iter().skip(written) {
+                gathering.entry(key).or_insert((record, 0)).1 += count;
+            }
+            error
+        })
     }
 }
 

@@ -7,10 +7,6 @@ use super::Inspector;
 use super::observed::{Line, verdict};
 use authentication::dmarc::{self, Policy, Record};
 use authentication::report::{Report, Reporter, Row};
-use db::Durability;
-
-/// Days after which rows are forgotten that could not be reported.
-const KEPT_DAYS: i64 = 7;
 
 /// A domain's day that is to be reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,20 +29,8 @@ pub struct Sent {
 impl Inspector {
     /// What is to be reported: whole days only. Blocks.
     pub fn reports_due(&self, now: i64) -> db::Result<Vec<Due>> {
-        let today = now / 86_400;
-        self.observed.database().write(Durability::Deferred, |tx| {
-            tx.execute("DELETE FROM dmarc_seen WHERE day < ?1", &[(today - KEPT_DAYS).into()])?;
-            tx.query_all(
-                "SELECT DISTINCT day, domain FROM dmarc_seen WHERE day < ?1 ORDER BY day, domain LIMIT 10000",
-                &[today.into()],
-                |row| {
-                    Ok(Due {
-                        day: row.i64(0)?,
-                        domain: row.text(1)?.to_owned(),
-                    })
-                },
-            )
-        })
+        let days = self.observed.tally.days_before(now / 86_400)?;
+        Ok(days.into_iter().map(|(day, domain)| Due { day, domain }).collect())
     }
 
     /// Makes the messages of one report, for those destinations that want it. The error says why that cannot be told now.
@@ -99,29 +83,17 @@ impl Inspector {
 
     /// Forgets what has been reported. Blocks.
     pub fn reported(&self, due: &Due) -> db::Result<()> {
-        self.observed.database().write(Durability::Synced, |tx| {
-            tx.execute(
-                "DELETE FROM dmarc_seen WHERE day = ?1 AND domain = ?2",
-                &[due.day.into(), (&due.domain).into()],
-            )?;
-            Ok(())
-        })
+        self.observed.tally.forget(due.day, &due.domain)
     }
 
     fn rows(&self, due: &Due) -> db::Result<(Option<Record>, Vec<Row>)> {
-        let found = self.observed.database().read(|tx| {
-            tx.query_all(
-                "SELECT line, count, record FROM dmarc_seen WHERE day = ?1 AND domain = ?2",
-                &[due.day.into(), (&due.domain).into()],
-                |row| Ok((row.text(0)?.to_owned(), row.u64(1)?, row.text(2)?.to_owned())),
-            )
-        })?;
-        let record = found.last().and_then(|(_, _, text)| Record::parse(text.as_bytes()));
-        let rows = found.iter().filter_map(|(line, count, _)| {
-            let line: Line = serde_json::from_str(line).ok()?;
+        let found = self.observed.tally.of(due.day, &due.domain)?;
+        let record = found.last().and_then(|last| Record::parse(last.record.as_bytes()));
+        let rows = found.iter().filter_map(|seen| {
+            let line: Line = serde_json::from_str(&seen.line).ok()?;
             Some(Row {
                 source: line.source,
-                count: *count,
+                count: seen.count,
                 disposition: match line.disposition.as_str() {
                     "reject" => Policy::Reject,
                     "quarantine" => Policy::Quarantine,

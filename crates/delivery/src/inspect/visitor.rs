@@ -1,10 +1,10 @@
 //! What is found out about a client and its sender before the message comes.
 
-use super::greylist::Known;
 use super::{Action, Inspector, network};
 use authentication::results::Verdict;
 use authentication::{Dns as _, Missing, spf};
 use net::{blocking, now};
+use sightings::Known;
 use smtp::{Reply, Status};
 use std::net::IpAddr;
 use std::sync::Arc;

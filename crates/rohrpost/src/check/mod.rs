@@ -84,7 +84,7 @@ pub fn run(config: &Config, offline: bool, json: bool) -> Result<bool, Failure> 
                 "none: `rohrpost domain add NAME` says what mail is for this server",
             );
         }
-        Ok(domains) if !offline => dns::look(&config.hostname, &domains, &mut findings),
+        Ok(domains) if !offline => dns::look(&config.inspect.name_servers, &config.hostname, &domains, &mut findings),
         Ok(_) => {}
         Err(e) => findings.warning("domains", format!("not known: {}", e.message)),
     }

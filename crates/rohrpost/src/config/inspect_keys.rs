@@ -3,11 +3,10 @@
 use super::keys::{Given, Key, Kind, Section, setting};
 use delivery::inspect::Action;
 
-const ACTIONS: &[&str] = &["off", "mark", "quarantine", "defer", "refuse"];
+const ACTIONS: &[&str] = &Action::NAMES;
 
 fn action(given: &Given) -> Action {
-    let named = Action::ALL.into_iter().find(|(name, _)| *name == given.text());
-    named.map(|(_, action)| action).unwrap_or_default()
+    Action::named(given.text()).unwrap_or_default()
 }
 
 /// Domains, separated by spaces.
@@ -122,6 +121,17 @@ pub static KEYS: &[Key] = &[
         "The policy of an author's domain is followed (DMARC): `reject` is refused, `quarantine` goes to Junk.",
         |c, g| {
             c.inspect.dmarc = g.yes();
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Inspect,
+        "dmarc_reports",
+        Kind::YesNo,
+        "false",
+        "Domains that ask for it are told once a day what was seen of mail in their name. Reports are messages to other servers: as long as this version does not send to those, they only wait in the queue.",
+        |c, g| {
+            c.inspect.dmarc_reports = g.yes();
             Ok(())
         },
     ),

@@ -224,6 +224,7 @@ pub struct Inspect {
     pub reverse: delivery::inspect::Action,
     pub spf_fail: delivery::inspect::Action,
     pub dmarc: bool,
+    pub dmarc_reports: bool,
     pub sealers: Vec<String>,
     pub block_lists: Vec<String>,
     pub block_list: delivery::inspect::Action,
