@@ -5,6 +5,7 @@
 
 pub mod door;
 pub mod inspect;
+pub mod relay;
 
 mod desk;
 mod dispatch;

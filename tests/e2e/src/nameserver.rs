@@ -157,8 +157,20 @@ impl NameServer {
         self.folder.path().join("anchor.key")
     }
 
-    /// It stops answering, as if the network were cut.
+    /// It stops answering, as if the network were cut: when this returns, nothing answers any more.
     pub fn stop(&mut self) {
+        self.end();
+        wait_for("silence", Duration::from_secs(10), || (!self.answers()).then_some(()));
+    }
+
+    /// Ends it. Killed at once, it would leave a process behind it, which goes on answering for a while.
+    fn end(&mut self) {
+        let pid = self.process.id().to_string();
+        drop(Command::new("kill").arg(&pid).stderr(Stdio::null()).status());
+        let end = std::time::Instant::now() + Duration::from_secs(5);
+        while std::time::Instant::now() < end && matches!(self.process.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         drop(self.process.kill());
         drop(self.process.wait());
     }
@@ -178,14 +190,9 @@ impl NameServer {
 
 impl Drop for NameServer {
     fn drop(&mut self) {
-        // NSD has a process beside the one that was started, and ends it when it is asked to end.
-        let pid = self.process.id().to_string();
-        drop(Command::new("kill").arg(&pid).status());
-        let end = std::time::Instant::now() + Duration::from_secs(2);
-        while std::time::Instant::now() < end && matches!(self.process.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(10));
+        if matches!(self.process.try_wait(), Ok(None)) {
+            self.end();
         }
-        self.stop();
     }
 }
 
