@@ -13,12 +13,14 @@
 //!
 //! Message bytes come out as [`Event::MessageData`]: slices of the caller's own buffer, already un-stuffed, copied nowhere.
 //!
-//! Beside the session: [`Received`] builds the trace header, and [`proxy`] reads the PROXY protocol's preamble.
+//! Beside the session: [`Received`] builds the trace header, [`proxy`] reads the PROXY protocol's preamble, and [`dsn`] writes the notices about
+//! what became of a message.
 
 mod address;
 mod command;
 mod config;
 mod data;
+pub mod dsn;
 mod error;
 mod event;
 mod header;
