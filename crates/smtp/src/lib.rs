@@ -16,6 +16,7 @@
 //! Beside the session: [`Received`] builds the trace header, and [`proxy`] reads the PROXY protocol's preamble.
 
 mod address;
+pub mod client;
 mod command;
 mod config;
 mod data;
