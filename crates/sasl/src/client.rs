@@ -39,11 +39,19 @@ pub struct Login {
 
 enum State {
     /// Nothing was said.
-    Fresh { nonce: String, binding: ChannelBinding, plus_offered: bool },
+    Fresh {
+        nonce: String,
+        binding: ChannelBinding,
+        plus_offered: bool,
+    },
     /// `LOGIN`: the name was given, the password comes next.
     Named,
     /// SCRAM: the first message is out.
-    First { bare: String, nonce: String, channel: Vec<u8> },
+    First {
+        bare: String,
+        nonce: String,
+        channel: Vec<u8>,
+    },
     /// SCRAM: the proof is out; this is what the server must answer.
     Proven { expected: Vec<u8> },
     /// There is nothing left to say.
@@ -52,7 +60,9 @@ enum State {
 
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("mechanism", &self.mechanism).finish_non_exhaustive()
+        f.debug_struct("Login")
+            .field("mechanism", &self.mechanism)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,7 +83,12 @@ impl Login {
             Mechanism::Plain | Mechanism::Login => plain,
             _ => false,
         };
-        let best = [Mechanism::ScramSha256Plus, Mechanism::ScramSha256, Mechanism::Plain, Mechanism::Login];
+        let best = [
+            Mechanism::ScramSha256Plus,
+            Mechanism::ScramSha256,
+            Mechanism::Plain,
+            Mechanism::Login,
+        ];
         let mechanism = best.into_iter().find(|m| offered.contains(m) && usable(m))?;
         Some(Login {
             mechanism,
@@ -93,16 +108,23 @@ impl Login {
 
     /// What goes with the command itself; `None` where the server has to speak first.
     pub fn initial(&mut self) -> Option<Vec<u8>> {
-        let State::Fresh { nonce, binding, plus_offered } = std::mem::replace(&mut self.state, State::Finished) else {
+        let State::Fresh {
+            nonce,
+            binding,
+            plus_offered,
+        } = std::mem::replace(&mut self.state, State::Finished)
+        else {
             return None;
         };
         let name = &self.identity.name;
         match self.mechanism {
-            Mechanism::Plain => {
-                Some([b"\0", name.as_bytes(), b"\0", self.identity.password.as_bytes()].concat())
-            }
+            Mechanism::Plain => Some([b"\0", name.as_bytes(), b"\0", self.identity.password.as_bytes()].concat()),
             Mechanism::Login => {
-                self.state = State::Fresh { nonce, binding, plus_offered };
+                self.state = State::Fresh {
+                    nonce,
+                    binding,
+                    plus_offered,
+                };
                 None
             }
             _ => {
@@ -221,7 +243,12 @@ mod tests {
             "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
         );
         assert!(!login.is_complete(), "the server has proven nothing yet");
-        assert_eq!(login.respond(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=").unwrap(), b"");
+        assert_eq!(
+            login
+                .respond(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+                .unwrap(),
+            b""
+        );
         assert!(login.is_complete());
     }
 
@@ -270,8 +297,18 @@ mod tests {
         let bound = ChannelBinding::TlsExporter(vec![7; 32]);
         for (offered, binding, plain, expected) in [
             (&[Plain, ScramSha256][..], ChannelBinding::None, true, Some(ScramSha256)),
-            (&[ScramSha256, ScramSha256Plus], bound.clone(), true, Some(ScramSha256Plus)),
-            (&[ScramSha256, ScramSha256Plus], ChannelBinding::None, true, Some(ScramSha256)),
+            (
+                &[ScramSha256, ScramSha256Plus],
+                bound.clone(),
+                true,
+                Some(ScramSha256Plus),
+            ),
+            (
+                &[ScramSha256, ScramSha256Plus],
+                ChannelBinding::None,
+                true,
+                Some(ScramSha256),
+            ),
             (&[Old, Plain], ChannelBinding::None, true, Some(Plain)),
             (&[Old], ChannelBinding::None, true, Some(Old)),
             (&[Old, Plain], ChannelBinding::None, false, None),
@@ -306,7 +343,11 @@ mod tests {
                         let rounds = NonZeroU32::new(4096).unwrap();
                         exchange.credentials(ScramCredentials::derive(hash, &prepared, b"salt", rounds))
                     }
-                    Step::Password { authcid, password: shown, .. } => {
+                    Step::Password {
+                        authcid,
+                        password: shown,
+                        ..
+                    } => {
                         assert_eq!((authcid.as_str(), shown.as_bytes()), (name, password.as_bytes()));
                         break;
                     }

@@ -48,7 +48,9 @@ fn script() -> impl Strategy<Value = Vec<u8>> {
 fn deeds(login: bool) -> Vec<Deed> {
     let message = Message {
         sender: "a@b.example".to_owned(),
-        recipients: ["c@d.example", "e@f.example"].map(|a| (a.to_owned(), None, None)).to_vec(),
+        recipients: ["c@d.example", "e@f.example"]
+            .map(|a| (a.to_owned(), None, None))
+            .to_vec(),
         bytes: b"Subject: x\r\n\r\n.y\r\n".to_vec(),
         ..Message::default()
     };
@@ -68,7 +70,11 @@ fn run<'a>(dialect: Dialect, login: bool, eager: u64, chunks: impl Iterator<Item
     let fates = shell
         .log
         .lines()
-        .filter(|l| ["taken", "refused", "broken off", "doubtful"].iter().any(|w| l.starts_with(w)))
+        .filter(|l| {
+            ["taken", "refused", "broken off", "doubtful"]
+                .iter()
+                .any(|w| l.starts_with(w))
+        })
         .count();
     assert_eq!(fates, 2 * shell.session.mails() as usize, "{}", shell.log);
     (String::from_utf8_lossy(&shell.said).into_owned(), shell.log)

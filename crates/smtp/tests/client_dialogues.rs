@@ -51,7 +51,9 @@ fn message(text: &str) -> Message {
             message.size = Some(value.parse().unwrap());
         } else {
             let mut parts = word.splitn(3, '|').map(str::to_owned);
-            message.recipients.push((parts.next().unwrap(), parts.next(), parts.next()));
+            message
+                .recipients
+                .push((parts.next().unwrap(), parts.next(), parts.next()));
         }
     }
     message
@@ -130,7 +132,11 @@ fn run_lines(name: &str, text: &str) -> (Shell, Vec<Vec<u8>>, bool) {
             ended = true;
         } else if line == "silence" {
             let rest = &shell.said[read..];
-            assert!(rest.is_empty(), "{at}: the client says {:?}", String::from_utf8_lossy(rest));
+            assert!(
+                rest.is_empty(),
+                "{at}: the client says {:?}",
+                String::from_utf8_lossy(rest)
+            );
         } else {
             let silent =
                 line.is_empty() || line.starts_with('#') || line.starts_with("set: ") || line.starts_with("do: ");

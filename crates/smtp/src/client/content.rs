@@ -163,7 +163,12 @@ mod tests {
             for size in [1, 2, 3, 100] {
                 let mut scan = Scan::default();
                 message.chunks(size).for_each(|piece| scan.update(piece));
-                assert_eq!(scan.content(), expected, "{} by {size}", String::from_utf8_lossy(message));
+                assert_eq!(
+                    scan.content(),
+                    expected,
+                    "{} by {size}",
+                    String::from_utf8_lossy(message)
+                );
             }
         }
     }

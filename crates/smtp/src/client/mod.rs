@@ -258,7 +258,11 @@ impl Session {
         let mut line = format!("AUTH {}", login.mechanism().name());
         if let Some(initial) = login.initial() {
             line.push(' ');
-            line.push_str(&if initial.is_empty() { "=".to_owned() } else { BASE64.encode(initial) });
+            line.push_str(&if initial.is_empty() {
+                "=".to_owned()
+            } else {
+                BASE64.encode(initial)
+            });
         }
         line.push_str("\r\n");
         self.login = Some((login, 0));
@@ -330,7 +334,10 @@ impl Session {
         let quitting = self.awaited.contains(&Awaited::Quit);
         // 421 may come at any point, also where nothing was asked (RFC 5321 §4.2.4). Behind the message it is the answer to that.
         let answered = self.awaited.front() == Some(&Awaited::Message)
-            && self.transaction.as_ref().is_some_and(|t| t.is_given() && t.has_takers());
+            && self
+                .transaction
+                .as_ref()
+                .is_some_and(|t| t.is_given() && t.has_takers());
         if reply.code == 421 && !answered && !quitting {
             self.close(reply);
             return Ok(());
@@ -362,9 +369,7 @@ impl Session {
                 self.advance();
                 Ok(())
             }
-            Awaited::Mail | Awaited::Recipient(_) | Awaited::Data | Awaited::Message => {
-                self.transacted(awaited, reply)
-            }
+            Awaited::Mail | Awaited::Recipient(_) | Awaited::Data | Awaited::Message => self.transacted(awaited, reply),
             Awaited::Helo | Awaited::StartTls | Awaited::Reset => Err(Violation::OutOfPlace),
         }
     }
@@ -476,7 +481,9 @@ impl Session {
         if self.awaited.contains(&Awaited::Reset) && !self.capabilities.pipelining {
             return;
         }
-        let Some(transaction) = &mut self.transaction else { return };
+        let Some(transaction) = &mut self.transaction else {
+            return;
+        };
         while let Some(step) = transaction.next_step(self.awaited.is_empty(), &mut self.output) {
             let awaited = match step {
                 Step::Mail => Awaited::Mail,

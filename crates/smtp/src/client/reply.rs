@@ -253,7 +253,10 @@ mod tests {
     #[test]
     fn replies_as_they_come() {
         for (input, expected) in [
-            (&b"250 2.1.5 fine\r\n"[..], Ok(vec!["250 Some(Status(2, 1, 5)) \"fine\""])),
+            (
+                &b"250 2.1.5 fine\r\n"[..],
+                Ok(vec!["250 Some(Status(2, 1, 5)) \"fine\""]),
+            ),
             (b"250\r\n", Ok(vec!["250 None \"\""])),
             (b"250 2.0.0\r\n", Ok(vec!["250 Some(Status(2, 0, 0)) \"\""])),
             (b"354 go\n", Ok(vec!["354 None \"go\""])),

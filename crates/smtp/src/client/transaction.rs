@@ -298,7 +298,13 @@ impl Transaction {
             return Ok(false);
         }
         self.complete = !self.takers.is_empty() || matches!(self.way, Way::Data(_));
-        let fate = |reply: Reply| if reply.is_positive() { Fate::Taken(reply) } else { Fate::Refused(reply) };
+        let fate = |reply: Reply| {
+            if reply.is_positive() {
+                Fate::Taken(reply)
+            } else {
+                Fate::Refused(reply)
+            }
+        };
         if each {
             if let Some(index) = self.takers.pop_front() {
                 self.settle(index, fate(reply));
@@ -330,7 +336,9 @@ impl Transaction {
         match &mut self.way {
             Way::Data(stuffer) => stuffer.write(piece, output),
             Way::Chunk(left) => {
-                let piece = piece.get(..usize::try_from(*left).unwrap_or(usize::MAX)).unwrap_or(piece);
+                let piece = piece
+                    .get(..usize::try_from(*left).unwrap_or(usize::MAX))
+                    .unwrap_or(piece);
                 *left -= piece.len() as u64;
                 output.extend_from_slice(piece);
             }
@@ -364,8 +372,15 @@ impl Transaction {
     /// One fate for each recipient; who has none shares the fate of the connection.
     pub(super) fn end(self, closed_with: Option<Reply>) -> Vec<Fate> {
         let doubtful = self.progress == Progress::Given && closed_with.is_none();
-        let rest = if doubtful { Fate::Doubtful } else { Fate::Broken(closed_with) };
-        self.fates.into_iter().map(|fate| fate.unwrap_or_else(|| rest.clone())).collect()
+        let rest = if doubtful {
+            Fate::Doubtful
+        } else {
+            Fate::Broken(closed_with)
+        };
+        self.fates
+            .into_iter()
+            .map(|fate| fate.unwrap_or_else(|| rest.clone()))
+            .collect()
     }
 
     fn settle(&mut self, index: usize, fate: Fate) {
