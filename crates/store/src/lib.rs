@@ -59,8 +59,8 @@ pub use quota::{Quota, Usage};
 pub use rights::{Acl, AclEntry, Identifier, MAX_ACL_ENTRIES, Rights, Who};
 pub use sharing::Sharing;
 pub use sieve::{
-    Answered, Decided, DecidedDelivery, MAX_SCRIPT_NAME_BYTES, NewCopy, Script, ScriptFault, ScriptInfo, ScriptLimits,
-    Seen, Unless,
+    Answered, Decided, DecidedDelivery, EVENT_SCRIPT, MAX_SCRIPT_NAME_BYTES, NewCopy, Recorded, Script, ScriptFault,
+    ScriptInfo, ScriptLimits, Seen, Unless,
 };
 pub use snapshot::{Diff, Message, Snapshot, Stretch, Summary};
 pub use store::{Options, Store};
