@@ -61,8 +61,8 @@ pub use rights::{Acl, AclEntry, Identifier, MAX_ACL_ENTRIES, Rights, Who};
 pub use seeker::Seeker;
 pub use sharing::Sharing;
 pub use sieve::{
-    Answered, Decided, DecidedDelivery, MAX_SCRIPT_NAME_BYTES, NewCopy, Script, ScriptFault, ScriptInfo, ScriptLimits,
-    Seen, Unless,
+    Answered, Decided, DecidedDelivery, EVENT_SCRIPT, MAX_SCRIPT_NAME_BYTES, NewCopy, Recorded, Script, ScriptFault,
+    ScriptInfo, ScriptLimits, Seen, Unless,
 };
 pub use snapshot::{Diff, Message, Snapshot, Stretch, Summary};
 pub use store::{Options, Store};

@@ -101,6 +101,7 @@ impl Connection {
         }
         let mut own = Vec::new();
         let mut seen = Vec::new();
+        let mut unread = Arc::clone(&newest);
         if !selected.read_only
             && selected.rights.contains(store::Rights::SEEN)
             && fetch.items.iter().any(FetchItem::sets_seen)
@@ -118,6 +119,7 @@ impl Connection {
                     Ok(flagged) => {
                         own = flagged.modseqs;
                         seen = flagged.changed;
+                        unread = Arc::clone(&newest);
                         newest = selected.open.snapshot();
                     }
                     // Reading goes on where writing can't.
@@ -126,6 +128,11 @@ impl Connection {
                     }
                 }
             }
+        }
+        if !seen.is_empty() {
+            let reader = self.selected.as_ref().and_then(|selected| selected.reader);
+            let read = |flags: Flags| flags | Flags::SEEN;
+            self.event_flagged(&account, mailbox, reader, &unread, &seen, read);
         }
         let mut work = Arc::new(Work {
             mailbox,

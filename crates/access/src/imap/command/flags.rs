@@ -39,6 +39,7 @@ impl Connection {
         let allowed = flags_allowed(selected.rights);
         let create = store.action != StoreAction::Remove && selected.rights.contains(Rights::WRITE);
         let since = store.unchanged_since.map(ModSeq);
+        let before = selected.open.snapshot();
         let flagged = blocking(|| {
             let flags = account.flags_resolve(store.flags.iter().map(Flag::name), create)?;
             // RFC 4314 §4: what one may change is changed, the rest of what was named is left.
@@ -53,6 +54,9 @@ impl Connection {
             Ok(flagged) => flagged,
             Err(error) => return self.trouble(&error),
         };
+        self.event_flagged(&account, mailbox, reader, &before, &flagged.changed, |flags| {
+            change.apply(flags)
+        });
         let (_, selected) = match self.working() {
             Ok(working) => working,
             Err(answer) => return answer,
