@@ -17,6 +17,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+/// A message to so many is bulk: after an outage people's mail goes first.
+const MANY: usize = 50;
+
 /// What is said where there is no seat.
 pub(super) const TOO_MANY: &[u8] = b"421 4.7.0 too many connections, try again later\r\n";
 /// The buffer of a connection that waits for commands.
@@ -433,7 +436,7 @@ impl Connection {
         };
         let ended = Instant::now();
         let (id, received_at, count) = (message.id, message.received_at, recipients.len());
-        let mut notes = None;
+        let (mut notes, mut quarantine) = (None, None);
         let whole = match (message.heard(), &self.visitor, admission) {
             (Some(heard), Some(visitor), Some(Ok(admission))) => {
                 let path = sender.path.as_str();
@@ -448,7 +451,7 @@ impl Connection {
                     return vec![reply];
                 }
                 let found = examined.verdict;
-                notes = Some(found.notes);
+                (notes, quarantine) = (Some(found.notes), found.quarantine);
                 message.compose(found.field.as_bytes(), &heard, &without(heard.header(), &found.forged))
             }
             (Some(heard), _, _) => {
@@ -481,9 +484,14 @@ impl Connection {
             ret: sender.ret.map(|ret| ret.to_string()),
             body: sender.body.to_string(),
             smtputf8: sender.smtputf8,
+            requiretls: false,
+            bulk: whole.bulk || count >= MANY,
+            release_at: None,
+            held: None,
             session: self.name.clone(),
             message_id: whole.message_id,
             notes,
+            quarantine,
             parent: None,
             recipients,
         };
