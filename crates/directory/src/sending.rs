@@ -89,15 +89,15 @@ impl Directory {
         names.map(|(_, name)| name.clone()).collect()
     }
 
-    /// Holds an account's mail back from now on. A hold that there is already stands.
-    pub fn sending_hold(&self, id: AccountId, since: i64, reason: &str) -> Result<()> {
+    /// Holds an account's mail back from now on; false: it was held already, and for the reason it was.
+    pub fn sending_hold(&self, id: AccountId, since: i64, reason: &str) -> Result<bool> {
         self.change(|tx| {
             account_must_exist_in(tx, id)?;
-            tx.execute(
+            let held = tx.execute(
                 "INSERT INTO sending_held (account_id, since, reason) VALUES (?1, ?2, ?3) ON CONFLICT (account_id) DO NOTHING",
                 &[id.into(), since.into(), reason.into()],
             )?;
-            Ok(())
+            Ok(held > 0)
         })
     }
 
