@@ -10,10 +10,12 @@ pub mod relay;
 mod desk;
 mod dispatch;
 mod local;
+mod notifier;
 mod retry;
 mod scripted;
 mod signing;
 
 pub use dispatch::{Dispatch, Options, Statistics};
+pub use notifier::{Lanes, NoticeOptions, Notifier};
 pub use retry::Strategy;
 pub use signing::{KeyFile, KeyState, Signer, key_files};
