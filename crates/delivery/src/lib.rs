@@ -7,10 +7,12 @@ pub mod door;
 pub mod inspect;
 pub mod relay;
 
+mod alarm;
 mod desk;
 mod dispatch;
 mod local;
 mod notifier;
+pub mod own;
 mod retry;
 mod scripted;
 mod signing;

@@ -4,6 +4,7 @@
 //! off), so that it is sent once, and sent if and only if that is so. Nobody is told of a message whose own reverse path is null: if it was
 //! to be a notice itself, it is the postmaster who learns that it reaches nobody (a double bounce), and of that one's failure only the log.
 
+use crate::{Signer, own};
 use blobs::BlobId;
 use ledger::{Acceptance, Lane, Ledger, NewRecipient, Offspring, Work};
 use smtp::dsn::{Action, Language, Limits, Notice, Notified, Original, Reader};
@@ -34,6 +35,7 @@ pub struct Notifier {
     ledger: Ledger,
     lanes: Lanes,
     options: NoticeOptions,
+    signer: Option<Arc<Signer>>,
 }
 
 /// What is to be told of a recipient.
@@ -72,7 +74,21 @@ impl News {
 impl Notifier {
     /// With a ledger that gives the notices their ids and keeps their bytes.
     pub fn new(ledger: Ledger, lanes: Lanes, options: NoticeOptions) -> Notifier {
-        Notifier { ledger, lanes, options }
+        Notifier {
+            ledger,
+            lanes,
+            options,
+            signer: None,
+        }
+    }
+
+    /// The same; notices are signed like all our mail.
+    #[must_use]
+    pub fn signed(self, signer: Arc<Signer>) -> Notifier {
+        Notifier {
+            signer: Some(signer),
+            ..self
+        }
     }
 
     /// The notice that is owed for news about one message, its bytes durable; none where nobody is to be told. Blocks.
@@ -135,7 +151,8 @@ impl Notifier {
             limits,
         }
         .compose();
-        let commit = self.ledger.blobs().put(&composed.bytes)?;
+        let bytes = own::signed(self.signer.as_deref(), composed.bytes);
+        let commit = self.ledger.blobs().put(&bytes)?;
         commit.wait()?;
         let words: Vec<&str> = wanted.iter().map(|n| n.action.name()).collect();
         let acceptance = Acceptance {
@@ -157,7 +174,7 @@ impl Notifier {
             acceptance,
             blob: commit.id(),
             size: commit.len(),
-            bytes: Some(composed.bytes.into()),
+            bytes: Some(bytes.into()),
         }])
     }
 
@@ -165,7 +182,7 @@ impl Notifier {
     fn beginning(&self, blob: BlobId, size: u64, limits: &Limits) -> Vec<u8> {
         let end = size.min(limits.returned as u64 + 1);
         match self.ledger.blobs().read_range(blob, 0..end) {
-            Ok(bytes) => bytes.into(),
+            Ok(bytes) => bytes,
             Err(error) => {
                 tracing::error!(%blob, %error, "a message that a notice is about can't be read");
                 Vec::new()

@@ -1,6 +1,7 @@
 //! Everything in memory, as it stands after one change and until the next.
 
 use crate::groups::{Groups, groups_in};
+use crate::sending::Sending;
 use crate::{Account, Alias, Domain, Result};
 use db::{AccountId, Row, Transaction};
 use sasl::{ScramCredentials, ScramHash};
@@ -17,6 +18,7 @@ pub(crate) struct Tables {
     pub(crate) accounts: BTreeMap<AccountId, Arc<Account>>,
     pub(crate) credentials: HashMap<AccountId, Arc<Credentials>>,
     pub(crate) groups: Groups,
+    pub(crate) sending: Sending,
 }
 
 /// Whose an address is.
@@ -43,6 +45,7 @@ impl Tables {
         let mut tables = Tables {
             generation: generation_in(tx)?,
             groups: Groups::load(tx)?,
+            sending: Sending::load(tx)?,
             ..Tables::default()
         };
         tx.query("SELECT domain, catch_all FROM domain", &[], |row| {
