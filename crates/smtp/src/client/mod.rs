@@ -367,7 +367,7 @@ impl Session {
                 self.events.push_back(Event::TlsRefused(reply));
                 Ok(())
             }
-            Awaited::Auth => self.authenticated(reply),
+            Awaited::Auth => self.authenticated(&reply),
             Awaited::Quit => {
                 self.state = State::Closed;
                 self.events.push_back(Event::Goodbye);
@@ -422,7 +422,7 @@ impl Session {
         Ok(())
     }
 
-    fn authenticated(&mut self, reply: Reply) -> Result<(), Violation> {
+    fn authenticated(&mut self, reply: &Reply) -> Result<(), Violation> {
         let Some((mut login, rounds)) = self.login.take() else {
             return Err(Violation::Unasked);
         };
@@ -463,7 +463,7 @@ impl Session {
             Awaited::Mail => transaction.mail_answered(reply)?,
             Awaited::Recipient(index) => transaction.recipient_answered(index, reply)?,
             Awaited::Data => {
-                if transaction.data_answered(reply, &mut self.output)? {
+                if transaction.data_answered(&reply, &mut self.output)? {
                     self.awaited.push_back(Awaited::Message);
                     if transaction.has_takers() {
                         self.events.push_back(Event::Body);

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::transport::Message;
+use crate::relay::transport::Message;
 
 /// Octets read at a time.
 const READ: usize = 4096;

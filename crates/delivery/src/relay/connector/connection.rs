@@ -1,7 +1,9 @@
 //! A connection over which mail goes.
 
-use super::transport::{Answer, Connection as Seam, Envelope, EnvelopeRecipient, Message, Needs, Outcome, Peer, Sent};
 use super::wire::{Reason, Wire};
+use crate::relay::transport::{
+    Answer, Connection as Seam, Envelope, EnvelopeRecipient, Message, Needs, Outcome, Peer, Sent,
+};
 use smtp::Status;
 use smtp::client::{Content, Event, Fate, Mail, Recipient, Scan};
 use std::collections::HashSet;

@@ -1,6 +1,6 @@
 //! How the network is used: for everybody, and by routes for some domains.
 
-use super::transport::{Destination, Terms};
+use crate::relay::transport::{Destination, Terms};
 use sasl::client::Identity;
 use smtp::client::{Dialect, Timeouts};
 use std::net::{IpAddr, SocketAddr};

@@ -1,6 +1,6 @@
 //! Who takes mail for a domain: RFC 5321 §5.1, null MX (RFC 7505), and whether DNSSEC vouches for it (RFC 7672 §2.2).
 
-use super::transport::Answer;
+use crate::relay::transport::Answer;
 use dns::{Answer as Found, Error, Resolver, Security};
 use rand::seq::SliceRandom;
 use smtp::Status;
@@ -152,14 +152,14 @@ pub(super) async fn addresses(resolver: &Resolver, host: &str, ipv6: bool) -> Re
         family.shuffle(&mut rand::rng());
     }
     Ok(Addresses {
-        list: in_turn(families),
+        list: in_turn(&families),
         security,
         name,
     })
 }
 
 /// One of each, then the next of each. Begins with the last family: IPv6 before IPv4 (RFC 6724 §2.1).
-fn in_turn(families: Vec<Vec<IpAddr>>) -> Vec<IpAddr> {
+fn in_turn(families: &[Vec<IpAddr>]) -> Vec<IpAddr> {
     let longest = families.iter().map(Vec::len).max().unwrap_or(0);
     (0..longest)
         .flat_map(|n| families.iter().rev().filter_map(move |family| family.get(n).copied()))
@@ -196,10 +196,7 @@ mod tests {
     #[test]
     fn families_take_turns() {
         let parse = |list: &[&str]| -> Vec<IpAddr> { list.iter().map(|a| a.parse().unwrap()).collect() };
-        let list = in_turn(vec![
-            parse(&["192.0.2.1", "192.0.2.2", "192.0.2.3"]),
-            parse(&["2001:db8::1"]),
-        ]);
+        let list = in_turn(&[parse(&["192.0.2.1", "192.0.2.2", "192.0.2.3"]), parse(&["2001:db8::1"])]);
         assert_eq!(list, parse(&["2001:db8::1", "192.0.2.1", "192.0.2.2", "192.0.2.3"]));
     }
 
