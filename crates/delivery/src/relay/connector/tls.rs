@@ -104,7 +104,9 @@ impl Fault {
         match error {
             webpki::Error::CertExpired { .. } => Fault::new(FaultKind::Expired, "the certificate has expired"),
             webpki::Error::CertNotValidYet { .. } => Fault::new(FaultKind::Expired, "the certificate is not valid yet"),
-            webpki::Error::UnknownIssuer | webpki::Error::CaUsedAsEndEntity => {
+            webpki::Error::UnknownIssuer
+            | webpki::Error::CaUsedAsEndEntity
+            | webpki::Error::InvalidSignatureForPublicKey => {
                 Fault::new(FaultKind::NotTrusted, "nobody we trust vouches for the certificate")
             }
             other => Fault::new(
