@@ -38,11 +38,13 @@ pub enum Section {
     Delivery,
     Sieve,
     Inspect,
+    Outgoing,
+    Route,
     Log,
 }
 
 impl Section {
-    pub const ALL: [Section; 9] = [
+    pub const ALL: [Section; 11] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
@@ -51,6 +53,8 @@ impl Section {
         Section::Delivery,
         Section::Sieve,
         Section::Inspect,
+        Section::Outgoing,
+        Section::Route,
         Section::Log,
     ];
 
@@ -65,6 +69,8 @@ impl Section {
             Section::Delivery => "delivery",
             Section::Sieve => "sieve",
             Section::Inspect => "inspect",
+            Section::Outgoing => "outgoing",
+            Section::Route => "route",
             Section::Log => "log",
         }
     }
@@ -90,6 +96,10 @@ impl Section {
             Section::Inspect => {
                 "What mail from outside is looked at for, before it is taken: docs/authentication.md. An action is `off`, `mark` (written down), \
                  `quarantine` (to Junk, unless the recipient's own rules say otherwise), `defer` (`451`) or `refuse` (`550`)."
+            }
+            Section::Outgoing => "Mail for other servers: docs/sending.md.",
+            Section::Route => {
+                "The way for some domains. Write one `[[route]]` for each; the first that is for a domain counts. Domains without one go where the DNS says."
             }
             Section::Log => "The log goes to standard error; systemd keeps it.",
         }
@@ -284,7 +294,7 @@ pub(super) fn at_least_one(given: &Given) -> Result<u64, String> {
     }
 }
 
-const fn required(
+pub(super) const fn required(
     section: Section,
     name: &'static str,
     kind: Kind,
@@ -352,6 +362,8 @@ pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         .chain(super::limit_keys::KEYS)
         .chain(super::sieve_keys::KEYS)
         .chain(super::inspect_keys::KEYS)
+        .chain(super::outgoing_keys::KEYS)
+        .chain(super::route_keys::KEYS)
         .copied()
         .collect()
 });
@@ -652,6 +664,7 @@ mod tests {
         for key in KEYS.iter() {
             let mut config = Config::defaults();
             config.listeners.push(blank_listener());
+            config.routes.push(crate::config::outgoing::blank_route());
             let text = key.default.unwrap_or(key.example);
             assert_eq!(apply_default(key, &mut config, text), Ok(()), "{}", key.name);
         }

@@ -8,8 +8,11 @@ mod inspect_keys;
 mod keys;
 mod limit_keys;
 mod network;
+pub mod outgoing;
+mod outgoing_keys;
 mod read;
 mod reference;
+mod route_keys;
 mod sieve_keys;
 pub mod units;
 
@@ -51,6 +54,10 @@ pub struct Config {
     pub sieve: Sieve,
     /// What mail from outside is looked at for.
     pub inspect: Inspect,
+    /// Other servers.
+    pub outgoing: outgoing::Outgoing,
+    /// The way for some domains.
+    pub routes: Vec<outgoing::RouteSettings>,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -298,9 +305,12 @@ impl Config {
             delivery: Delivery::default(),
             sieve: Sieve::default(),
             inspect: Inspect::default(),
+            outgoing: outgoing::Outgoing::default(),
+            routes: Vec::new(),
             log: Log::default(),
         };
-        for key in keys::KEYS.iter().filter(|k| k.section != keys::Section::Listener) {
+        let single = |k: &&keys::Key| !matches!(k.section, keys::Section::Listener | keys::Section::Route);
+        for key in keys::KEYS.iter().filter(single) {
             if let Some(default) = key.default {
                 // A test proves that every default is accepted.
                 let _ = keys::apply_default(key, &mut config, default);
