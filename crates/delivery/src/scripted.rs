@@ -190,7 +190,7 @@ impl Local {
                 flags: Vec::new(),
             };
             let mut verdict = self.filter.decide(account, person, &delivery, memory)?;
-            self.answerable(&mut verdict);
+            verdict.answerable(&self.directory);
             self.tell_of_fault(account, person, &mut verdict, &bytes, &delivery.unique, now);
             verdict
         };
@@ -317,39 +317,6 @@ impl Local {
         })
     }
 
-    /// Takes out what is sent on to addresses of ours that nobody has: the message is kept instead.
-    fn answerable(&self, verdict: &mut Verdict) {
-        let before = verdict.sending.len();
-        let mut nobody = Vec::new();
-        verdict.sending.retain(|s| {
-            let gone = s.kind == "redirect"
-                && s.recipients
-                    .iter()
-                    .all(|r| matches!(self.directory.resolve(r), Resolution::Unknown));
-            if gone {
-                nobody.extend(s.recipients.iter().cloned());
-            }
-            !gone
-        });
-        if verdict.sending.len() == before {
-            return;
-        }
-        if let Some(reason) = verdict.why.last_mut() {
-            let note = format!(
-                "not sent on to {}: nobody has that address; the message is kept",
-                nobody.join(", ")
-            );
-            reason.notes.push(note);
-        }
-        if !verdict.filed.iter().any(|f| f.place == Place::Kept) {
-            verdict.filed.push(filter::Filed {
-                place: Place::Kept,
-                flags: Vec::new(),
-                message: 0,
-            });
-        }
-    }
-
     /// A script that fails is noted with it, and the user is told once a day.
     fn tell_of_fault(
         &self,
@@ -381,6 +348,7 @@ impl Local {
                     &script.info.name,
                     &fault,
                     message,
+                    "was kept in your inbox",
                 ),
                 notify: None,
                 ret: None,

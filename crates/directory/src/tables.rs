@@ -18,6 +18,8 @@ pub(crate) struct Tables {
     pub(crate) accounts: BTreeMap<AccountId, Arc<Account>>,
     pub(crate) credentials: HashMap<AccountId, Arc<Credentials>>,
     pub(crate) groups: Groups,
+    /// What is said about the server, by name.
+    pub(crate) server_metadata: Vec<(String, Vec<u8>)>,
     pub(crate) sending: Sending,
 }
 
@@ -48,6 +50,11 @@ impl Tables {
             sending: Sending::load(tx)?,
             ..Tables::default()
         };
+        tx.query("SELECT entry, value FROM server_metadata ORDER BY entry", &[], |row| {
+            let entry = (row.text(0)?.to_owned(), row.blob(1)?.to_vec());
+            tables.server_metadata.push(entry);
+            Ok(())
+        })?;
         tx.query("SELECT domain, catch_all FROM domain", &[], |row| {
             let domain = Domain::new(row.text(0)?, row.opt_text(1)?);
             tables.domains.insert(domain.name.clone(), Arc::new(domain));

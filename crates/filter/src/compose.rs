@@ -178,8 +178,8 @@ pub fn report(from: &From<'_>, message: &[u8], to: &str, feedback: &str, text: &
     head.report("feedback-report", "message/feedback-report", text, &fields, &returned)
 }
 
-/// To the user: the script fails.
-pub fn fault(from: &From<'_>, script: &str, error: &str, subject_of: &[u8]) -> Vec<u8> {
+/// To the user: the script fails. `kept` says where the message is.
+pub fn fault(from: &From<'_>, script: &str, error: &str, subject_of: &[u8], kept: &str) -> Vec<u8> {
     let mut head = Head::new(from, "fault");
     head.field("From", &format!("Mail filter <postmaster@{}>", from.hostname));
     head.field("To", &format!("<{}>", from.address));
@@ -191,7 +191,7 @@ pub fn fault(from: &From<'_>, script: &str, error: &str, subject_of: &[u8]) -> V
     let subject = text_field(subject_of, "Subject").unwrap_or_default();
     head.text(&format!(
         "Your mail filter \"{script}\" could not be run to its end:\r\n\r\n    {error}\r\n\r\n\
-         The message \"{subject}\" was kept in your inbox, and so will be others until the filter is mended.\r\n\
+         The message \"{subject}\" {kept}, and so it will be with others until the filter is mended.\r\n\
          You are told once a day.\r\n"
     ))
 }

@@ -17,6 +17,7 @@
 //! what became of a message.
 
 mod address;
+pub mod client;
 mod command;
 mod config;
 mod data;
