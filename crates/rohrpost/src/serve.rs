@@ -169,7 +169,14 @@ async fn serve(
     if let Some(tls) = &tls {
         tokio::spawn(Arc::clone(tls).watch());
     }
-    let mut services = Services::start(config, engine, tls.clone()).map_err(Failure::new)?;
+    let listeners: Vec<Listener> = bound
+        .iter()
+        .map(|one| Listener {
+            bind: one.address,
+            ..one.listener.clone()
+        })
+        .collect();
+    let mut services = Services::start(config, &listeners, &engine, tls.clone()).map_err(Failure::new)?;
     let mut listening = Vec::new();
     for Bound {
         listener,

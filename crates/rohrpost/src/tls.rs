@@ -7,11 +7,12 @@ use crate::failure::{At as _, Failure};
 use parking_lot::RwLock;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
-use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::server::{ClientHello, ParsedCertificate, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -26,6 +27,7 @@ pub struct Tls {
     current: Arc<Current>,
     server: Arc<ServerConfig>,
     people: Arc<ServerConfig>,
+    web: Arc<ServerConfig>,
 }
 
 #[derive(Debug)]
@@ -60,11 +62,14 @@ impl Tls {
                 )
             }
         };
+        let mut web = builder()?.with_no_client_auth().with_cert_resolver(resolver());
+        web.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Tls {
             files: files.clone(),
             current,
             server,
             people,
+            web: Arc::new(web),
         })
     }
 
@@ -77,6 +82,11 @@ impl Tls {
     /// are not asked: many have a certificate to show that says nothing to us, and would be turned away for it.
     pub fn people_config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.people)
+    }
+
+    /// What the listeners use on which HTTP is spoken.
+    pub fn web_config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.web)
     }
 
     /// Reads the files again; on a fault the old certificate stays.
@@ -125,6 +135,18 @@ pub fn read_chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> 
         return Err(Failure::usage(format!("there is no certificate in {}", path.display())));
     }
     Ok(chain)
+}
+
+/// The SHA-256 of the public key of the certificate in a file, in hex, as a TLSA record has it (RFC 6698 §2.1.2, selector 1). `None`: the file
+/// cannot be read.
+pub fn key_hash(certificate: &Path) -> Option<String> {
+    let chain = read_chain(certificate).ok()?;
+    let parsed = ParsedCertificate::try_from(chain.first()?).ok()?;
+    let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &parsed.subject_public_key_info());
+    Some(hash.as_ref().iter().fold(String::new(), |mut text, octet| {
+        let _ = write!(text, "{octet:02x}");
+        text
+    }))
 }
 
 /// Asks for a certificate, is content without one, and takes only those that somebody in `file` vouches for.

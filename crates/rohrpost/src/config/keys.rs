@@ -38,11 +38,12 @@ pub enum Section {
     Delivery,
     Sieve,
     Inspect,
+    Web,
     Log,
 }
 
 impl Section {
-    pub const ALL: [Section; 9] = [
+    pub const ALL: [Section; 10] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
@@ -51,6 +52,7 @@ impl Section {
         Section::Delivery,
         Section::Sieve,
         Section::Inspect,
+        Section::Web,
         Section::Log,
     ];
 
@@ -65,6 +67,7 @@ impl Section {
             Section::Delivery => "delivery",
             Section::Sieve => "sieve",
             Section::Inspect => "inspect",
+            Section::Web => "web",
             Section::Log => "log",
         }
     }
@@ -91,6 +94,7 @@ impl Section {
                 "What mail from outside is looked at for, before it is taken: docs/authentication.md. An action is `off`, `mark` (written down), \
                  `quarantine` (to Junk, unless the recipient's own rules say otherwise), `defer` (`451`) or `refuse` (`550`)."
             }
+            Section::Web => "What `http` and `https` listeners answer: docs/dns.md tells what for.",
             Section::Log => "The log goes to standard error; systemd keeps it.",
         }
     }
@@ -352,6 +356,7 @@ pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         .chain(super::limit_keys::KEYS)
         .chain(super::sieve_keys::KEYS)
         .chain(super::inspect_keys::KEYS)
+        .chain(super::web_keys::KEYS)
         .copied()
         .collect()
 });
@@ -427,11 +432,12 @@ static MAIN: &[Key] = &[
             "pop3s",
             "managesieve",
             "http",
+            "https",
         ]),
         "\"smtp\"",
         "What is spoken: `smtp` (mail from other servers, port 25), `submission` (mail from your own users, 587), `submissions` (the \
          same with TLS from the first octet, 465), `lmtp` (mail from a server that stands in front), `imap` (143), `imaps` (993), \
-         `pop3` (110), `pop3s` (995), `http` (health and metrics).",
+         `pop3` (110), `pop3s` (995), `https` (443) and `http` (80): MTA-STS policy and the set-up of mail programs, to networks of yours also health and metrics.",
         |c, g| {
             let protocol = Protocol::ALL
                 .iter()
@@ -467,7 +473,7 @@ static MAIN: &[Key] = &[
         "tls",
         Kind::OneOf(&["offer", "immediate", "off"]),
         "\"offer\"",
-        "`offer`: STARTTLS; `immediate`: TLS from the first octet; `off`. Left out: `immediate` for `submissions`, `imaps` and `pop3s`, `off` \
+        "`offer`: STARTTLS; `immediate`: TLS from the first octet; `off`. Left out: `immediate` for `submissions`, `imaps`, `pop3s` and `https`, `off` \
          for `http`, and for the others `offer` where there is a certificate.",
         |c, g| {
             let mode = match g.text() {

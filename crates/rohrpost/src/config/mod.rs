@@ -12,6 +12,7 @@ mod read;
 mod reference;
 mod sieve_keys;
 pub mod units;
+mod web_keys;
 
 pub use network::Network;
 pub use read::Faults;
@@ -51,6 +52,8 @@ pub struct Config {
     pub sieve: Sieve,
     /// What mail from outside is looked at for.
     pub inspect: Inspect,
+    /// What is answered by HTTP.
+    pub web: Web,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -74,7 +77,7 @@ impl Listener {
     /// How TLS comes about here: as set, else as the protocol has it.
     pub fn tls_mode(&self, certificate: bool) -> TlsMode {
         self.tls.unwrap_or(match self.protocol {
-            Protocol::Submissions | Protocol::Imaps | Protocol::Pop3s => TlsMode::Immediate,
+            Protocol::Submissions | Protocol::Imaps | Protocol::Pop3s | Protocol::Https => TlsMode::Immediate,
             Protocol::Http => TlsMode::Off,
             _ if certificate => TlsMode::Offer,
             _ => TlsMode::Off,
@@ -103,13 +106,15 @@ pub enum Protocol {
     Pop3s,
     /// Filters (RFC 5804), port 4190.
     ManageSieve,
-    /// Health and metrics.
+    /// Health and metrics, and what the world asks without TLS.
     Http,
+    /// What the world asks (RFC 9110), port 443.
+    Https,
 }
 
 impl Protocol {
     /// All of them with the name the file uses.
-    pub const ALL: [(&'static str, Protocol); 10] = [
+    pub const ALL: [(&'static str, Protocol); 11] = [
         ("smtp", Protocol::Smtp),
         ("submission", Protocol::Submission),
         ("submissions", Protocol::Submissions),
@@ -120,6 +125,7 @@ impl Protocol {
         ("pop3s", Protocol::Pop3s),
         ("managesieve", Protocol::ManageSieve),
         ("http", Protocol::Http),
+        ("https", Protocol::Https),
     ];
 
     /// The name the file uses.
@@ -236,6 +242,17 @@ pub struct Inspect {
     pub patience: Duration,
 }
 
+/// What is answered by HTTP. `docs/configuration.md` says what each one does.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Web {
+    pub figures: Vec<Network>,
+    pub autoconfig: bool,
+    pub mta_sts: web::StsMode,
+    pub mta_sts_max_age: Duration,
+    pub mta_sts_hosts: Vec<String>,
+}
+
 /// What a full mailbox answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OverQuota {
@@ -293,6 +310,7 @@ impl Config {
             delivery: Delivery::default(),
             sieve: Sieve::default(),
             inspect: Inspect::default(),
+            web: Web::default(),
             log: Log::default(),
         };
         for key in keys::KEYS.iter().filter(|k| k.section != keys::Section::Listener) {
@@ -302,6 +320,17 @@ impl Config {
             }
         }
         config
+    }
+
+    /// The MTA-STS policy as set; `None`: there is to be none.
+    pub fn sts_policy(&self) -> Option<web::StsPolicy> {
+        let mut hosts = vec![self.hostname.clone()];
+        hosts.extend(self.web.mta_sts_hosts.iter().cloned());
+        (self.web.mta_sts != web::StsMode::None).then_some(web::StsPolicy {
+            mode: self.web.mta_sts,
+            max_age: self.web.mta_sts_max_age,
+            hosts,
+        })
     }
 
     /// The socket that administration commands talk to.

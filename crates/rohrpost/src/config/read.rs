@@ -1,7 +1,7 @@
 //! From TOML text to [`Config`], with faults that name the line and say what to write instead.
 
 use super::keys::{KEYS, Key, Section, blank_listener, given};
-use super::{Config, TlsMode};
+use super::{Config, Protocol, TlsMode};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -260,6 +260,9 @@ impl Reader<'_> {
                 ));
             }
             let mode = listener.tls_mode(certificate);
+            if mode == TlsMode::Offer && matches!(listener.protocol, Protocol::Http | Protocol::Https) {
+                fault("there is no STARTTLS in HTTP; write protocol = \"https\" for TLS, and leave tls out".to_owned());
+            }
             if mode != TlsMode::Off && !certificate {
                 fault(format!(
                     "the {name} listener speaks TLS but there is no certificate; add [tls] with certificate and key"
@@ -288,7 +291,6 @@ fn line_of(text: &str, offset: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Protocol;
 
     const BASE: &str = "hostname = \"mail.test\"\ndata = \"d\"\n";
 
@@ -347,7 +349,7 @@ mod tests {
             ),
             (
                 "hostname = \"mail.test\"\ndata = \"d\"\n[[listener]]\nprotocol = \"pigeon\"\nbind = \"0.0.0.0:25\"\n",
-                "r.toml:4: listener.protocol: \"pigeon\" is not one of smtp, submission, submissions, lmtp, imap, imaps, pop3, pop3s, managesieve, http",
+                "r.toml:4: listener.protocol: \"pigeon\" is not one of smtp, submission, submissions, lmtp, imap, imaps, pop3, pop3s, managesieve, http, https",
             ),
             (
                 "hostname = \"mail.test\"\ndata = \"d\"\n[[listener]]\nprotocol = \"smtp\"\n",
