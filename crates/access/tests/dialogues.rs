@@ -10,7 +10,8 @@
 //!     a <+ A1 OK*             it reads lines up to one of this shape
 //!     a .                     it closes its connection
 //!
-//! Files named `shared…` have more people in the house, and a group mailbox.
+//! Files named `shared…` have more people in the house, and a group mailbox. Where a name has `events` in it, ada has the scripts of
+//! `tests/scripts`.
 
 #![allow(
     clippy::unwrap_used,
@@ -96,6 +97,12 @@ fn run(path: &Path) {
     {
         server.populate();
     }
+    if path
+        .file_name()
+        .is_some_and(|name| name.to_string_lossy().contains("events"))
+    {
+        server.scripts(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts"));
+    }
     let mut sessions: HashMap<String, Session> = HashMap::new();
     for (number, line) in script.lines().enumerate() {
         let place = format!("{}:{}: {line}", path.display(), number + 1);
@@ -169,5 +176,5 @@ macro_rules! dialogues {
 }
 
 dialogues! {
-    entry mailboxes list append fetch sections store search sort copy idle sessions condstore rev2 refusals binary unusual qresync uidonly unauthenticate quota metadata shared_acl shared_people shared_group shared_flags shared_seen objects appends notify partial contexts shared_quota shared_notify shared_metadata shared_replace shared_insert
+    entry mailboxes list append fetch sections store search sort copy idle sessions condstore rev2 refusals binary unusual qresync uidonly unauthenticate quota metadata shared_acl shared_people shared_group shared_flags shared_seen objects appends notify partial contexts shared_quota shared_notify shared_metadata shared_replace shared_insert events shared_events
 }

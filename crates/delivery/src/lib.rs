@@ -7,9 +7,11 @@ pub mod door;
 pub mod inspect;
 pub mod relay;
 
+mod alarm;
 mod desk;
 mod dispatch;
 mod local;
+pub mod own;
 mod retry;
 mod scripted;
 mod signing;

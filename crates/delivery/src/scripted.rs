@@ -190,7 +190,7 @@ impl Local {
                 flags: Vec::new(),
             };
             let mut verdict = self.filter.decide(account, person, &delivery, memory)?;
-            self.answerable(&mut verdict);
+            verdict.answerable(&self.directory);
             self.tell_of_fault(account, person, &mut verdict, &bytes, &delivery.unique, now);
             verdict
         };
@@ -317,39 +317,6 @@ impl Local {
         })
     }
 
-    /// Takes out what is sent on to addresses of ours that nobody has: the message is kept instead.
-    fn answerable(&self, verdict: &mut Verdict) {
-        let before = verdict.sending.len();
-        let mut nobody = Vec::new();
-        verdict.sending.retain(|s| {
-            let gone = s.kind == "redirect"
-                && s.recipients
-                    .iter()
-                    .all(|r| matches!(self.directory.resolve(r), Resolution::Unknown));
-            if gone {
-                nobody.extend(s.recipients.iter().cloned());
-            }
-            !gone
-        });
-        if verdict.sending.len() == before {
-            return;
-        }
-        if let Some(reason) = verdict.why.last_mut() {
-            let note = format!(
-                "not sent on to {}: nobody has that address; the message is kept",
-                nobody.join(", ")
-            );
-            reason.notes.push(note);
-        }
-        if !verdict.filed.iter().any(|f| f.place == Place::Kept) {
-            verdict.filed.push(filter::Filed {
-                place: Place::Kept,
-                flags: Vec::new(),
-                message: 0,
-            });
-        }
-    }
-
     /// A script that fails is noted with it, and the user is told once a day.
     fn tell_of_fault(
         &self,
@@ -381,6 +348,7 @@ impl Local {
                     &script.info.name,
                     &fault,
                     message,
+                    "was kept in your inbox",
                 ),
                 notify: None,
                 ret: None,
@@ -425,7 +393,7 @@ impl Local {
             })
             .collect();
         Conclusion {
-            settlement: Settlement {
+            settlements: vec![Settlement {
                 acceptance: work.acceptance.id,
                 number: work.number,
                 fate,
@@ -433,7 +401,9 @@ impl Local {
                 detail: (!plan.detail.is_empty()).then(|| plan.detail.clone()),
                 account: Some(account.id()),
                 place: delivered.place.map(|d| (d.mailbox.0, d.uid.0)),
-            },
+                attempt: None,
+            }],
+            deferrals: Vec::new(),
             offspring,
         }
     }
@@ -449,36 +419,30 @@ impl Local {
             original: None,
             notify: out.notify.clone(),
         });
+        let redirect = out.kind == "redirect";
         Acceptance {
-            id,
-            received_at: now,
             sender: out.sender.clone(),
             protocol: "Sieve".to_owned(),
-            listener: "sieve".to_owned(),
-            client: String::new(),
             helo: self.filter.options().hostname.clone(),
-            tls: None,
-            login: None,
-            envid: None,
             ret: out.ret.clone(),
-            body: if out.kind == "redirect" {
+            body: if redirect {
                 parent.body.clone()
             } else {
                 "7BIT".to_owned()
             },
-            smtputf8: out.kind == "redirect" && parent.smtputf8,
+            smtputf8: redirect && parent.smtputf8,
+            // What a program answers never goes before what people wrote.
+            bulk: parent.bulk || !redirect,
+            requiretls: redirect && parent.requiretls,
             session: parent.session.clone(),
-            message_id: if out.kind == "redirect" {
-                parent.message_id.clone()
-            } else {
-                None
-            },
+            message_id: parent.message_id.clone().filter(|_| redirect),
             notes: Some(format!(
                 "{} by the script of {}, from {}",
                 out.kind, work.address, parent.id
             )),
             parent: Some((parent.id, work.number)),
             recipients: recipients.collect(),
+            ..Acceptance::ours(id, now, "sieve")
         }
     }
 }

@@ -174,14 +174,18 @@ impl Directory {
         grantees.any(|grantee| tables.groups.shares.contains(&(grantee.to_owned(), owner)))
     }
 
+    /// The value of an entry of the server, from memory; its name in any case.
+    pub fn server_metadata_entry(&self, name: &str) -> Option<Vec<u8>> {
+        let tables = self.tables();
+        let mut entries = tables.server_metadata.iter();
+        entries
+            .find(|(entry, _)| entry.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.clone())
+    }
+
     /// What is said about the server for everybody, by name.
-    pub fn server_metadata(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let rows = self.inner().database.read(|tx| {
-            tx.query_all("SELECT entry, value FROM server_metadata ORDER BY entry", &[], |row| {
-                Ok((row.text(0)?.to_owned(), row.blob(1)?.to_vec()))
-            })
-        })?;
-        Ok(rows)
+    pub fn server_metadata(&self) -> Vec<(String, Vec<u8>)> {
+        self.tables().server_metadata.clone()
     }
 
     /// Says things about the server, or (without a value) no longer.

@@ -1,6 +1,7 @@
 //! Everything in memory, as it stands after one change and until the next.
 
 use crate::groups::{Groups, groups_in};
+use crate::sending::Sending;
 use crate::{Account, Alias, Domain, Result};
 use db::{AccountId, Row, Transaction};
 use sasl::{ScramCredentials, ScramHash};
@@ -17,6 +18,9 @@ pub(crate) struct Tables {
     pub(crate) accounts: BTreeMap<AccountId, Arc<Account>>,
     pub(crate) credentials: HashMap<AccountId, Arc<Credentials>>,
     pub(crate) groups: Groups,
+    /// What is said about the server, by name.
+    pub(crate) server_metadata: Vec<(String, Vec<u8>)>,
+    pub(crate) sending: Sending,
 }
 
 /// Whose an address is.
@@ -43,8 +47,14 @@ impl Tables {
         let mut tables = Tables {
             generation: generation_in(tx)?,
             groups: Groups::load(tx)?,
+            sending: Sending::load(tx)?,
             ..Tables::default()
         };
+        tx.query("SELECT entry, value FROM server_metadata ORDER BY entry", &[], |row| {
+            let entry = (row.text(0)?.to_owned(), row.blob(1)?.to_vec());
+            tables.server_metadata.push(entry);
+            Ok(())
+        })?;
         tx.query("SELECT domain, catch_all FROM domain", &[], |row| {
             let domain = Domain::new(row.text(0)?, row.opt_text(1)?);
             tables.domains.insert(domain.name.clone(), Arc::new(domain));

@@ -7,6 +7,7 @@
 use crate::plan::Reason;
 use crate::world::Here;
 use crate::{Filter, compose, may_be_answered};
+use directory::{Directory, Resolution};
 use sieve::{Action, Envelope, Fcc, Input, Outcome, Target};
 use std::sync::Arc;
 use store::{Account, Answered, Script, Seen};
@@ -149,6 +150,30 @@ impl Verdict {
         u32::try_from(counted.map(|s| s.recipients.len()).sum::<usize>()).unwrap_or(u32::MAX)
     }
 
+    /// Takes out what is sent on to addresses of ours that nobody has: the message is kept instead.
+    pub fn answerable(&mut self, directory: &Directory) {
+        let mut nobody = Vec::new();
+        self.sending.retain(|s| {
+            let unknown = |r: &String| matches!(directory.resolve(r), Resolution::Unknown);
+            let gone = s.kind == "redirect" && s.recipients.iter().all(unknown);
+            if gone {
+                nobody.extend(s.recipients.iter().cloned());
+            }
+            !gone
+        });
+        if nobody.is_empty() {
+            return;
+        }
+        if let Some(reason) = self.why.last_mut() {
+            let note = format!(
+                "not sent on to {}: nobody has that address; the message is kept",
+                nobody.join(", ")
+            );
+            reason.notes.push(note);
+        }
+        self.keep(Vec::new(), 0);
+    }
+
     fn keep(&mut self, flags: Vec<String>, message: usize) {
         if !self.filed.iter().any(|f| f.place == Place::Kept) {
             self.filed.push(Filed {
@@ -166,6 +191,8 @@ const AT_DELIVERY: [&str; 4] = ["reject", "ereject", "vacation", "vacation-secon
 /// A script in its place in the chain.
 enum Link {
     Before,
+    /// The administrator's for what happens in mailboxes.
+    Events,
     User(Arc<Script>),
     After,
 }
@@ -192,6 +219,23 @@ impl Filter {
         Ok(self.run(links, account, person, delivery, memory))
     }
 
+    /// Runs what an IMAP event runs: the administrator's script for events, then the one that the mailbox names.
+    pub(crate) fn decide_event(
+        &self,
+        script: Option<Arc<Script>>,
+        account: &Account,
+        person: &Person,
+        delivery: &Delivery<'_>,
+        memory: &Memory,
+    ) -> Verdict {
+        let mut links = Vec::with_capacity(2);
+        if self.options().events.script.is_some() {
+            links.push(Link::Events);
+        }
+        links.extend(script.map(Link::User));
+        self.run(links, account, person, delivery, memory)
+    }
+
     /// Runs one script alone, as if it were the user's: for a dry run.
     pub fn decide_by(
         &self,
@@ -215,10 +259,11 @@ impl Filter {
         let mut globals = Vec::new();
         // Which message the next script gets.
         let mut current = 0;
-        let mut kept = Some(Vec::new());
+        let mut kept = Some(delivery.flags.clone());
         for link in links {
             let (name, ready) = match &link {
                 Link::Before => ("before", self.options().before.as_deref().map(|f| self.file(f))),
+                Link::Events => ("events", self.options().events.script.as_deref().map(|f| self.file(f))),
                 Link::After => ("after", self.options().after.as_deref().map(|f| self.file(f))),
                 Link::User(script) => (script.info.name.as_str(), Some(self.user(account.id(), script))),
             };
@@ -255,7 +300,9 @@ impl Filter {
                 let text =
                     format!("it requires \"{word}\", which is for mail that is being delivered (RFC 6785 §3.11)");
                 reason.notes.push(text.clone());
-                verdict.fault = Some(text);
+                if own {
+                    verdict.fault = Some(text);
+                }
                 verdict.why.push(reason);
                 continue;
             }
@@ -297,7 +344,9 @@ impl Filter {
             {
                 let text = format!("{} is for mail that is being delivered (RFC 6785 §3.11)", taken.action);
                 reason.notes.push(text.clone());
-                verdict.fault = Some(text);
+                if own {
+                    verdict.fault = Some(text);
+                }
                 verdict.why.push(reason);
                 break;
             }

@@ -1,4 +1,34 @@
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Scripts that run on IMAP events (RFC 6785).
+#[derive(Clone, Debug)]
+pub struct EventOptions {
+    /// Whether they do. Default true.
+    pub enabled: bool,
+    /// The administrator's script, which runs on every event in every mailbox before the one that the mailbox names.
+    pub script: Option<PathBuf>,
+    /// Whether a message that a script does not keep is taken away at once. Default false: it is marked as deleted, and its owner's program
+    /// shows what became of it (RFC 6785 §2.2.4 leaves the choice).
+    pub expunge: bool,
+    /// Messages of one command for which scripts run. Default 1,000: a command is answered after that, and somebody who drags a whole
+    /// mailbox into another has not asked for ten thousand mails to go out.
+    pub messages: usize,
+    /// How long the scripts of one command may take, all together. Default 30 s, less than clients wait for an answer.
+    pub time: Duration,
+}
+
+impl Default for EventOptions {
+    fn default() -> Self {
+        EventOptions {
+            enabled: true,
+            script: None,
+            expunge: false,
+            messages: 1_000,
+            time: Duration::from_secs(30),
+        }
+    }
+}
 
 /// What scripts may do here.
 #[derive(Clone, Debug)]
@@ -17,6 +47,8 @@ pub struct Options {
     pub after: Option<PathBuf>,
     /// Folder of scripts that `include :global` finds, as NAME.sieve.
     pub global: Option<PathBuf>,
+    /// Scripts that run on IMAP events.
+    pub events: EventOptions,
     /// Messages that the scripts of one account may send in 24 hours: answers, notices and what is sent on. Default 2,000: a script must
     /// not make a stranger's flood into ours.
     pub sent_per_day: u64,
@@ -41,6 +73,7 @@ impl Options {
             before: None,
             after: None,
             global: None,
+            events: EventOptions::default(),
             sent_per_day: 2_000,
             create_mailboxes: false,
             hops: 50,

@@ -73,17 +73,7 @@ impl Filter {
 
     /// A `/shared` entry of the server.
     pub(crate) fn server_metadata(&self, entry: &str) -> Option<Vec<u8>> {
-        let entries = match self.directory.as_ref()?.server_metadata() {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::warn!(%error, "what is said about the server cannot be read");
-                return None;
-            }
-        };
-        entries
-            .into_iter()
-            .find(|(name, _)| name.eq_ignore_ascii_case(entry))
-            .map(|(_, value)| value)
+        self.directory.as_ref()?.server_metadata_entry(entry)
     }
 
     /// What scripts may do.
@@ -98,7 +88,10 @@ impl Filter {
 
     /// Reads the administrator's scripts now, so that the server does not start with one that can't be used.
     pub fn administrators(&self) -> Result<(), ScriptsFault> {
-        for file in [&self.options.before, &self.options.after].into_iter().flatten() {
+        for file in [&self.options.before, &self.options.after, &self.options.events.script]
+            .into_iter()
+            .flatten()
+        {
             std::fs::read(file).map_err(|reason| ScriptsFault::Unreadable {
                 file: file.clone(),
                 reason,

@@ -82,6 +82,10 @@ impl World for Here<'_> {
         !self.delivery.is_event()
     }
 
+    fn keeps_in_inbox(&self) -> bool {
+        !self.delivery.is_event()
+    }
+
     fn duplicate_seen(&self, id: &DuplicateId) -> bool {
         if self.memory.seen.iter().any(|s| s.handle == id.handle && s.id == id.id) {
             return true;

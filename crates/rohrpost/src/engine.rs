@@ -174,5 +174,16 @@ fn filter_options(config: &Config) -> filter::Options {
     options.global.clone_from(&sieve.global);
     options.sent_per_day = sieve.sent_per_day;
     options.create_mailboxes = sieve.create_mailboxes;
+    options.events = filter::EventOptions {
+        enabled: sieve.events,
+        script: sieve.events_script.clone(),
+        expunge: sieve.events_expunge,
+        messages: whole(sieve.events_messages),
+        time: sieve.events_time,
+    };
+    if !sieve.events {
+        // A script that needs it would wait for what never happens.
+        options.extensions = options.extensions.without("imapsieve");
+    }
     options
 }

@@ -65,7 +65,14 @@ impl Services {
             &options,
         )?;
         let dispatch = Arc::new(Mutex::new(Some(dispatch)));
-        let imap = access::imap::Context::new(directory.clone(), Arc::clone(&store), imap_options(config));
+        let events = filter::Events::new(
+            Arc::clone(&filter),
+            Arc::clone(&store),
+            directory.clone(),
+            ledger.clone(),
+        );
+        let imap = access::imap::Context::new(directory.clone(), Arc::clone(&store), imap_options(config))
+            .with_events(Arc::new(events));
         let pop3 = access::pop3::Context::new(directory.clone(), Arc::clone(&store), pop3_options(config));
         let managesieve = access::managesieve::Context::new(
             directory.clone(),
@@ -304,7 +311,19 @@ fn imap_options(config: &Config) -> access::imap::Options {
     options.stall = limits.imap_stall;
     options.handshake = limits.handshake;
     options.shutdown = limits.shutdown;
+    options.sieve_url = sieve_url(config);
     options
+}
+
+/// Where people's programs find their scripts (RFC 6785 §2.1), if these run on events.
+fn sieve_url(config: &Config) -> Option<String> {
+    let listener = config.listeners.iter().find(|l| l.protocol == Protocol::ManageSieve);
+    let port = listener.filter(|_| config.sieve.events)?.bind.port();
+    Some(if port == 4190 {
+        format!("sieve://{}", config.hostname)
+    } else {
+        format!("sieve://{}:{port}", config.hostname)
+    })
 }
 
 fn pop3_options(config: &Config) -> access::pop3::Options {

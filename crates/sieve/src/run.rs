@@ -149,7 +149,7 @@ impl Run<'_> {
             };
             // Flags set before an error are not trusted either.
             let flags = if error.is_some() {
-                Vec::new()
+                self.world.flags()
             } else {
                 self.flags.clone()
             };
@@ -394,10 +394,11 @@ impl Run<'_> {
             script,
             message,
         };
+        let kept_in_inbox = self.world.keeps_in_inbox();
         if let Some(same) = self
             .actions
             .iter_mut()
-            .find(|other| is_same(&other.action, &taken.action))
+            .find(|other| is_same(&other.action, &taken.action, kept_in_inbox))
         {
             // The last word on flags counts; one copy is enough (RFC 5228 §2.10.3).
             merge(same, taken);
@@ -487,12 +488,12 @@ fn takes_message(action: &Action) -> bool {
     )
 }
 
-fn is_same(a: &Action, b: &Action) -> bool {
+fn is_same(a: &Action, b: &Action, kept_in_inbox: bool) -> bool {
     match (a, b) {
         (Action::Keep { .. }, Action::Keep { .. }) | (Action::Discard, Action::Discard) => true,
         (Action::FileInto { target: a, .. }, Action::FileInto { target: b, .. }) => same_target(a, b),
         (Action::FileInto { target, .. }, Action::Keep { .. })
-        | (Action::Keep { .. }, Action::FileInto { target, .. }) => is_inbox(target),
+        | (Action::Keep { .. }, Action::FileInto { target, .. }) => kept_in_inbox && is_inbox(target),
         (Action::Redirect(a), Action::Redirect(b)) => a.address.eq_ignore_ascii_case(&b.address) && a.list == b.list,
         _ => false,
     }

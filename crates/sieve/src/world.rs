@@ -179,6 +179,12 @@ pub trait World {
         true
     }
 
+    /// Whether what is kept goes to the inbox, so that `keep` and filing into INBOX are one. Not so on IMAP events: there `keep` leaves a
+    /// message where it is, and filing always makes another (RFC 6785 §3.3).
+    fn keeps_in_inbox(&self) -> bool {
+        true
+    }
+
     /// Flags that the message has already: for scripts that run on IMAP events.
     fn flags(&self) -> Vec<String> {
         Vec::new()

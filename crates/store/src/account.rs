@@ -73,6 +73,7 @@ pub struct Account {
     state: Mutex<State>,
     indexing: Indexing,
     active_script: crate::sieve::Active,
+    event_scripts: crate::sieve::EventScripts,
     /// Counts changes, for whoever wants to hear that there was one.
     changes: watch::Sender<u64>,
 }
@@ -225,6 +226,7 @@ impl Account {
             }),
             indexing,
             active_script: crate::sieve::Active::default(),
+            event_scripts: crate::sieve::EventScripts::default(),
             changes: watch::channel(0).0,
         })
     }
@@ -259,6 +261,10 @@ impl Account {
 
     pub(crate) fn active_script(&self) -> &crate::sieve::Active {
         &self.active_script
+    }
+
+    pub(crate) fn event_scripts(&self) -> &crate::sieve::EventScripts {
+        &self.event_scripts
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, State> {

@@ -150,6 +150,7 @@ impl Account {
             return Err(Error::MetadataCount);
         }
         done?;
+        self.event_scripts_forget();
         // Whoever was woken by the change waits for the lock that is held here.
         for (audience, entry, _) in entries {
             state.metadata.note(of, *audience, entry);
@@ -174,6 +175,8 @@ impl Account {
                 &[account.into(), from.into(), to.into()],
             )?;
             Ok(())
-        })
+        })?;
+        self.event_scripts_forget();
+        Ok(())
     }
 }

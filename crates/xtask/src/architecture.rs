@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     // state
     &["db", "blobs", "search", "store", "ledger", "sightings", "directory"],
     // what listening services share
-    &["filter", "dns", "net"],
+    &["net", "dns", "filter"],
     // services
     &["delivery", "access", "web"],
     // top

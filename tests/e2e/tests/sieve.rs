@@ -385,6 +385,44 @@ fn a_dry_run_changes_nothing_and_apply_files() {
 }
 
 #[test]
+fn a_script_runs_when_a_message_is_copied_and_log_says_why() {
+    let server = Server::start();
+    let file = server.folder().join("tell.sieve");
+    let script = format!(
+        "require [\"imapsieve\", \"environment\", \"copy\"];\nif environment \"imap.cause\" \"COPY\" {{\n  redirect :copy \"{BOB}\";\n}}\n"
+    );
+    std::fs::write(&file, script).unwrap();
+    let ran = server.admin(&["sieve", "put", "--account", ADA, "tell", file.to_str().unwrap()]);
+    assert!(ran.success, "{}", ran.err);
+    let mut imap = server.imap(ADA);
+    assert!(imap.command("CREATE Watched").ok());
+    assert!(
+        imap.command("SETMETADATA Watched (/shared/imapsieve/script \"tell\")")
+            .ok()
+    );
+    accepted(&send(&server, SENDER, &[ADA], "Subject: watch this\n\nHello\n"));
+    settled(&server);
+    assert!(imap.command("SELECT INBOX").ok());
+    assert!(imap.command("COPY 1 Watched").ok());
+    // It was in custody before the answer, and goes its way like any other message.
+    wait_for("bob to have it", PATIENCE, || {
+        (!mailbox(&server, BOB, "INBOX").is_empty()).then_some(())
+    });
+    let bobs = mailbox(&server, BOB, "INBOX").remove(0);
+    assert!(bobs.starts_with(&format!("Return-Path: <{ADA}>")), "{bobs}");
+    assert!(bobs.contains("Subject: watch this"), "{bobs}");
+    let log = String::from_utf8(server.admin(&["sieve", "log", "--account", ADA]).out).unwrap();
+    assert!(
+        log.contains(&format!("Sieve, on COPY in Watched of UID 1 by {ADA}: redirect")),
+        "{log}"
+    );
+    assert!(
+        log.contains("tell, line 2: environment \"imap.cause\" \"COPY\" matched \"COPY\""),
+        "{log}"
+    );
+}
+
+#[test]
 fn sieve_connect_manages_scripts() {
     if !installed(&["sieve-connect"]) {
         return;

@@ -72,7 +72,7 @@ pub(crate) struct Entry {
 }
 
 /// The capabilities after login.
-pub(crate) fn authenticated(message_size: u64, messages: Option<u32>) -> Vec<String> {
+pub(crate) fn authenticated(message_size: u64, messages: Option<u32>, sieve_url: Option<&str>) -> Vec<String> {
     let names = ALWAYS.iter().chain(AUTHENTICATED);
     names
         .map(|name| match *name {
@@ -81,6 +81,7 @@ pub(crate) fn authenticated(message_size: u64, messages: Option<u32>) -> Vec<Str
             name => name.to_owned(),
         })
         .chain(messages.map(|most| format!("MESSAGELIMIT={most}")))
+        .chain(sieve_url.map(|url| format!("IMAPSIEVE={url}")))
         .collect()
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct Connection {
     pub(crate) out: Vec<u8>,
     waiting: Waiting,
     pub(crate) append: Option<Incoming>,
+    /// What the command at hand did to messages in mailboxes where a script runs on it.
+    pub(crate) events: Vec<filter::Event>,
     pub(crate) errors: u32,
     pub(crate) failures: u32,
 }
@@ -123,6 +125,7 @@ impl Connection {
             out: Vec::new(),
             waiting: Waiting::Command,
             append: None,
+            events: Vec::new(),
             errors: 0,
             failures: 0,
         }
@@ -316,7 +319,9 @@ impl Connection {
     /// What is announced now.
     pub(crate) fn capabilities(&self) -> Vec<String> {
         if self.state.is_authenticated() {
-            capability::authenticated(self.options().message_size, self.options().messages_per_command)
+            let options = self.options();
+            let sieve = options.sieve_url.as_deref();
+            capability::authenticated(options.message_size, options.messages_per_command, sieve)
         } else {
             capability::entry(&self.door())
         }
@@ -573,6 +578,7 @@ impl Connection {
         if own {
             self.watch_refresh();
         }
+        self.events_run().await;
         if saves && answer.status == Status::No {
             self.saved_forget();
         }

@@ -5,6 +5,8 @@ use std::time::Duration;
 pub struct Options {
     /// Our name, in the greeting.
     pub hostname: String,
+    /// The server where people keep the scripts that run on events (RFC 6785 §2.1), as `sieve://HOST`; announced where there is one.
+    pub sieve_url: Option<String>,
     /// The limits of the protocol: lines, literals, nesting.
     pub protocol: imap::Limits,
     /// Octets of one message in APPEND. Default 104,857,600.
@@ -50,6 +52,7 @@ impl Options {
     pub fn new(hostname: impl Into<String>) -> Options {
         Options {
             hostname: hostname.into(),
+            sieve_url: None,
             protocol: imap::Limits::default(),
             message_size: 100 << 20,
             connections: 10_000,

@@ -16,6 +16,7 @@ mod command;
 mod connection;
 mod contexts;
 mod decode;
+mod events;
 mod limits;
 mod login;
 mod metrics;
@@ -50,6 +51,8 @@ pub struct Context {
     /// What administrators say about the server to all (RFC 5464): for each entry that was changed since we run, how many changes there were
     /// up to then.
     server_metadata: watch::Sender<BTreeMap<String, u64>>,
+    /// Runs scripts on what happens to messages (RFC 6785).
+    events: Option<Arc<filter::Events>>,
 }
 
 impl Context {
@@ -63,7 +66,15 @@ impl Context {
             metrics: Metrics::default(),
             searches: Arc::new(Semaphore::new(searches)),
             server_metadata: watch::channel(BTreeMap::new()).0,
+            events: None,
         }
+    }
+
+    /// Scripts run on what happens to messages (RFC 6785).
+    #[must_use]
+    pub fn with_events(mut self, events: Arc<filter::Events>) -> Context {
+        self.events = Some(events);
+        self
     }
 
     /// The counters, to be registered.

@@ -47,9 +47,7 @@ impl Connection {
             .as_ref()
             .and_then(|owner| self.listener.context.directory.account(owner.id))
             .map(|account| account.address().to_owned());
-        // Whoever reads `imapsieve` here may expect IMAP commands to run scripts (RFC 6785 §7), which they do not yet.
-        let announced = options.extensions.iter().filter(|name| *name != "imapsieve");
-        let extensions = announced.collect::<Vec<_>>().join(" ");
+        let extensions = options.extensions.iter().collect::<Vec<_>>().join(" ");
         let redirects = options.limits.redirects.to_string();
         let mut encoder = self.encoder();
         let implementation = concat!("Rohrpost ", env!("CARGO_PKG_VERSION"));

@@ -20,6 +20,7 @@ pub struct Server {
     pub address: SocketAddr,
     pub store: Arc<Store>,
     pub directory: Directory,
+    pub ledger: ledger::Ledger,
     pub context: Arc<Context>,
     pub certificate: Option<rustls::pki_types::CertificateDer<'static>>,
     pub data: tempfile::TempDir,
@@ -43,11 +44,16 @@ pub fn options() -> Options {
 
 impl Server {
     pub fn start(mode: Mode, options: Options) -> Server {
+        Server::start_filtering(mode, options, filter::Options::new("mail.rohrpost.test"))
+    }
+
+    pub fn start_filtering(mode: Mode, options: Options, scripts: filter::Options) -> Server {
         let data = tempfile::tempdir().unwrap();
         let path = data.path();
-        let database =
-            db::Database::open(&path.join("server.db"), &[directory::SCHEMA], db::Options::default()).unwrap();
-        let directory = Directory::open(Arc::new(database)).unwrap();
+        let schemas = [directory::SCHEMA, ledger::SCHEMA];
+        let database = db::Database::open(&path.join("server.db"), &schemas, db::Options::default()).unwrap();
+        let database = Arc::new(database);
+        let directory = Directory::open(Arc::clone(&database)).unwrap();
         directory.domain_add("rohrpost.test").unwrap();
         for address in ["ada@rohrpost.test", "bob@rohrpost.test"] {
             let new = NewAccount {
@@ -59,7 +65,11 @@ impl Server {
         }
         let blobs = blobs::Blobs::open(&path.join("blobs"), blobs::Options::default()).unwrap();
         let store = Arc::new(Store::open(&path.join("accounts"), blobs, store::Options::default()).unwrap());
-        let context = Arc::new(Context::new(directory.clone(), Arc::clone(&store), options));
+        let ledger = ledger::Ledger::open(database, store.blobs().clone(), &ledger::Options::default()).unwrap();
+        let filter = Arc::new(filter::Filter::new(scripts).with_directory(directory.clone()));
+        let events = filter::Events::new(filter, Arc::clone(&store), directory.clone(), ledger.clone());
+        let context = Context::new(directory.clone(), Arc::clone(&store), options).with_events(Arc::new(events));
+        let context = Arc::new(context);
         let (mut tls, mut certificate) = (Tls::Off, None);
         if mode != Mode::Plain {
             let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
@@ -99,6 +109,7 @@ impl Server {
             address,
             store,
             directory,
+            ledger,
             context,
             certificate,
             data,
@@ -127,6 +138,20 @@ impl Server {
             let rights = store::Rights::parse(rights).unwrap();
             let identifier = store::Identifier::Account(member);
             access::sharing::acl_everywhere(&self.directory, &account, identifier, rights).unwrap();
+        }
+    }
+
+    /// Gives ada the scripts of a folder, none of them active.
+    pub fn scripts(&self, folder: &std::path::Path) {
+        let ada = self.directory.account_show("ada@rohrpost.test").unwrap().id;
+        let account = self.store.account(ada).unwrap();
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+            let text = std::fs::read_to_string(&path).unwrap();
+            account
+                .script_put(&name, &text, store::Unless::Never, &store::ScriptLimits::default())
+                .unwrap();
         }
     }
 

@@ -198,6 +198,11 @@ pub enum SieveOrder {
         /// File them.
         apply: bool,
     },
+    Log {
+        account: String,
+        /// At most so many of the newest decisions.
+        last: u32,
+    },
 }
 
 /// A password on its way through the socket; never printed.

@@ -6,6 +6,7 @@ use super::request::{Done, SieveOrder};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use filter::{Delivery, Filter, Person, Place, Placed, Verdict};
+use ledger::AcceptanceId;
 use serde_json::json;
 use sieve::Envelope;
 use std::sync::Arc;
@@ -81,6 +82,16 @@ pub(super) fn handle(engine: &Engine, order: SieveOrder, rows: Rows<'_>) -> Resu
                 e => Failure::new(e),
             })?;
             Ok(Done::say(format!("deleted {name}")))
+        }
+        SieveOrder::Log { account, last } => {
+            for decision in open(engine, &account)?.decision_list(last).map_err(Failure::new)? {
+                let plan = filter::Plan::decode(&decision.plan).unwrap_or_default();
+                rows(json!({
+                    "id": AcceptanceId(decision.acceptance).to_string(), "recipient": decision.recipient, "at": decision.at,
+                    "detail": plan.detail, "why": plan.explain(),
+                }))?;
+            }
+            Ok(Done::default())
         }
         SieveOrder::Run {
             account,

@@ -385,6 +385,14 @@ pub enum SieveCommand {
     /// Nothing is sent either. With --apply messages are filed and flagged as the script says, after that was shown; what it would send or
     /// throw away stays as it is.
     Run(SieveRunArgs),
+    /// Show what scripts of an account did lately, and why: at delivery, and when messages were filed or flagged over IMAP
+    Log {
+        #[command(flatten)]
+        of: Of,
+        /// At most so many of the newest decisions
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        last: u32,
+    },
     /// List the scripts of an account
     List {
         #[command(flatten)]

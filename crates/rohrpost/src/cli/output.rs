@@ -83,7 +83,8 @@ fn size(value: &Value) -> String {
         .map_or_else(String::new, crate::config::units::size_rounded)
 }
 
-fn time(value: &Value) -> String {
+/// A time as lists show it.
+pub fn time(value: &Value) -> String {
     value
         .as_i64()
         .and_then(|s| jiff::Timestamp::from_second(s).ok())

@@ -90,6 +90,13 @@ pub(super) fn administer(config: &Config, global: &Global, command: SieveCommand
             };
             said(config, global, order, &mut out)?
         }
+        SieveCommand::Log { of, last } => {
+            let order = SieveOrder::Log {
+                account: of.account,
+                last,
+            };
+            decisions(config, global, order, &mut out)?
+        }
         SieveCommand::Run(arguments) => run(config, global, &arguments, &mut out)?,
     };
     if !global.json && !done.message.is_empty() {
@@ -177,6 +184,28 @@ fn show(config: &Config, global: &Global, order: SieveOrder, out: &mut impl Writ
             return Ok(());
         }
         message(&row, out).map_err(printing)
+    })?;
+    if global.json {
+        writeln!(out, "{}", Value::Array(listed)).map_err(printing)?;
+    }
+    Ok(done)
+}
+
+fn decisions(config: &Config, global: &Global, order: SieveOrder, out: &mut impl Write) -> Result<Done, Failure> {
+    let mut listed = Vec::new();
+    let done = admin::ask(config, &Request::Sieve(order), &mut |row| {
+        if global.json {
+            listed.push(row);
+            return Ok(());
+        }
+        let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
+        let at = output::time(row.get("at").unwrap_or(&Value::Null));
+        writeln!(out, "{at}  {}  {}", text("id"), text("detail")).map_err(printing)?;
+        let why = row.get("why").and_then(Value::as_array);
+        for line in why.into_iter().flatten().filter_map(Value::as_str) {
+            writeln!(out, "      {line}").map_err(printing)?;
+        }
+        Ok(())
     })?;
     if global.json {
         writeln!(out, "{}", Value::Array(listed)).map_err(printing)?;

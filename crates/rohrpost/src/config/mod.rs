@@ -215,6 +215,11 @@ pub struct Sieve {
     pub redirects: u64,
     pub sent_per_day: u64,
     pub create_mailboxes: bool,
+    pub events: bool,
+    pub events_script: Option<PathBuf>,
+    pub events_expunge: bool,
+    pub events_messages: u64,
+    pub events_time: Duration,
 }
 
 /// What mail from outside is looked at for. `docs/configuration.md` says what each one does.

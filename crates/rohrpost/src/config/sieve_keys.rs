@@ -117,4 +117,59 @@ pub static KEYS: &[Key] = &[
             Ok(())
         },
     ),
+    setting(
+        Section::Sieve,
+        "events",
+        Kind::YesNo,
+        "true",
+        "Scripts run when messages are appended, copied, moved or flagged over IMAP, in mailboxes that name one in `/shared/imapsieve/script`.",
+        |c, g| {
+            c.sieve.events = g.yes();
+            Ok(())
+        },
+    ),
+    optional(
+        Section::Sieve,
+        "events_script",
+        Kind::Path,
+        "\"/etc/rohrpost/events.sieve\"",
+        "A script that runs on every such event in every mailbox, before the one that the mailbox names.",
+        |c, g| {
+            c.sieve.events_script = Some(g.path());
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "events_expunge",
+        Kind::YesNo,
+        "false",
+        "A message that such a script does not keep is taken away at once. Otherwise it is marked as deleted.",
+        |c, g| {
+            c.sieve.events_expunge = g.yes();
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "events_messages",
+        Kind::Number,
+        "1000",
+        "Messages of one IMAP command for which scripts run; for the others they do not, and the client is told.",
+        |c, g| {
+            c.sieve.events_messages = at_least_one(g)?;
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "events_time",
+        Kind::Duration,
+        "\"30 s\"",
+        "How long the scripts of one IMAP command may take, all together.",
+        |c, g| {
+            c.sieve.events_time = g.duration();
+            Ok(())
+        },
+    ),
 ];

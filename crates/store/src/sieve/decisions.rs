@@ -71,6 +71,19 @@ pub struct DecidedDelivery {
     pub before: Option<String>,
 }
 
+/// A decision as it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// The ledger's id of the acceptance; of what happened over IMAP, an id that the ledger has no row for.
+    pub acceptance: i64,
+    /// The recipient's number in it; 0 for what happened over IMAP.
+    pub recipient: u32,
+    /// When, in seconds since 1970.
+    pub at: i64,
+    /// All of it, in words of the caller's.
+    pub plan: String,
+}
+
 const ARRIVAL: &str = "SELECT mailbox, uid FROM arrival WHERE account = ?1 AND acceptance = ?2 AND recipient = ?3";
 const DECISION: &str = "SELECT plan FROM script_decision WHERE account = ?1 AND acceptance = ?2 AND recipient = ?3";
 
@@ -94,6 +107,22 @@ impl Account {
                 found.push((place.is_some() || plan.is_some()).then_some(DecidedDelivery { place, before: plan }));
             }
             Ok(found)
+        })?)
+    }
+
+    /// The newest decisions, the newest first: of deliveries, and of what happened over IMAP.
+    pub fn decision_list(&self, most: u32) -> Result<Vec<Recorded>> {
+        let sql = "SELECT acceptance, recipient, decided, plan FROM script_decision WHERE account = ?1
+                   ORDER BY acceptance DESC, recipient DESC LIMIT ?2";
+        Ok(self.database().read(|tx| {
+            tx.query_all(sql, &[self.id().0.into(), most.into()], |row| {
+                Ok(Recorded {
+                    acceptance: row.i64(0)?,
+                    recipient: row.u32(1)?,
+                    at: row.i64(2)?,
+                    plan: row.text(3)?.to_owned(),
+                })
+            })
         })?)
     }
 

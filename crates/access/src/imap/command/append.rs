@@ -5,6 +5,7 @@ use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::connection::{Connection, Next};
 use crate::imap::place::{Place, flags_allowed, not_allowed};
+use filter::Cause;
 use imap::command::{Append, AppendPart, Replace};
 use imap::response::{Code, Status};
 use imap::{Bound, DateTime, Flag, ImapUrl, NumberSet};
@@ -324,6 +325,7 @@ impl Connection {
             },
         };
         self.watch_refresh();
+        self.events_run().await;
         self.answer_in_full(&tag, name, &answer, true).await
     }
 
@@ -376,6 +378,7 @@ impl Connection {
                 for message in &complete {
                     self.listener.metrics.appended(message.commit.len());
                 }
+                self.event_arrived(&account, mailbox, Cause::Append, &appended.uids);
                 let uids: NumberSet = appended.uids.iter().map(|uid| uid.0).collect();
                 let validity = appended.uid_validity;
                 // RFC 9051 §6.3.12: who may not read the mailbox learns nothing of its UIDs.

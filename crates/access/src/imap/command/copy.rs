@@ -4,6 +4,7 @@ use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::connection::Connection;
 use crate::imap::place::{Place, flags_allowed, not_allowed};
+use filter::Cause;
 use imap::NumberSet;
 use imap::command::Copy;
 use imap::response::{Code, Status};
@@ -58,6 +59,9 @@ impl Connection {
                 errand.carry(quota)
             }
         });
+        if let Ok(copied) = &copied {
+            self.event_arrived(&errand.to.account, errand.to.mailbox.id, Cause::Copy, &copied.to);
+        }
         match copied {
             // RFC 9051 §6.4.7: who may not read the mailbox learns nothing of its UIDs.
             Ok(copied) if !errand.to.rights.contains(Rights::READ) && !copied.from.is_empty() => Answer::ok("copied"),
@@ -103,6 +107,7 @@ impl Connection {
                 Err(error) => (Copied::default(), Err(error)),
             }
         });
+        self.event_arrived(&errand.to.account, errand.to.mailbox.id, Cause::Copy, &copied.to);
         // RFC 6851 §4.3: where they went is said before they are expunged; also of a set that went only in part.
         let went = went(&copied);
         if let Some((from, to)) = went.as_ref().filter(|_| errand.to.rights.contains(Rights::READ)) {

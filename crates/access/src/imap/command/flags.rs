@@ -39,6 +39,7 @@ impl Connection {
         let allowed = flags_allowed(selected.rights);
         let create = store.action != StoreAction::Remove && selected.rights.contains(Rights::WRITE);
         let since = store.unchanged_since.map(ModSeq);
+        let before = selected.open.snapshot();
         let flagged = blocking(|| {
             let flags = account.flags_resolve(store.flags.iter().map(Flag::name), create)?;
             // RFC 4314 §4: what one may change is changed, the rest of what was named is left.
@@ -53,6 +54,9 @@ impl Connection {
             Ok(flagged) => flagged,
             Err(error) => return self.trouble(&error),
         };
+        self.event_flagged(&account, mailbox, reader, &before, &flagged.changed, |flags| {
+            change.apply(flags)
+        });
         let (_, selected) = match self.working() {
             Ok(working) => working,
             Err(answer) => return answer,
@@ -61,15 +65,19 @@ impl Connection {
         let mut out = Vec::new();
         selected.tell_keywords(&mut out, &newest, rev2);
         let mut gone = false;
+        let (mut at_newest, mut at_told) = (newest.seek(), selected.told.seek());
+        // Both are ascending.
+        let mut all_changed = flagged.changed.iter().peekable();
         for (position, uid) in positions.iter().zip(&uids) {
-            let Some(message) = newest.position(*uid).and_then(|p| newest.at(p)) else {
+            while all_changed.next_if(|changed| *changed < uid).is_some() {}
+            let changed = all_changed.peek() == Some(&uid);
+            let Some((_, message)) = at_newest.uid(*uid) else {
                 gone = true;
                 continue;
             };
-            let changed = flagged.changed.binary_search(uid).is_ok();
             // RFC 9051 §6.4.6: silence is for who knows the outcome. Where somebody else changed the message meanwhile, the client
             // computes other flags than it has now.
-            let known = selected.told.at(*position as usize).map(|known| known.flags);
+            let known = at_told.at(*position as usize).map(|known| known.flags);
             let silent = store.silent && known.map(|flags| change.apply(flags)) == Some(message.flags);
             // RFC 7162 §3.1.3: a change is answered with its mod-sequence, silent or not.
             if silent && !(condstore && changed) {
@@ -91,7 +99,7 @@ impl Connection {
         let modified: NumberSet = if store.uid {
             flagged.modified.iter().map(|uid| uid.0).collect()
         } else {
-            let at = |uid: &Uid| selected.told.position(*uid).map(sequence);
+            let at = |uid: &Uid| at_told.uid(*uid).map(|(position, _)| sequence(position));
             flagged.modified.iter().filter_map(at).collect()
         };
         self.out.append(&mut out);

@@ -81,7 +81,7 @@ impl Connection {
     fn server_metadata(&self, query: &MetadataQuery) -> Result<Entries, Answer> {
         let account = self.account()?;
         let directory = &self.listener.context.directory;
-        let shared = blocking(|| directory.server_metadata()).map_err(|error| self.trouble_of_directory(&error))?;
+        let shared = directory.server_metadata();
         let audience = Audience::Private(account.id());
         let private = blocking(|| account.metadata(None, audience, |entry| query.matches(entry)));
         let private = private.map_err(|error| self.trouble(&error))?;

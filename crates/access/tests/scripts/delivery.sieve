@@ -1,0 +1,2 @@
+require ["vacation", "imapsieve", "imap4flags"];
+addflag "lost";
