@@ -45,7 +45,7 @@ pub fn run(global: &Global, arguments: &InitArgs) -> Result<String, Failure> {
     let pair = TlsFiles {
         certificate: keys.join("cert.pem"),
         key: keys.join("key.pem"),
-        client_ca: None,
+        ..TlsFiles::default()
     };
     if !pair.certificate.exists() {
         tls::self_sign(&[&hostname], i32::from(jiff::Zoned::now().year()), &pair)?;

@@ -1,5 +1,6 @@
 //! The whole mail service of an organisation in one program.
 
+mod acme;
 mod admin;
 mod check;
 mod cli;

@@ -1,5 +1,6 @@
 //! Settings into what HTTP answers.
 
+use crate::acme::Proofs;
 use crate::config::{Config, Listener, Protocol, TlsMode};
 use crate::engine::Engine;
 use crate::services::whole;
@@ -17,10 +18,12 @@ pub fn context(
     config: &Config,
     bound: &[Listener],
     engine: &Arc<Engine>,
+    proofs: &Arc<Proofs>,
     registry: Registry,
     metrics: web::Metrics,
 ) -> web::Context {
     let (asked, directory) = (Arc::clone(engine), engine.directory.clone());
+    let proofs = Arc::clone(proofs);
     let insiders = config.web.figures.clone();
     let limits = &config.limits;
     web::Context {
@@ -35,7 +38,7 @@ pub fn context(
             is_ours: Arc::new(move |domain| directory.domain_is_ours(domain)),
             policy: config.sts_policy(),
             offers: config.web.autoconfig.then(|| offers(config, bound)),
-            challenge: Arc::new(|_| None),
+            challenge: Arc::new(move |token| proofs.answer(token)),
         }),
         limits: web::Limits::default(),
         bounds: Bounds {

@@ -1,8 +1,9 @@
 //! Settings into services: each listener gets what it speaks.
 
+use crate::acme::{self, Proofs};
 use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
-use crate::tls::Tls;
+use crate::tls::{Lifetimes, Tls};
 use crate::{housekeeping, indexer, inspection, pages};
 use delivery::door;
 use delivery::inspect::{self, Inspector};
@@ -31,6 +32,7 @@ pub struct Services {
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
     housekeeping: JoinHandle<()>,
+    keeper: Option<JoinHandle<()>>,
     indexer: JoinHandle<()>,
     inspection: Option<JoinHandle<()>>,
 }
@@ -43,6 +45,7 @@ impl Services {
         bound: &[Listener],
         engine: &Arc<Engine>,
         tls: Option<Arc<Tls>>,
+        proofs: &Arc<Proofs>,
     ) -> std::io::Result<Services> {
         let options = DeliveryOptions {
             workers: whole(config.delivery.workers),
@@ -100,7 +103,24 @@ impl Services {
         }));
         let web_metrics = web::Metrics::default();
         web_metrics.register(&mut registry);
-        let web = pages::context(config, bound, engine, registry, web_metrics);
+        let acme_metrics = acme::Metrics::default();
+        if let Some(tls) = &tls {
+            registry.register_collector(Box::new(Lifetimes(Arc::clone(tls))));
+        }
+        if config.acme.is_some() {
+            acme_metrics.register(&mut registry);
+        }
+        let web = pages::context(config, bound, engine, proofs, registry, web_metrics);
+        let keeper = match config.acme.as_ref().zip(tls.as_ref()) {
+            None => None,
+            Some((settings, tls)) => {
+                let directory = engine.directory.clone();
+                let keeper = acme::Keeper::new(config, settings, tls, proofs, directory, acme_metrics);
+                Some(tokio::spawn(
+                    keeper.map_err(|e| std::io::Error::other(e.message))?.run(),
+                ))
+            }
+        };
         let (stop, _) = watch::channel(false);
         let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(engine), config.delivery.history));
         let inspection = inspector.map(|inspector| tokio::spawn(inspection::run(Arc::clone(engine), inspector)));
@@ -116,6 +136,7 @@ impl Services {
             stop,
             listeners: Vec::new(),
             housekeeping,
+            keeper,
             indexer,
             inspection,
         })
@@ -202,6 +223,9 @@ impl Services {
     pub async fn stop(self, patience: Duration) {
         let _ = self.stop.send(true);
         self.housekeeping.abort();
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
         self.indexer.abort();
         if let Some(inspection) = &self.inspection {
             inspection.abort();

@@ -33,6 +33,7 @@ pub enum Section {
     Top,
     Listener,
     Tls,
+    Acme,
     Oauth,
     Limits,
     Delivery,
@@ -43,10 +44,11 @@ pub enum Section {
 }
 
 impl Section {
-    pub const ALL: [Section; 10] = [
+    pub const ALL: [Section; 11] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
+        Section::Acme,
         Section::Oauth,
         Section::Limits,
         Section::Delivery,
@@ -62,6 +64,7 @@ impl Section {
             Section::Top => "",
             Section::Listener => "listener",
             Section::Tls => "tls",
+            Section::Acme => "acme",
             Section::Oauth => "oauth",
             Section::Limits => "limits",
             Section::Delivery => "delivery",
@@ -78,8 +81,12 @@ impl Section {
             Section::Top => "Who this server is and where it keeps things.",
             Section::Listener => "A port to listen on. Write one `[[listener]]` for each.",
             Section::Tls => {
-                "The certificate that all listeners show. Left out, no listener offers TLS, and then only loopback listeners with \
+                "The certificate that all listeners show. Left out, and without `[acme]`, no listener offers TLS, and then only loopback listeners with \
                  `plaintext = true` let anybody log in. The files are read again when they change."
+            }
+            Section::Acme => {
+                "A certificate from an authority that gives it out by itself (ACME): got at the start, renewed in time, in place of the files of `[tls]`. \
+                 docs/certificates.md tells how."
             }
             Section::Oauth => {
                 "Logging in with an access token of the organisation's own sign-on (OAUTHBEARER and XOAUTH2, RFC 7628). The token is a signed JWT; \
@@ -353,6 +360,7 @@ pub(super) type Set = fn(&mut Config, &Given) -> Result<(), String>;
 /// All keys.
 pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
     MAIN.iter()
+        .chain(super::acme_keys::KEYS)
         .chain(super::limit_keys::KEYS)
         .chain(super::sieve_keys::KEYS)
         .chain(super::inspect_keys::KEYS)

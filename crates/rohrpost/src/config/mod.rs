@@ -4,6 +4,7 @@
 //! [`Config`]. From that table come the reader, the commented file that `rohrpost init` writes, and `docs/configuration.md`.
 //! A key that is not in it is refused, with the line it stands on and the nearest key there is.
 
+mod acme_keys;
 mod inspect_keys;
 mod keys;
 mod limit_keys;
@@ -42,6 +43,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Certificate and key; without them no listener offers TLS.
     pub tls: Option<TlsFiles>,
+    /// Who signs our certificate, where nobody else gets it for us; `tls` then says where it lies.
+    pub acme: Option<Acme>,
     /// Whose access tokens let people in.
     pub oauth: Option<directory::JwtOptions>,
     /// How much is too much.
@@ -154,6 +157,57 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// Who vouches for people's certificates.
     pub client_ca: Option<PathBuf>,
+    /// A folder with certificates of the same key for certain names.
+    pub others: Option<PathBuf>,
+}
+
+/// How certificates are ordered. `docs/configuration.md` says what each one does.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Acme {
+    pub directory: String,
+    pub agree: bool,
+    pub contact: Vec<String>,
+    pub challenge: Challenge,
+    pub hook: Option<PathBuf>,
+    pub names: Vec<String>,
+    pub domains: bool,
+    pub eab_id: Option<String>,
+    pub eab_key: Option<PathBuf>,
+    pub ca: Option<PathBuf>,
+}
+
+/// How is proven that a name leads to us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Challenge {
+    /// By an answer over HTTP (RFC 8555 §8.3).
+    #[default]
+    Http,
+    /// In a TLS handshake (RFC 8737).
+    TlsAlpn,
+    /// By a record in the DNS (RFC 8555 §8.4).
+    Dns,
+}
+
+impl Challenge {
+    /// Their names, in the order of the enum.
+    pub const NAMES: [&'static str; 3] = ["http-01", "tls-alpn-01", "dns-01"];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Challenge::Http => "http-01",
+            Challenge::TlsAlpn => "tls-alpn-01",
+            Challenge::Dns => "dns-01",
+        }
+    }
+
+    /// The challenge of a name.
+    pub fn named(name: &str) -> Option<Challenge> {
+        [Challenge::Http, Challenge::TlsAlpn, Challenge::Dns]
+            .into_iter()
+            .find(|challenge| challenge.name() == name)
+    }
 }
 
 /// How much is too much. `docs/configuration.md` says what each one bounds.
@@ -310,6 +364,7 @@ impl Config {
             group: None,
             listeners: Vec::new(),
             tls: None,
+            acme: None,
             oauth: None,
             limits: Limits::default(),
             delivery: Delivery::default(),
