@@ -18,6 +18,6 @@ mod scripted;
 mod signing;
 
 pub use dispatch::{Dispatch, Options, Statistics};
-pub use notifier::{Lanes, NoticeOptions, Notifier};
+pub use notifier::{Bounced, Lanes, NoticeOptions, Notifier, bounce};
 pub use retry::Strategy;
 pub use signing::{KeyFile, KeyState, Signer, key_files};
