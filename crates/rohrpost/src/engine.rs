@@ -111,16 +111,19 @@ impl Engine {
         let signer = Arc::new(Signer::new(config.data.join("dkim")));
         Arc::clone(
             self.notifier
-                .get_or_init(|| Arc::new(self.notifier_of(&config.hostname).signed(signer))),
+                .get_or_init(|| Arc::new(self.notifier_of(&config.hostname, &config.languages).signed(signer))),
         )
     }
 
     /// The same, with the defaults where no settings were given.
     pub fn notifier(&self) -> Arc<Notifier> {
-        Arc::clone(self.notifier.get_or_init(|| Arc::new(self.notifier_of("localhost"))))
+        Arc::clone(
+            self.notifier
+                .get_or_init(|| Arc::new(self.notifier_of("localhost", &[]))),
+        )
     }
 
-    fn notifier_of(&self, hostname: &str) -> Notifier {
+    fn notifier_of(&self, hostname: &str, languages: &[Language]) -> Notifier {
         let directory = self.directory.clone();
         let lanes = move |address: &str| match directory.resolve(address) {
             Resolution::Remote => Lane::Remote,
@@ -128,7 +131,7 @@ impl Engine {
         };
         let options = NoticeOptions {
             hostname: hostname.to_owned(),
-            languages: Language::ALL.to_vec(),
+            languages: languages.to_vec(),
             postmaster: delivery::own::postmaster(&self.directory, hostname),
         };
         Notifier::new(self.ledger.clone(), Arc::new(lanes), options)

@@ -106,6 +106,7 @@ fn selection(which: &QueueSelection) -> Result<Selection, Failure> {
         before: which.before,
         state,
         lane,
+        login: None,
     })
 }
 
@@ -205,12 +206,12 @@ pub(super) fn order(engine: &Engine, order: QueueOrder, which: &QueueSelection) 
     })
 }
 
-fn recipients(n: u64) -> &'static str {
+pub(super) fn recipients(n: u64) -> &'static str {
     if n == 1 { "recipient" } else { "recipients" }
 }
 
 /// Waits for the ledger on this thread, which is an administration session's own.
-fn wait<T>(answer: impl Future<Output = ledger::Result<T>>) -> Result<T, Failure> {
+pub(super) fn wait<T>(answer: impl Future<Output = ledger::Result<T>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(Failure::new)?;
