@@ -1,6 +1,7 @@
 //! The table of all keys.
 
 use super::{Config, Listener, LogFormat, Network, OverQuota, Protocol, TlsFiles, TlsMode, units};
+use smtp::dsn::Language;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -35,6 +36,7 @@ pub enum Section {
     Tls,
     Oauth,
     Limits,
+    Submission,
     Delivery,
     Sieve,
     Inspect,
@@ -44,12 +46,13 @@ pub enum Section {
 }
 
 impl Section {
-    pub const ALL: [Section; 11] = [
+    pub const ALL: [Section; 12] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
         Section::Oauth,
         Section::Limits,
+        Section::Submission,
         Section::Delivery,
         Section::Sieve,
         Section::Inspect,
@@ -66,6 +69,7 @@ impl Section {
             Section::Tls => "tls",
             Section::Oauth => "oauth",
             Section::Limits => "limits",
+            Section::Submission => "submission",
             Section::Delivery => "delivery",
             Section::Sieve => "sieve",
             Section::Inspect => "inspect",
@@ -89,6 +93,7 @@ impl Section {
                  it is verified here, against the issuer's public keys, and says whose account it is for. Left out, tokens are not taken."
             }
             Section::Limits => "How much is too much. Everything that a stranger could make grow has its bound here.",
+            Section::Submission => "What people send with their own programs: docs/submission.md.",
             Section::Delivery => "Into mailboxes.",
             Section::Sieve => {
                 "What people's filters may do. A filter beyond a limit fails: the message is kept and the user is told."
@@ -364,6 +369,7 @@ pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         .chain(super::inspect_keys::KEYS)
         .chain(super::outgoing_keys::KEYS)
         .chain(super::route_keys::KEYS)
+        .chain(super::submission_keys::KEYS)
         .copied()
         .collect()
 });
@@ -422,6 +428,23 @@ static MAIN: &[Key] = &[
         "The group to become with it. Left out: the user's own group.",
         |c, g| {
             c.group = g.some_text();
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Top,
+        "languages",
+        Kind::Text,
+        "\"en\"",
+        "In which languages people are told of what has happened (mail that could not be delivered, an account that is held): `en`, `de`, or several \
+         separated by spaces. With several, each message says the same in each of them.",
+        |c, g| {
+            let language = |tag: &str| Language::parse(tag).ok_or_else(|| format!("\"{tag}\" is neither en nor de"));
+            c.languages = g
+                .text()
+                .split_ascii_whitespace()
+                .map(language)
+                .collect::<Result<_, _>>()?;
             Ok(())
         },
     ),
@@ -583,17 +606,6 @@ static MAIN: &[Key] = &[
         "Mail to `ada+list@` goes into ada's mailbox `list` if she has one; otherwise, and always when `false`, into INBOX.",
         |c, g| {
             c.delivery.subaddress_mailbox = g.yes();
-            Ok(())
-        },
-    ),
-    setting(
-        Section::Delivery,
-        "own_senders_only",
-        Kind::YesNo,
-        "true",
-        "People who have logged in send with addresses of their own only.",
-        |c, g| {
-            c.delivery.own_senders_only = g.yes();
             Ok(())
         },
     ),

@@ -14,12 +14,14 @@ mod read;
 mod reference;
 mod route_keys;
 mod sieve_keys;
+mod submission_keys;
 pub mod units;
 
 pub use network::Network;
 pub use read::Faults;
 pub use reference::{Template, reference, template};
 
+use smtp::dsn::Language;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,6 +50,10 @@ pub struct Config {
     pub oauth: Option<directory::JwtOptions>,
     /// How much is too much.
     pub limits: Limits,
+    /// In which languages people are told of what has happened, the first first.
+    pub languages: Vec<Language>,
+    /// What people send.
+    pub submission: Submission,
     /// Into mailboxes.
     pub delivery: Delivery,
     /// People's filters.
@@ -187,6 +193,19 @@ pub struct Limits {
     pub shutdown: Duration,
 }
 
+/// What people send. `docs/configuration.md` says what each one does.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Submission {
+    pub own_senders_only: bool,
+    /// In seconds.
+    pub future_release: Option<u32>,
+    pub account_messages: u64,
+    pub account_recipients: u64,
+    pub account_networks: u64,
+    pub unlimited_accounts: Vec<String>,
+}
+
 /// Into mailboxes.
 #[derive(Clone, Debug, Default)]
 pub struct Delivery {
@@ -194,8 +213,6 @@ pub struct Delivery {
     pub workers: u64,
     /// `ada+list@` goes into the mailbox `list` where there is one.
     pub subaddress_mailbox: bool,
-    /// People who have logged in send with addresses of their own only.
-    pub own_senders_only: bool,
     /// What a full mailbox answers.
     pub over_quota: OverQuota,
     /// How long settled rows are kept.
@@ -302,6 +319,8 @@ impl Config {
             tls: None,
             oauth: None,
             limits: Limits::default(),
+            languages: Vec::new(),
+            submission: Submission::default(),
             delivery: Delivery::default(),
             sieve: Sieve::default(),
             inspect: Inspect::default(),
