@@ -18,6 +18,7 @@ mod inspection;
 mod log;
 mod privileges;
 mod readiness;
+mod relaying;
 mod serve;
 mod services;
 mod tls;

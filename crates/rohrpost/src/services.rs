@@ -2,6 +2,7 @@
 
 use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
+use crate::relaying::{self, Relaying};
 use crate::tls::Tls;
 use crate::{housekeeping, indexer, inspection};
 use delivery::door;
@@ -37,6 +38,7 @@ pub struct Services {
     housekeeping: JoinHandle<()>,
     indexer: JoinHandle<()>,
     inspection: Option<JoinHandle<()>>,
+    relaying: Relaying,
 }
 
 impl Services {
@@ -78,14 +80,17 @@ impl Services {
             Arc::clone(&filter),
             managesieve_options(config),
         );
+        let signer = Arc::new(Signer::new(config.data.join("dkim")));
         let doors = door::Context::new(directory, store, ledger, door_options(config))
             .filtered(filter)
-            .signed(Arc::new(Signer::new(config.data.join("dkim"))));
+            .signed(Arc::clone(&signer));
         let inspector = inspector(config, &engine)?;
         let doors = match &inspector {
             Some(inspector) => doors.inspected(Arc::clone(inspector)),
             None => doors,
         };
+
+        let relaying = relaying::start(config, &engine, signer)?;
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
@@ -95,6 +100,7 @@ impl Services {
         registry.register_collector(Box::new(Figures {
             engine: Arc::clone(&engine),
             dispatch: Arc::clone(&dispatch),
+            relaying: Box::new(relaying.gauge()),
         }));
         let (stop, _) = watch::channel(false);
         let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(&engine), config.delivery.history));
@@ -114,6 +120,7 @@ impl Services {
             housekeeping,
             indexer,
             inspection,
+            relaying,
         })
     }
 
@@ -231,6 +238,7 @@ impl Services {
         {
             tracing::warn!("some sessions did not end in time");
         }
+        self.relaying.stop(patience).await;
         let dispatch = self.dispatch.lock().take();
         if let Some(dispatch) = dispatch {
             let _ = tokio::task::spawn_blocking(move || dispatch.stop()).await;
@@ -394,6 +402,7 @@ fn short(n: u64) -> u32 {
 struct Figures {
     engine: Arc<Engine>,
     dispatch: Arc<Mutex<Option<Dispatch>>>,
+    relaying: Box<dyn Fn() -> delivery::relay::Statistics + Send + Sync>,
 }
 
 impl std::fmt::Debug for Figures {
@@ -410,7 +419,34 @@ impl Collector for Figures {
             .as_ref()
             .map(Dispatch::statistics)
             .unwrap_or_default();
+        let relaying = (self.relaying)();
         for (name, help, value) in [
+            ("relay_relayed", "Recipients taken by other servers", relaying.relayed),
+            (
+                "relay_failed",
+                "Recipients elsewhere that were given up",
+                relaying.failed,
+            ),
+            (
+                "relay_deferred",
+                "Attempts elsewhere that failed for now",
+                relaying.deferred,
+            ),
+            (
+                "relay_doubtful",
+                "Attempts elsewhere of which nobody knows",
+                relaying.doubtful,
+            ),
+            (
+                "relay_connected",
+                "Connections made to other servers",
+                relaying.connected,
+            ),
+            (
+                "relay_not_connected",
+                "Destinations that were not reached",
+                relaying.not_connected,
+            ),
             ("delivery_delivered", "Recipients delivered", statistics.delivered),
             (
                 "delivery_deferred",
@@ -426,11 +462,29 @@ impl Collector for Figures {
             let metric = ConstCounter::new(value);
             metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
-        let mut gauges = vec![(
-            "delivery_waiting",
-            "Recipients that wait for a worker",
-            statistics.waiting,
-        )];
+        let mut gauges = vec![
+            (
+                "delivery_waiting",
+                "Recipients that wait for a worker",
+                statistics.waiting,
+            ),
+            (
+                "relay_connections",
+                "Connections to other servers",
+                relaying.connections,
+            ),
+            (
+                "relay_waiting",
+                "Recipients elsewhere that wait in memory",
+                relaying.waiting,
+            ),
+            ("relay_destinations", "Destinations with mail", relaying.destinations),
+            (
+                "relay_unreachable",
+                "Destinations that cannot be reached",
+                relaying.unreachable,
+            ),
+        ];
         match self.engine.ledger.totals() {
             Ok(totals) => gauges.extend([
                 ("ledger_open_local", "Recipients of ours not settled yet", totals.local),

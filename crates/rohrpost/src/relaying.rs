@@ -1,0 +1,62 @@
+//! Mail for other servers: the queue runner on the connector, as the settings have it.
+
+use crate::config::{Config, Protocol};
+use crate::engine::Engine;
+use delivery::relay::connector::{ClientTls, Connector};
+use delivery::relay::{Options, Relay};
+use delivery::{NoticeOptions, Notifier, Signer};
+use directory::Resolution;
+use ledger::Lane;
+use std::net::{SocketAddr, UdpSocket};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Relaying, running.
+pub type Relaying = Relay<Connector>;
+
+/// Starts it. Called once, within a tokio runtime.
+pub fn start(config: &Config, engine: &Engine, signer: Arc<Signer>) -> std::io::Result<Relaying> {
+    let fault = |text: String| std::io::Error::other(format!("[outgoing]: {text}"));
+    let ports: Vec<u16> = config
+        .listeners
+        .iter()
+        .filter(|listener| listener.protocol == Protocol::Smtp)
+        .map(|listener| listener.bind.port())
+        .collect();
+    let own = Arc::new(move |address: SocketAddr| ports.contains(&address.port()) && is_of_this_machine(address));
+    let options = config.connector(own).map_err(fault)?;
+    let resolver = dns::Resolver::new(&config.outgoing_dns()).map_err(fault)?;
+    let folder = config.file.parent().unwrap_or_else(|| Path::new(""));
+    let authorities = config.outgoing.authorities.as_ref().map(|file| folder.join(file));
+    let tls = ClientTls::new(authorities.as_deref()).map_err(fault)?;
+    let connector = Connector::new(options, resolver, tls);
+
+    let directory = engine.directory.clone();
+    let postmaster = delivery::own::postmaster(&directory, &config.hostname);
+    let lanes = Arc::new(move |address: &str| match directory.resolve(address) {
+        Resolution::Remote => Lane::Remote,
+        _ => Lane::Local,
+    });
+    let notices = NoticeOptions {
+        hostname: config.hostname.clone(),
+        languages: config.languages.clone(),
+        postmaster,
+    };
+    let notifier = Notifier::new(engine.ledger.clone(), lanes, notices).signed(signer);
+    let options = Options {
+        connections: usize::try_from(config.outgoing.connections).unwrap_or(usize::MAX),
+        ..Options::default()
+    };
+    Ok(Relay::start(
+        engine.ledger.clone(),
+        engine.blobs.clone(),
+        Arc::new(connector),
+        Arc::new(notifier),
+        options,
+    ))
+}
+
+/// Whether an address belongs to this machine: only then can something be bound to it.
+fn is_of_this_machine(address: SocketAddr) -> bool {
+    UdpSocket::bind(SocketAddr::new(address.ip(), 0)).is_ok()
+}
