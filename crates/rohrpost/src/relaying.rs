@@ -29,7 +29,7 @@ pub fn start(config: &Config, engine: &Engine, signer: Arc<Signer>) -> std::io::
     let folder = config.file.parent().unwrap_or_else(|| Path::new(""));
     let authorities = config.outgoing.authorities.as_ref().map(|file| folder.join(file));
     let tls = ClientTls::new(authorities.as_deref()).map_err(fault)?;
-    let connector = Connector::new(options, resolver, tls);
+    let connector = Connector::new(options, resolver, tls, Some(Arc::clone(&engine.database)));
 
     let directory = engine.directory.clone();
     let postmaster = delivery::own::postmaster(&directory, &config.hostname);
