@@ -2,17 +2,36 @@
 
 use crate::config::{Config, Protocol};
 use crate::engine::Engine;
+use delivery::own::OwnMail;
 use delivery::relay::connector::{ClientTls, Connector};
-use delivery::relay::{Options, Relay};
+use delivery::relay::{Options, Relay, Statistics};
 use delivery::{NoticeOptions, Notifier, Signer};
 use directory::Resolution;
 use ledger::Lane;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// Relaying, running.
-pub type Relaying = Relay<Connector>;
+pub struct Relaying {
+    relay: Relay<Connector>,
+    reporting: JoinHandle<()>,
+}
+
+impl Relaying {
+    /// Where its figures can be asked for.
+    pub fn gauge(&self) -> impl Fn() -> Statistics + Send + Sync + 'static + use<> {
+        self.relay.gauge()
+    }
+
+    /// Lets the connections finish the message they are at.
+    pub async fn stop(self, patience: Duration) {
+        self.reporting.abort();
+        self.relay.stop(patience).await;
+    }
+}
 
 /// Starts it. Called once, within a tokio runtime.
 pub fn start(config: &Config, engine: &Engine, signer: Arc<Signer>) -> std::io::Result<Relaying> {
@@ -31,6 +50,16 @@ pub fn start(config: &Config, engine: &Engine, signer: Arc<Signer>) -> std::io::
     let tls = ClientTls::new(authorities.as_deref()).map_err(fault)?;
     let connector = Connector::new(options, resolver, tls, Some(Arc::clone(&engine.database)));
 
+    let own = OwnMail::new(
+        engine.ledger.clone(),
+        engine.directory.clone(),
+        Some(Arc::clone(&signer)),
+        &config.hostname,
+        &config.languages,
+    );
+    let reporter = connector.clone();
+    let reporting = tokio::spawn(async move { reporter.report(own).await });
+
     let directory = engine.directory.clone();
     let postmaster = delivery::own::postmaster(&directory, &config.hostname);
     let lanes = Arc::new(move |address: &str| match directory.resolve(address) {
@@ -47,13 +76,14 @@ pub fn start(config: &Config, engine: &Engine, signer: Arc<Signer>) -> std::io::
         connections: usize::try_from(config.outgoing.connections).unwrap_or(usize::MAX),
         ..Options::default()
     };
-    Ok(Relay::start(
+    let relay = Relay::start(
         engine.ledger.clone(),
         engine.blobs.clone(),
         Arc::new(connector),
         Arc::new(notifier),
         options,
-    ))
+    );
+    Ok(Relaying { relay, reporting })
 }
 
 /// Whether an address belongs to this machine: only then can something be bound to it.
