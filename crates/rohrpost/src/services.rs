@@ -3,6 +3,7 @@
 use crate::acme::{self, Proofs};
 use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
+use crate::relaying::{self, Relaying};
 use crate::tls::{Lifetimes, Tls};
 use crate::{housekeeping, indexer, inspection, pages};
 use delivery::door;
@@ -35,6 +36,7 @@ pub struct Services {
     keeper: Option<JoinHandle<()>>,
     indexer: JoinHandle<()>,
     inspection: Option<JoinHandle<()>>,
+    relaying: Relaying,
 }
 
 impl Services {
@@ -83,14 +85,17 @@ impl Services {
             Arc::clone(&filter),
             managesieve_options(config),
         );
+        let signer = Arc::new(Signer::new(config.data.join("dkim")));
         let doors = door::Context::new(directory, store, ledger, door_options(config))
             .filtered(filter)
-            .signed(Arc::new(Signer::new(config.data.join("dkim"))));
+            .signed(Arc::clone(&signer));
         let inspector = inspector(config, engine)?;
         let doors = match &inspector {
             Some(inspector) => doors.inspected(Arc::clone(inspector)),
             None => doors,
         };
+
+        let relaying = relaying::start(config, engine, signer)?;
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
@@ -100,6 +105,7 @@ impl Services {
         registry.register_collector(Box::new(Figures {
             engine: Arc::clone(engine),
             dispatch: Arc::clone(&dispatch),
+            relaying: Box::new(relaying.gauge()),
         }));
         let web_metrics = web::Metrics::default();
         web_metrics.register(&mut registry);
@@ -139,6 +145,7 @@ impl Services {
             keeper,
             indexer,
             inspection,
+            relaying,
         })
     }
 
@@ -242,6 +249,7 @@ impl Services {
         {
             tracing::warn!("some sessions did not end in time");
         }
+        self.relaying.stop(patience).await;
         let dispatch = self.dispatch.lock().take();
         if let Some(dispatch) = dispatch {
             let _ = tokio::task::spawn_blocking(move || dispatch.stop()).await;
@@ -405,6 +413,7 @@ fn short(n: u64) -> u32 {
 struct Figures {
     engine: Arc<Engine>,
     dispatch: Arc<Mutex<Option<Dispatch>>>,
+    relaying: Box<dyn Fn() -> delivery::relay::Statistics + Send + Sync>,
 }
 
 impl std::fmt::Debug for Figures {
@@ -421,7 +430,34 @@ impl Collector for Figures {
             .as_ref()
             .map(Dispatch::statistics)
             .unwrap_or_default();
+        let relaying = (self.relaying)();
         for (name, help, value) in [
+            ("relay_relayed", "Recipients taken by other servers", relaying.relayed),
+            (
+                "relay_failed",
+                "Recipients elsewhere that were given up",
+                relaying.failed,
+            ),
+            (
+                "relay_deferred",
+                "Attempts elsewhere that failed for now",
+                relaying.deferred,
+            ),
+            (
+                "relay_doubtful",
+                "Attempts elsewhere of which nobody knows",
+                relaying.doubtful,
+            ),
+            (
+                "relay_connected",
+                "Connections made to other servers",
+                relaying.connected,
+            ),
+            (
+                "relay_not_connected",
+                "Destinations that were not reached",
+                relaying.not_connected,
+            ),
             ("delivery_delivered", "Recipients delivered", statistics.delivered),
             (
                 "delivery_deferred",
@@ -437,11 +473,29 @@ impl Collector for Figures {
             let metric = ConstCounter::new(value);
             metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
-        let mut gauges = vec![(
-            "delivery_waiting",
-            "Recipients that wait for a worker",
-            statistics.waiting,
-        )];
+        let mut gauges = vec![
+            (
+                "delivery_waiting",
+                "Recipients that wait for a worker",
+                statistics.waiting,
+            ),
+            (
+                "relay_connections",
+                "Connections to other servers",
+                relaying.connections,
+            ),
+            (
+                "relay_waiting",
+                "Recipients elsewhere that wait in memory",
+                relaying.waiting,
+            ),
+            ("relay_destinations", "Destinations with mail", relaying.destinations),
+            (
+                "relay_unreachable",
+                "Destinations that cannot be reached",
+                relaying.unreachable,
+            ),
+        ];
         match self.engine.ledger.totals() {
             Ok(totals) => gauges.extend([
                 ("ledger_open_local", "Recipients of ours not settled yet", totals.local),
