@@ -10,6 +10,7 @@ pub mod relay;
 mod alarm;
 mod desk;
 mod dispatch;
+mod forward;
 mod local;
 mod notifier;
 pub mod own;
@@ -18,6 +19,7 @@ mod scripted;
 mod signing;
 
 pub use dispatch::{Dispatch, Options, Statistics};
+pub use forward::{ForwardOptions, Forwarding, Owner, StandsFor};
 pub use notifier::{Lanes, NoticeOptions, Notifier};
 pub use retry::Strategy;
 pub use signing::{KeyFile, KeyState, Signer, key_files};

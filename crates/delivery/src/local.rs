@@ -1,7 +1,10 @@
 //! Delivery into an account's mailboxes.
 
+use crate::dispatch::Options;
+use crate::forward::Forwarding;
 use crate::retry::Strategy;
 use crate::scripted;
+use crate::signing::Signer;
 use db::AccountId;
 use directory::Directory;
 use filter::Filter;
@@ -25,6 +28,9 @@ pub(crate) struct Local {
     pub(crate) filter: Arc<Filter>,
     /// Whether a subaddress may name a mailbox.
     subaddress_mailbox: bool,
+    pub(crate) forwarding: Option<Arc<Forwarding>>,
+    /// Signs what scripts write.
+    pub(crate) signer: Option<Arc<Signer>>,
     digests: Mutex<LruCache<blobs::BlobId, Arc<Digest>>>,
 }
 
@@ -48,20 +54,22 @@ impl Local {
         directory: Directory,
         ledger: Ledger,
         filter: Arc<Filter>,
-        subaddress_mailbox: bool,
+        options: &Options,
     ) -> Local {
         Local {
             store,
             directory,
             ledger,
             filter,
-            subaddress_mailbox,
+            subaddress_mailbox: options.subaddress_mailbox,
+            forwarding: options.forwarding.clone(),
+            signer: options.signer.clone(),
             digests: Mutex::new(LruCache::new(DIGESTS)),
         }
     }
 
     /// Delivers a turn's work: one transaction, one wait for the disk, then the fates.
-    pub(crate) fn deliver(&self, id: AccountId, turn: Vec<(Work, Option<String>)>, now: i64) -> Outcome {
+    pub(crate) fn deliver(&self, id: AccountId, mut turn: Vec<(Work, Option<String>)>, now: i64) -> Outcome {
         let mut outcome = Outcome::default();
         let account = match self.store.account(id) {
             Ok(account) => account,
@@ -81,8 +89,15 @@ impl Local {
         };
         match scripted::applies(&self.filter, &account) {
             Ok(true) => {
-                self.deliver_scripted(&account, turn, inbox, now, &mut outcome);
-                return outcome;
+                // What comes of mail that this account sends on must not be sent on itself.
+                let scripted: Vec<_>;
+                (turn, scripted) = turn.into_iter().partition(|(w, _)| self.is_return_path(w, now));
+                if !scripted.is_empty() {
+                    self.deliver_scripted(&account, scripted, inbox, now, &mut outcome);
+                }
+                if turn.is_empty() {
+                    return outcome;
+                }
             }
             Ok(false) => {}
             Err(e) => {
@@ -146,6 +161,12 @@ impl Local {
             Err(e) => self.defer(ready.iter().map(|r| &r.work), &e, now, &mut outcome),
         }
         outcome
+    }
+
+    /// Whether a recipient is a return path of ours, which stands for the account.
+    fn is_return_path(&self, work: &Work, now: i64) -> bool {
+        let forwarding = self.forwarding.as_ref();
+        forwarding.is_some_and(|forwarding| forwarding.reverse(&work.address, now).is_some())
     }
 
     /// Where a message goes that no rule says anything about: Junk if it was found to be suspicious when it came, else where its

@@ -37,6 +37,7 @@ pub enum Section {
     Oauth,
     Limits,
     Submission,
+    Forwarding,
     Delivery,
     Sieve,
     Inspect,
@@ -44,13 +45,14 @@ pub enum Section {
 }
 
 impl Section {
-    pub const ALL: [Section; 10] = [
+    pub const ALL: [Section; 11] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
         Section::Oauth,
         Section::Limits,
         Section::Submission,
+        Section::Forwarding,
         Section::Delivery,
         Section::Sieve,
         Section::Inspect,
@@ -66,6 +68,7 @@ impl Section {
             Section::Oauth => "oauth",
             Section::Limits => "limits",
             Section::Submission => "submission",
+            Section::Forwarding => "forwarding",
             Section::Delivery => "delivery",
             Section::Sieve => "sieve",
             Section::Inspect => "inspect",
@@ -87,6 +90,7 @@ impl Section {
                  it is verified here, against the issuer's public keys, and says whose account it is for. Left out, tokens are not taken."
             }
             Section::Limits => "How much is too much. Everything that a stranger could make grow has its bound here.",
+            Section::Forwarding => "What aliases and people's filters send on to other servers: docs/forwarding.md.",
             Section::Submission => "What people send with their own programs: docs/submission.md.",
             Section::Delivery => "Into mailboxes.",
             Section::Sieve => {
@@ -358,6 +362,7 @@ pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         .chain(super::sieve_keys::KEYS)
         .chain(super::inspect_keys::KEYS)
         .chain(super::submission_keys::KEYS)
+        .chain(super::forwarding_keys::KEYS)
         .copied()
         .collect()
 });
