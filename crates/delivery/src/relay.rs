@@ -4,6 +4,7 @@
 //! [`Relay`] is the queue's side: it takes due rows from the ledger, gives connections to destinations and mail to connections, and has what
 //! came of it written.
 
+pub mod connector;
 pub mod transport;
 
 mod courier;

@@ -122,7 +122,7 @@ fn init_makes_a_house_that_check_finds_sound() {
     let told = String::from_utf8(made.stdout).unwrap();
     for wanted in [
         "postmaster@phys.test",
-        "MX    10 mail.phys.test.",
+        "MX     10 mail.phys.test.",
         "v=spf1",
         "v=DMARC1",
         "_submissions._tcp.phys.test.",

@@ -58,6 +58,11 @@ pub enum Command {
     ///
     /// Faults make the exit code 1, warnings do not. Without a reachable DNS server the DNS part is one warning.
     Check(CheckArgs),
+    /// Compare what the DNS holds with what it must hold
+    ///
+    /// Record by record, for the host and for one domain or all: what is missing or different, why it matters, and what to write. Exit code 1
+    /// when a record is wrong, or missing and not merely optional.
+    Dns(DnsArgs),
     /// Keys that sign what people send (DKIM)
     ///
     /// They lie in the data directory. A running server sees a change within a minute.
@@ -176,6 +181,18 @@ pub enum DkimCommand {
         /// The domain
         domain: String,
     },
+}
+
+#[derive(Args, Debug)]
+pub struct DnsArgs {
+    /// A domain of this server [default: all]
+    pub domain: Option<String>,
+    /// Print what the zones must hold as lines of a zone file; nothing is asked
+    #[arg(long, conflicts_with = "json")]
+    pub zone: bool,
+    /// Show also what need not be there
+    #[arg(long)]
+    pub all: bool,
 }
 
 #[derive(Args, Debug)]

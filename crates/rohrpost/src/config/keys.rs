@@ -34,6 +34,7 @@ pub enum Section {
     Top,
     Listener,
     Tls,
+    Acme,
     Oauth,
     Limits,
     Submission,
@@ -41,14 +42,18 @@ pub enum Section {
     Delivery,
     Sieve,
     Inspect,
+    Outgoing,
+    Route,
+    Web,
     Log,
 }
 
 impl Section {
-    pub const ALL: [Section; 11] = [
+    pub const ALL: [Section; 15] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
+        Section::Acme,
         Section::Oauth,
         Section::Limits,
         Section::Submission,
@@ -56,6 +61,9 @@ impl Section {
         Section::Delivery,
         Section::Sieve,
         Section::Inspect,
+        Section::Outgoing,
+        Section::Route,
+        Section::Web,
         Section::Log,
     ];
 
@@ -65,6 +73,7 @@ impl Section {
             Section::Top => "",
             Section::Listener => "listener",
             Section::Tls => "tls",
+            Section::Acme => "acme",
             Section::Oauth => "oauth",
             Section::Limits => "limits",
             Section::Submission => "submission",
@@ -72,6 +81,9 @@ impl Section {
             Section::Delivery => "delivery",
             Section::Sieve => "sieve",
             Section::Inspect => "inspect",
+            Section::Outgoing => "outgoing",
+            Section::Route => "route",
+            Section::Web => "web",
             Section::Log => "log",
         }
     }
@@ -82,8 +94,12 @@ impl Section {
             Section::Top => "Who this server is and where it keeps things.",
             Section::Listener => "A port to listen on. Write one `[[listener]]` for each.",
             Section::Tls => {
-                "The certificate that all listeners show. Left out, no listener offers TLS, and then only loopback listeners with \
+                "The certificate that all listeners show. Left out, and without `[acme]`, no listener offers TLS, and then only loopback listeners with \
                  `plaintext = true` let anybody log in. The files are read again when they change."
+            }
+            Section::Acme => {
+                "A certificate from an authority that gives it out by itself (ACME): got at the start, renewed in time, in place of the files of `[tls]`. \
+                 docs/certificates.md tells how."
             }
             Section::Oauth => {
                 "Logging in with an access token of the organisation's own sign-on (OAUTHBEARER and XOAUTH2, RFC 7628). The token is a signed JWT; \
@@ -100,6 +116,11 @@ impl Section {
                 "What mail from outside is looked at for, before it is taken: docs/authentication.md. An action is `off`, `mark` (written down), \
                  `quarantine` (to Junk, unless the recipient's own rules say otherwise), `defer` (`451`) or `refuse` (`550`)."
             }
+            Section::Outgoing => "Mail for other servers: docs/sending.md.",
+            Section::Route => {
+                "The way for some domains. Write one `[[route]]` for each; the first that is for a domain counts. Domains without one go where the DNS says."
+            }
+            Section::Web => "What `http` and `https` listeners answer: docs/dns.md tells what for.",
             Section::Log => "The log goes to standard error; systemd keeps it.",
         }
     }
@@ -293,7 +314,7 @@ pub(super) fn at_least_one(given: &Given) -> Result<u64, String> {
     }
 }
 
-const fn required(
+pub(super) const fn required(
     section: Section,
     name: &'static str,
     kind: Kind,
@@ -358,11 +379,15 @@ pub(super) type Set = fn(&mut Config, &Given) -> Result<(), String>;
 /// All keys.
 pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
     MAIN.iter()
+        .chain(super::acme_keys::KEYS)
         .chain(super::limit_keys::KEYS)
         .chain(super::sieve_keys::KEYS)
         .chain(super::inspect_keys::KEYS)
+        .chain(super::outgoing_keys::KEYS)
+        .chain(super::route_keys::KEYS)
         .chain(super::submission_keys::KEYS)
         .chain(super::forwarding_keys::KEYS)
+        .chain(super::web_keys::KEYS)
         .copied()
         .collect()
 });
@@ -455,11 +480,12 @@ static MAIN: &[Key] = &[
             "pop3s",
             "managesieve",
             "http",
+            "https",
         ]),
         "\"smtp\"",
         "What is spoken: `smtp` (mail from other servers, port 25), `submission` (mail from your own users, 587), `submissions` (the \
          same with TLS from the first octet, 465), `lmtp` (mail from a server that stands in front), `imap` (143), `imaps` (993), \
-         `pop3` (110), `pop3s` (995), `http` (health and metrics).",
+         `pop3` (110), `pop3s` (995), `https` (443) and `http` (80): MTA-STS policy and the set-up of mail programs, to networks of yours also health and metrics.",
         |c, g| {
             let protocol = Protocol::ALL
                 .iter()
@@ -495,7 +521,7 @@ static MAIN: &[Key] = &[
         "tls",
         Kind::OneOf(&["offer", "immediate", "off"]),
         "\"offer\"",
-        "`offer`: STARTTLS; `immediate`: TLS from the first octet; `off`. Left out: `immediate` for `submissions`, `imaps` and `pop3s`, `off` \
+        "`offer`: STARTTLS; `immediate`: TLS from the first octet; `off`. Left out: `immediate` for `submissions`, `imaps`, `pop3s` and `https`, `off` \
          for `http`, and for the others `offer` where there is a certificate.",
         |c, g| {
             let mode = match g.text() {
@@ -669,6 +695,7 @@ mod tests {
         for key in KEYS.iter() {
             let mut config = Config::defaults();
             config.listeners.push(blank_listener());
+            config.routes.push(crate::config::outgoing::blank_route());
             let text = key.default.unwrap_or(key.example);
             assert_eq!(apply_default(key, &mut config, text), Ok(()), "{}", key.name);
         }
