@@ -4,6 +4,7 @@
 //! off), so that it is sent once, and sent if and only if that is so. Nobody is told of a message whose own reverse path is null: if it was
 //! to be a notice itself, it is the postmaster who learns that it reaches nobody (a double bounce), and of that one's failure only the log.
 
+use crate::forward::{Forwarding, StandsFor};
 use crate::{Signer, own};
 use blobs::BlobId;
 use ledger::{
@@ -39,6 +40,15 @@ pub struct Notifier {
     lanes: Lanes,
     options: NoticeOptions,
     signer: Option<Arc<Signer>>,
+    forwarding: Option<Arc<Forwarding>>,
+}
+
+impl std::fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notifier")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is to be told of a recipient.
@@ -82,6 +92,16 @@ impl Notifier {
             lanes,
             options,
             signer: None,
+            forwarding: None,
+        }
+    }
+
+    /// The same; what is owed to a return path of ours goes to whom that stands for.
+    #[must_use]
+    pub fn forwarding(self, forwarding: Arc<Forwarding>) -> Notifier {
+        Notifier {
+            forwarding: Some(forwarding),
+            ..self
         }
     }
 
@@ -101,13 +121,31 @@ impl Notifier {
             return Ok(Vec::new());
         };
         let (work, about) = (&first.work, &first.work.acceptance);
-        let (reader, to, by) = match about.sender.as_str() {
-            "" => (Reader::Postmaster, self.options.postmaster.as_str(), DOUBLE_BOUNCE),
-            sender => (Reader::Sender, sender, NOTICE),
+        let now = self.ledger.now();
+        let forwarding = self.forwarding.as_ref();
+        let stands_for = forwarding.and_then(|forwarding| forwarding.reverse(&about.sender, now));
+        // Whom it speaks to, and by which address it reaches him: what an owner is told goes to his return path, past his scripts.
+        let (reader, to, recipient, by) = match (about.sender.as_str(), &stands_for) {
+            ("", _) => (
+                Reader::Postmaster,
+                &*self.options.postmaster,
+                &*self.options.postmaster,
+                DOUBLE_BOUNCE,
+            ),
+            (path, Some(Ok(StandsFor::Owner(owner)))) => (Reader::Forwarder, owner.as_str(), path, NOTICE),
+            (_, Some(Ok(StandsFor::Sender(sender)))) => (Reader::Sender, sender.as_str(), sender.as_str(), NOTICE),
+            (sender, _) => (Reader::Sender, sender, sender, NOTICE),
         };
+        let sender = match (reader, about.parent) {
+            (Reader::Forwarder, Some((parent, _))) => {
+                self.ledger.show(parent)?.map(|came| came.acceptance.sender.clone())
+            }
+            _ => None,
+        };
+        let sender = sender.as_deref().unwrap_or(&about.sender);
         let limits = Limits::default();
         let bytes = self.beginning(work.blob, work.size, &limits);
-        let (id, now) = (self.ledger.next_id(), self.ledger.now());
+        let id = self.ledger.next_id();
         let recipients: Vec<Notified<'_>> = wanted
             .iter()
             .map(|n| Notified {
@@ -147,7 +185,7 @@ impl Notifier {
                     }
                 }),
                 envid: about.envid.as_deref(),
-                sender: &about.sender,
+                sender,
                 arrived: about.received_at,
                 id: &about_id,
             },
@@ -166,10 +204,10 @@ impl Notifier {
             notes: Some(format!("notice about {about_id}: {}", words.join(", "))),
             parent: Some((about.id, work.number)),
             recipients: vec![NewRecipient {
-                address: to.to_owned(),
+                address: recipient.to_owned(),
                 original: None,
                 notify: None,
-                lane: (self.lanes)(to),
+                lane: (self.lanes)(recipient),
             }],
             ..Acceptance::ours(id, now, by)
         };

@@ -460,6 +460,14 @@ fn account(command: AccountCommand, generated: &mut Option<String>) -> Result<(R
         AccountCommand::Sender(SenderCommand::Remove { account, address }) => {
             (Request::SenderRemove { account, address }, Shown::Said)
         }
+        AccountCommand::Forwarding { address, tells } => {
+            let owner = match tells.as_str() {
+                "owner" => Some(true),
+                "sender" => Some(false),
+                _ => None,
+            };
+            (Request::AccountForwarding { address, owner }, Shown::Said)
+        }
         AccountCommand::Hold { address } => (Request::AccountHold { address }, Shown::Said),
         AccountCommand::Release { address, cancel } => (Request::AccountRelease { address, cancel }, Shown::Said),
     })

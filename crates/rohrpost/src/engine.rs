@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::extractor::OutOfProcess;
 use crate::failure::{At as _, Failure};
 use crate::files::{self, DataLock};
+use crate::services;
 use blobs::Blobs;
 use db::{Database, Durability};
 use delivery::{NoticeOptions, Notifier, Signer};
@@ -108,11 +109,12 @@ impl Engine {
 
     /// Tells senders what became of their mail, as `config` has it. The first call decides.
     pub fn notifier_by(&self, config: &Config) -> Arc<Notifier> {
-        let signer = Arc::new(Signer::new(config.data.join("dkim")));
-        Arc::clone(
-            self.notifier
-                .get_or_init(|| Arc::new(self.notifier_of(&config.hostname, &config.languages).signed(signer))),
-        )
+        Arc::clone(self.notifier.get_or_init(|| {
+            let signer = Arc::new(Signer::new(config.data.join("dkim")));
+            let forwarding = Arc::new(services::forwarding(config, self, &signer));
+            let notifier = self.notifier_of(&config.hostname, &config.languages);
+            Arc::new(notifier.signed(signer).forwarding(forwarding))
+        }))
     }
 
     /// The same, with the defaults where no settings were given.

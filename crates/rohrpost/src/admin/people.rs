@@ -109,6 +109,19 @@ pub(super) fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Resul
                 format!("{account} was not given {address}; `rohrpost account show {account}` shows what it was")
             }))
         }
+        Request::AccountForwarding { address, owner } => {
+            let id = find(engine, &address)?.id;
+            directory.forwarding_tells_owner_set(id, owner).map_err(advise)?;
+            Ok(Done::say(match owner {
+                Some(true) => {
+                    format!("when what {address} sends on cannot be delivered, {address} is told, and not the sender")
+                }
+                Some(false) => format!("when what {address} sends on cannot be delivered, the sender is told"),
+                None => format!(
+                    "when what {address} sends on cannot be delivered, `failures` in [forwarding] says who is told"
+                ),
+            }))
+        }
         Request::AccountHold { address } => {
             let id = find(engine, &address)?.id;
             let reason = "the account is held by an administrator";

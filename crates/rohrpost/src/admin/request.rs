@@ -63,6 +63,11 @@ pub enum Request {
         account: String,
         address: String,
     },
+    AccountForwarding {
+        address: String,
+        /// Who is told of what fails: the owner, or the sender; none: as the settings say.
+        owner: Option<bool>,
+    },
     AccountHold {
         address: String,
     },

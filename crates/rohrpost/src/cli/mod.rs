@@ -265,6 +265,14 @@ pub enum AccountCommand {
     /// Addresses that an account may send from beside its own
     #[command(subcommand)]
     Sender(SenderCommand),
+    /// Say who is told when what an account sends on cannot be delivered
+    Forwarding {
+        /// Any address of the account
+        address: String,
+        /// The sender of the message, the owner of the account, or as the settings say
+        #[arg(value_parser = ["sender", "owner", "default"])]
+        tells: String,
+    },
     /// Hold back what an account sends, until `release`
     ///
     /// The server does so by itself with an account that sends as if its password were stolen (`[submission]`).
