@@ -30,6 +30,7 @@ pub struct Outgoing {
     pub patience: Duration,
     pub dead_host: Duration,
     pub port: u16,
+    pub https_port: u16,
     pub loopback: bool,
 }
 
@@ -164,6 +165,8 @@ impl super::Config {
         options.tls = set.tls;
         options.dane = set.dane;
         options.mta_sts = set.mta_sts;
+        options.tls_reports = set.tls_reports;
+        options.https_port = set.https_port;
         options.terms = set.terms.over(&Terms::default());
         let folder = self.file.parent().unwrap_or_else(|| Path::new(""));
         options.routes = self

@@ -31,6 +31,10 @@ pub struct Options {
     pub dane: bool,
     /// MTA-STS (RFC 8461) is used.
     pub mta_sts: bool,
+    /// What is seen of TLS is counted for reports (RFC 8460).
+    pub tls_reports: bool,
+    /// The port of HTTPS; 443 everywhere but in tests.
+    pub https_port: u16,
     /// How the queue treats destinations without a route.
     pub terms: Terms,
     /// For domains with something of their own; the first that fits counts.
@@ -52,6 +56,8 @@ impl Options {
             tls: Requirement::Opportunistic,
             dane: true,
             mta_sts: true,
+            tls_reports: true,
+            https_port: 443,
             terms: Terms::default(),
             routes: Vec::new(),
             limits: Limits::default(),
