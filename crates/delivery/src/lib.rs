@@ -20,6 +20,6 @@ mod signing;
 
 pub use dispatch::{Dispatch, Options, Statistics};
 pub use forward::{ForwardOptions, Forwarding, Owner, StandsFor};
-pub use notifier::{Lanes, NoticeOptions, Notifier};
+pub use notifier::{Bounced, Lanes, NoticeOptions, Notifier, bounce};
 pub use retry::Strategy;
 pub use signing::{KeyFile, KeyState, Signer, key_files};

@@ -7,9 +7,12 @@
 use crate::forward::{Forwarding, StandsFor};
 use crate::{Signer, own};
 use blobs::BlobId;
-use ledger::{Acceptance, Lane, Ledger, NewRecipient, Offspring, Work};
+use ledger::{
+    Acceptance, AcceptanceId, Conclusion, Fate, Lane, Ledger, NewRecipient, Offspring, Selection, Settlement, Work,
+};
 use smtp::dsn::{Action, Language, Limits, Notice, Notified, Original, Reader};
 use smtp::{Body, Return, Status};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Which part of us makes notices for senders.
@@ -227,4 +230,81 @@ impl Notifier {
             }
         }
     }
+}
+
+/// What an order to bounce came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounced {
+    /// Recipients given up.
+    pub returned: u64,
+    /// Recipients that were being worked on, and were left alone.
+    pub busy: u64,
+}
+
+/// Rows looked at together.
+const PAGE: u32 = 500;
+
+/// Gives up open recipients by an administrator's order, and tells their senders. Blocks.
+pub fn bounce(ledger: &Ledger, notifier: &Notifier, selection: &Selection) -> ledger::Result<Bounced> {
+    let mut bounced = Bounced::default();
+    let mut after = None;
+    loop {
+        let page = ledger.open_rows(selection, after, PAGE)?;
+        let Some(last) = page.last() else { return Ok(bounced) };
+        after = Some((last.id, last.number));
+        let keys: Vec<(AcceptanceId, u32)> = page.iter().map(|row| (row.id, row.number)).collect();
+        ledger.recall(&keys);
+        let claimed = ledger.claim_these(keys)?;
+        bounced.busy += page.len().saturating_sub(claimed.len()) as u64;
+        let mut messages: BTreeMap<AcceptanceId, Vec<Work>> = BTreeMap::new();
+        for work in claimed {
+            messages.entry(work.acceptance.id).or_default().push(work);
+        }
+        for works in messages.into_values() {
+            bounced.returned += returned(ledger, notifier, works)?;
+        }
+    }
+}
+
+fn returned(ledger: &Ledger, notifier: &Notifier, mut works: Vec<Work>) -> ledger::Result<u64> {
+    const WHY: &str = "given up by the postmaster";
+    let now = ledger.now();
+    while !works.is_empty() {
+        let news: Vec<News> = works
+            .iter()
+            .map(|work| News {
+                work: work.clone(),
+                action: Action::Failed,
+                // RFC 3463 §3.8: by our own rules, for other reasons.
+                status: Status(5, 7, 0),
+                remote: None,
+                diagnostic: WHY.to_owned(),
+                at: now,
+            })
+            .collect();
+        let settlements = works.iter().map(|work| Settlement {
+            acceptance: work.acceptance.id,
+            number: work.number,
+            fate: Fate::Failed,
+            at: now,
+            detail: Some(WHY.to_owned()),
+            account: None,
+            place: None,
+            attempt: None,
+        });
+        let conclusion = Conclusion {
+            settlements: settlements.collect(),
+            deferrals: Vec::new(),
+            offspring: notifier.notices(&news)?,
+        };
+        let alone = conclusion.offspring.is_empty();
+        let stale = ledger.conclude_all(vec![conclusion])?.pop().unwrap_or_default();
+        let all = works.len() as u64;
+        if stale.is_empty() || alone {
+            return Ok(all - stale.len() as u64);
+        }
+        // Somebody settled one of them meanwhile: the notice is written anew without it.
+        works.retain(|work| !stale.contains(&work.key()));
+    }
+    Ok(0)
 }

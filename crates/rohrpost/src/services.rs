@@ -7,9 +7,7 @@ use crate::tls::{Lifetimes, Tls};
 use crate::{housekeeping, indexer, inspection, pages};
 use delivery::door;
 use delivery::inspect::{self, Inspector};
-use delivery::{Dispatch, ForwardOptions, Forwarding, NoticeOptions, Notifier, Options as DeliveryOptions, Signer};
-use directory::Resolution;
-use ledger::Lane;
+use delivery::{Dispatch, Options as DeliveryOptions};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -54,19 +52,13 @@ impl Services {
             Arc::clone(&engine.store),
             engine.directory.clone(),
         );
-        let signer = Arc::new(Signer::new(config.data.join("dkim")));
-        let forwarding = Arc::new(Forwarding::new(
-            directory.clone(),
-            Some(Arc::clone(&signer)),
-            forward_options(config),
-        ));
-        let notifier = Arc::new(notifier(config, engine, &signer, &forwarding));
+        let outward = engine.outward_by(config);
         let options = DeliveryOptions {
             workers: whole(config.delivery.workers),
             subaddress_mailbox: config.delivery.subaddress_mailbox,
-            forwarding: Some(Arc::clone(&forwarding)),
-            signer: Some(Arc::clone(&signer)),
-            notifier: Some(Arc::clone(&notifier)),
+            forwarding: Some(Arc::clone(&outward.forwarding)),
+            signer: Some(Arc::clone(&outward.signer)),
+            notifier: Some(Arc::clone(&outward.notifier)),
         };
         let filter = engine.filter_by(config);
         if let Err(fault) = filter.administrators() {
@@ -97,8 +89,8 @@ impl Services {
         );
         let doors = door::Context::new(directory, store, ledger, door_options(config))
             .filtered(filter)
-            .signed(signer)
-            .forwarding(forwarding);
+            .signed(Arc::clone(&outward.signer))
+            .forwarding(Arc::clone(&outward.forwarding));
         let inspector = inspector(config, engine)?;
         let doors = match &inspector {
             Some(inspector) => doors.inspected(Arc::clone(inspector)),
@@ -300,33 +292,6 @@ fn door_options(config: &Config) -> door::Options {
         OverQuota::Refuse => door::OverQuota::Refuse,
     };
     options
-}
-
-fn forward_options(config: &Config) -> ForwardOptions {
-    let set = &config.forwarding;
-    ForwardOptions {
-        rewrite: set.rewrite,
-        seal: set.seal,
-        tells_owner: set.tells_owner,
-        ..ForwardOptions::new(config.hostname.as_str())
-    }
-}
-
-/// Who tells senders what became of their mail.
-fn notifier(config: &Config, engine: &Engine, signer: &Arc<Signer>, forwarding: &Arc<Forwarding>) -> Notifier {
-    let directory = engine.directory.clone();
-    let lanes = move |address: &str| match directory.resolve(address) {
-        Resolution::Remote => Lane::Remote,
-        _ => Lane::Local,
-    };
-    let options = NoticeOptions {
-        hostname: config.hostname.clone(),
-        languages: config.languages.clone(),
-        postmaster: delivery::own::postmaster(&engine.directory, &config.hostname),
-    };
-    Notifier::new(engine.ledger.clone(), Arc::new(lanes), options)
-        .signed(Arc::clone(signer))
-        .forwarding(Arc::clone(forwarding))
 }
 
 /// Who looks at mail from outside, where that is wanted.

@@ -1,7 +1,7 @@
 //! The commands about domains, accounts and aliases.
 
 use super::Rows;
-use super::custody::{recipients, wait};
+use super::queue::{recipients, wait};
 use super::request::{Done, Most, Request};
 use crate::config::units;
 use crate::engine::Engine;
