@@ -188,6 +188,7 @@ impl Local {
                 unique: format!("{}.{}", work.acceptance.id, work.number),
                 environment: environment(&work.acceptance),
                 flags: Vec::new(),
+                rehearsal: false,
             };
             let mut verdict = self.filter.decide(account, person, &delivery, memory)?;
             verdict.answerable(&self.directory);
@@ -287,6 +288,9 @@ impl Local {
         }
         for out in &outgoing {
             said.push(format!("{} to {}", out.kind, out.recipients.join(", ")));
+        }
+        for program in &verdict.piped {
+            said.push(format!("to the program {program}"));
         }
         if let Some(refusal) = &verdict.refusal {
             said.push(format!(

@@ -25,14 +25,14 @@ const REFERENCES: usize = 2000;
 const RETURNED: usize = 32 * 1024;
 
 /// A message that is sent on: a line of our way (RFC 5321 §4.4), and for whom we did so, by which a circle is known.
-pub fn redirect(from: &From<'_>, message: &[u8], to: &str) -> Vec<u8> {
+/// To several, nobody of them is named to the others.
+pub fn redirect(from: &From<'_>, message: &[u8], to: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + 300);
-    let mut head = format!(
-        "Received: by {} with Sieve id {}\r\n\tfor <{}>;\r\n\t",
-        from.hostname,
-        from.unique,
-        one_line(to)
-    );
+    let mut head = format!("Received: by {} with Sieve id {}", from.hostname, from.unique);
+    if let Some(to) = to {
+        let _ = write!(head, "\r\n\tfor <{}>", one_line(to));
+    }
+    head.push_str(";\r\n\t");
     push_date(&mut head, from.now);
     let _ = write!(head, "\r\nDelivered-To: {}\r\n", from.address);
     out.extend_from_slice(head.as_bytes());

@@ -165,6 +165,19 @@ fn filter_options(config: &Config) -> filter::Options {
     options.limits.script_bytes = whole(sieve.script_size);
     options.limits.steps = whole(sieve.steps);
     options.limits.redirects = whole(sieve.redirects);
+    if let Some(folder) = &sieve.programs {
+        for name in ["pipe", "filter", "execute"] {
+            options.extensions = options.extensions.with(&format!("vnd.dovecot.{name}"));
+        }
+        options.programs = filter::ProgramOptions {
+            folder: Some(folder.clone()),
+            time: sieve.program_time,
+            memory: sieve.program_memory,
+            at_once: whole(sieve.programs_at_once),
+            ..filter::ProgramOptions::default()
+        };
+    }
+    options.lists.clone_from(&sieve.lists);
     options.extensions = sieve
         .without
         .iter()

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Position, Result};
 use crate::explain::{Event, Explanation, What};
 use crate::limits::Limits;
 use crate::mail::Mail;
-use crate::outcome::{Action, DuplicateRecord, Outcome, Taken, Target};
+use crate::outcome::{Action, DuplicateRecord, Outcome, Taken, Target, takes_message};
 use crate::program::{Compiled, Flow, Node, SiteId, TestKind, TestNode};
 use crate::template::{Variable, cut};
 use crate::world::{Envelope, World};
@@ -477,18 +477,6 @@ impl Run<'_> {
     pub fn set_site(&mut self, site: SiteId) {
         self.site = site;
     }
-}
-
-/// Whether the action takes the message to somewhere.
-fn takes_message(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Keep { .. }
-            | Action::FileInto { .. }
-            | Action::Redirect(_)
-            | Action::Reject { .. }
-            | Action::Pipe { .. }
-    )
 }
 
 fn is_same(a: &Action, b: &Action, kept_in_inbox: bool) -> bool {

@@ -46,6 +46,7 @@ fn refused(
         unique: format!("{}.{number}", acceptance.id),
         environment: environment(acceptance),
         flags: Vec::new(),
+        rehearsal: true,
     };
     let person = person(&context.directory, &account);
     let verdict = filter.decide(&account, &person, &delivery, &Memory::default()).ok()?;
