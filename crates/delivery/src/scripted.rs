@@ -14,10 +14,10 @@ use store::{Account, Decided, DecidedDelivery, Digest, Flags, MailboxId, NewCopy
 
 /// A delivery with what the script made of it, ready to be written.
 struct Ready {
-    work: Work,
     prefix: Vec<u8>,
     copies: Vec<Copy>,
     plan: Plan,
+    /// The plan as it is kept; empty where there is nothing to keep of it.
     encoded: String,
     verdict: Verdict,
     /// The bytes of what goes out, in the order of the plan.
@@ -109,8 +109,7 @@ impl Local {
                 Err(e) => self.defer([&work], &e, now, outcome),
             }
         }
-        let ready: Vec<Ready> = ready.into_iter().map(|(_, r)| r).collect();
-        let decided: Vec<Decided<'_>> = ready.iter().map(|r| r.decided(now)).collect();
+        let decided: Vec<Decided<'_>> = ready.iter().map(|(work, r)| r.decided(work, now)).collect();
         // Only what is on disk is settled: until then the open row in the ledger is what makes it safe.
         let delivered = account
             .deliver_decided(&decided)
@@ -118,18 +117,18 @@ impl Local {
         drop(decided);
         match delivered {
             Ok(delivered) => {
-                for (r, d) in ready.into_iter().zip(delivered) {
+                for ((work, r), d) in ready.into_iter().zip(delivered) {
                     // An earlier order may have been quicker than we thought: what it decided stands.
                     let other = d.before.as_deref().and_then(Plan::decode);
                     let (plan, bytes) = match other {
                         Some(plan) => (plan, Vec::new()),
                         None => (r.plan, r.bytes),
                     };
-                    conclusions.push(self.conclusion(account, &r.work, &plan, &d, bytes, now));
+                    conclusions.push(self.conclusion(account, &work, &plan, &d, bytes, now));
                     outcome.delivered += 1;
                 }
             }
-            Err(e) => self.defer(ready.iter().map(|r| &r.work), &e, now, outcome),
+            Err(e) => self.defer(ready.iter().map(|(work, _)| work), &e, now, outcome),
         }
         for (work, known) in settled_before {
             let plan = match known.before.as_deref() {
@@ -301,6 +300,12 @@ impl Local {
         if said.is_empty() {
             said.push("thrown away".to_owned());
         }
+        let plain = verdict.is_plain();
+        if plain {
+            // Most mail matches no rule: that is said in the ledger, and nothing is kept beside it.
+            let scripts: Vec<&str> = verdict.why.iter().map(|reason| reason.script.as_str()).collect();
+            said.push(format!("no rule of {} says otherwise", scripts.join(", ")));
+        }
         let plan = Plan {
             fate: verdict.fate().to_owned(),
             detail: format!("Sieve: {}", said.join("; ")),
@@ -309,12 +314,8 @@ impl Local {
         };
         Ok(Ready {
             prefix: prefix(work),
-            work: Work {
-                bytes: None,
-                ..work.clone()
-            },
             copies,
-            encoded: plan.encode(),
+            encoded: if plain { String::new() } else { plan.encode() },
             plan,
             verdict,
             bytes: sent,
@@ -456,10 +457,10 @@ impl Local {
 }
 
 impl Ready {
-    fn decided(&self, now: i64) -> Decided<'_> {
+    fn decided<'r>(&'r self, work: &Work, now: i64) -> Decided<'r> {
         Decided {
-            acceptance: self.work.acceptance.id.0,
-            recipient: self.work.number,
+            acceptance: work.acceptance.id.0,
+            recipient: work.number,
             at: now,
             copies: self
                 .copies
@@ -472,7 +473,7 @@ impl Ready {
                         prefix: if c.prefixed { &self.prefix } else { &[] },
                         digest: &c.digest,
                         flags: c.flags,
-                        received: self.work.acceptance.received_at,
+                        received: work.acceptance.received_at,
                     },
                 })
                 .collect(),

@@ -148,6 +148,27 @@ impl Verdict {
         }
     }
 
+    /// Whether no rule says anything: the message is kept as it would be without a script, and there is nothing to remember.
+    pub fn is_plain(&self) -> bool {
+        let kept = Filed {
+            place: Place::Kept,
+            flags: Vec::new(),
+            message: 0,
+        };
+        let silent = |reason: &Reason| {
+            let implied = |d: &sieve::Decision| d.line == 0 && d.script.is_none();
+            reason.notes.is_empty() && reason.decisions.iter().all(implied)
+        };
+        self.filed == [kept]
+            && self.sending.is_empty()
+            && self.piped.is_empty()
+            && self.refusal.is_none()
+            && self.fault.is_none()
+            && self.answered.is_empty()
+            && self.seen.is_empty()
+            && self.why.iter().all(silent)
+    }
+
     /// Messages that count against the bound of the account.
     pub fn sent(&self) -> u32 {
         let counted = self.sending.iter().filter(|s| s.kind != "fault");

@@ -49,12 +49,15 @@ impl List {
     }
 }
 
+/// When a file was changed, and what was in it.
+type Read = (Option<SystemTime>, Arc<List>);
+
 /// Finds lists.
 pub(crate) struct Lists {
     /// The administrator's files.
     folder: Option<PathBuf>,
     hostname: String,
-    files: Mutex<LruCache<PathBuf, (Option<SystemTime>, Arc<List>)>>,
+    files: Mutex<LruCache<PathBuf, Read>>,
 }
 
 impl Lists {

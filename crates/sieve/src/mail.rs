@@ -29,6 +29,21 @@ pub(crate) enum AddressPart {
     Detail,
 }
 
+impl Aspect {
+    /// What tells it from the others in a hash.
+    fn mark(self) -> u64 {
+        let number: u64 = match self {
+            Aspect::Text => 0,
+            Aspect::Address(AddressPart::All) => 1,
+            Aspect::Address(AddressPart::Localpart) => 2,
+            Aspect::Address(AddressPart::Domain) => 3,
+            Aspect::Address(AddressPart::User) => 4,
+            Aspect::Address(AddressPart::Detail) => 5,
+        };
+        number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
 /// A field name as it is looked for.
 #[derive(Debug, Clone)]
 pub(crate) struct FieldName {
@@ -170,7 +185,7 @@ pub(crate) struct Mail<'m> {
     given: Option<&'m Structure>,
     structure: OnceCell<Rc<Structure>>,
     header: Header<'m>,
-    cache: HashMap<u64, Vec<Cached>, BuildHasherDefault<Hashed>>,
+    cache: HashMap<u64, Cached, BuildHasherDefault<Hashed>>,
     /// Fields were added or taken away, and `bytes` does not have that yet.
     edited: bool,
     /// `bytes` is not the message that came.
@@ -239,15 +254,15 @@ impl<'m> Mail<'m> {
 
     /// The values of all fields of that name.
     pub fn values(&mut self, name: &FieldName, aspect: Aspect) -> Rc<[Value]> {
-        let cached = self.cache.entry(name.hash).or_default();
-        if let Some((.., values)) = cached
-            .iter()
-            .find(|(lower, of, _)| *of == aspect && *lower == name.lower)
-        {
-            return Rc::clone(values);
+        let key = name.hash ^ aspect.mark();
+        match self.cache.get(&key) {
+            Some((lower, of, values)) if *of == aspect && *lower == name.lower => return Rc::clone(values),
+            // Another field of the same hash was first: this one is looked for each time.
+            Some(_) => return self.header.values(name, aspect, ADDRESSES).into(),
+            None => {}
         }
         let values: Rc<[Value]> = self.header.values(name, aspect, ADDRESSES).into();
-        cached.push((name.lower.clone(), aspect, Rc::clone(&values)));
+        self.cache.insert(key, (name.lower.clone(), aspect, Rc::clone(&values)));
         values
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mime::Structure;
 
 use crate::error::{Error, ErrorKind, Position, Result};
-use crate::explain::{Event, Explanation, What};
+use crate::explain::{Done, Event, Explanation, What};
 use crate::limits::Limits;
 use crate::mail::Mail;
 use crate::outcome::{Action, DuplicateRecord, Outcome, Taken, Target, takes_message};
@@ -360,10 +360,10 @@ impl Run<'_> {
             .collect();
         self.event(
             self.site,
-            What::Done {
+            What::Done(Box::new(Done {
                 text: action.to_string().into(),
                 because: because.into(),
-            },
+            })),
         );
     }
 

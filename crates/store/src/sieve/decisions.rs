@@ -51,7 +51,8 @@ pub struct Decided<'a> {
     pub at: i64,
     /// Into which mailboxes; none where it was discarded, refused or sent on.
     pub copies: Vec<NewCopy<'a>>,
-    /// All of the decision, in words of the caller's: given back where the same delivery is ordered again.
+    /// All of the decision, in words of the caller's: given back where the same delivery is ordered again. Empty: nothing of it is kept but
+    /// where the message went.
     pub plan: &'a str,
     /// Messages that go out.
     pub blobs: Vec<BlobId>,
@@ -303,6 +304,10 @@ fn known_in(
 
 fn remember_in(tx: &db::Transaction<'_>, account: i64, d: &Decided<'_>) -> db::Result<()> {
     let blobs: Vec<u8> = d.blobs.iter().flat_map(|b| b.as_bytes().iter().copied()).collect();
+    if d.plan.is_empty() {
+        // There is nothing else to remember of a delivery that no rule said anything about.
+        return Ok(());
+    }
     tx.execute(
         "INSERT INTO script_decision (account, acceptance, recipient, decided, plan, blobs) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         &[
