@@ -9,6 +9,7 @@ mod scratch;
 mod segment;
 mod sieve;
 mod smtp;
+mod smtp_client;
 
 /// One reader under trial.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +29,10 @@ pub struct Target {
 }
 
 /// All targets.
-pub fn targets() -> [Target; 8] {
+pub fn targets() -> [Target; 9] {
     [
         smtp::TARGET,
+        smtp_client::TARGET,
         imap::TARGET,
         pop3::TARGET,
         mime::TARGET,

@@ -18,6 +18,11 @@ fn smtp() {
 }
 
 #[test]
+fn smtp_client() {
+    run("smtp-client", 8_000);
+}
+
+#[test]
 fn imap() {
     run("imap", 8_000);
 }

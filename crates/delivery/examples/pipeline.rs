@@ -84,29 +84,20 @@ async fn run() {
                     writer.write(text.as_bytes()).unwrap();
                     let commit = writer.finish().unwrap();
                     let acceptance = Acceptance {
-                        id,
-                        received_at: id.seconds(),
                         sender: "a@b.test".into(),
                         protocol: "ESMTP".into(),
-                        listener: "smtp".into(),
                         client: "192.0.2.1:4711".into(),
                         helo: "client.example".into(),
-                        tls: None,
-                        login: None,
-                        envid: None,
-                        ret: None,
                         body: "7BIT".into(),
-                        smtputf8: false,
                         session: "s1".into(),
                         message_id: Some(format!("<{n}@b.test>")),
-                        notes: None,
-                        parent: None,
                         recipients: vec![NewRecipient {
                             address: format!("u{}@our.test", n % 4),
                             original: None,
                             notify: None,
                             lane: Lane::Local,
                         }],
+                        ..Acceptance::ours(id, id.seconds(), "smtp")
                     };
                     ledger.accept(acceptance, commit, Some(text.into_bytes().into())).await.unwrap();
                     waits.push(at.elapsed());

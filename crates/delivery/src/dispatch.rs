@@ -100,7 +100,9 @@ impl Dispatch {
             deferred: AtomicU64::new(0),
             expanded: AtomicU64::new(0),
         });
-        shared.ledger.desk_set(Arc::new(Front(Arc::downgrade(&shared))));
+        shared
+            .ledger
+            .desk_set(Lane::Local, Arc::new(Front(Arc::downgrade(&shared))));
         let runtime = Handle::current();
         let mut threads = Vec::new();
         for n in 0..options.workers.max(1) {
@@ -144,22 +146,18 @@ impl Dispatch {
 struct Front(std::sync::Weak<Shared>);
 
 impl Desk for Front {
-    fn room(&self, lane: Lane) -> usize {
-        match lane {
-            Lane::Local => self.0.upgrade().map_or(0, |s| s.waiting.room()),
-            // Sending is not built yet: what is for others stays due.
-            Lane::Remote => 0,
-        }
+    fn room(&self) -> usize {
+        self.0.upgrade().map_or(0, |s| s.waiting.room())
     }
 
-    fn put(&self, _: Lane, work: Vec<Work>) {
+    fn put(&self, work: Vec<Work>) {
         if let Some(shared) = self.0.upgrade() {
             work.into_iter().for_each(|w| shared.route(w));
         }
     }
 
-    fn more(&self, lane: Lane) {
-        if lane == Lane::Local
+    fn more(&self, _: &Arc<str>, due_at: i64) {
+        if due_at <= now()
             && let Some(shared) = self.0.upgrade()
         {
             shared.look.notify_one();
@@ -192,9 +190,13 @@ impl Shared {
         self.ledger.defer(vec![Deferral {
             acceptance: work.acceptance.id,
             number: work.number,
+            lease: work.lease,
             due_at: now() + strategy.wait(work.attempts),
             reason: reason.to_owned(),
             strategy: strategy.name(),
+            delay_told: false,
+            failed: true,
+            attempt: None,
         }]);
     }
 
@@ -204,7 +206,7 @@ impl Shared {
             let found = if room == 0 {
                 0
             } else {
-                match self.ledger.claim(Lane::Local, room).await {
+                match self.ledger.claim(room).await {
                     Ok(work) => {
                         let found = work.len();
                         work.into_iter().for_each(|w| self.route(w));
@@ -230,7 +232,7 @@ impl Shared {
     fn work(&self, runtime: &Handle) {
         while let Some(task) = self.waiting.next() {
             match task {
-                Task::Expand(work, name, targets) => self.expand(runtime, work, &name, targets),
+                Task::Expand(work, name, targets) => self.expand(runtime, *work, &name, targets),
                 Task::Deliver(account, turn) => {
                     self.deliver(account, turn);
                     self.waiting.done(account);

@@ -16,12 +16,15 @@ mod metrics;
 mod recipient;
 mod refusal;
 mod submission;
+mod throttle;
 
 pub use metrics::Metrics;
 pub use net::{Proxies, Tls, TlsProvider};
+pub use throttle::SendingLimits;
 
 use crate::Signer;
 use crate::inspect::Inspector;
+use crate::own::OwnMail;
 use buffers::Buffers;
 use connection::Connection;
 use directory::Directory;
@@ -29,10 +32,12 @@ use filter::Filter;
 use ledger::Ledger;
 use metrics::DoorMetrics;
 use net::{Bounds, Entrance, blocking, now, stopped};
+use smtp::dsn::Language;
 use smtp::{Authentication, Config, Role};
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
+use throttle::Throttle;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -44,6 +49,8 @@ pub struct Context {
     filter: Option<Arc<Filter>>,
     inspector: Option<Arc<Inspector>>,
     signer: Option<Arc<Signer>>,
+    throttle: Throttle,
+    own: OwnMail,
     options: Options,
     metrics: Metrics,
 }
@@ -51,7 +58,16 @@ pub struct Context {
 impl Context {
     /// Puts together what the doors need.
     pub fn new(directory: Directory, store: Arc<Store>, ledger: Ledger, options: Options) -> Context {
+        let own = OwnMail::new(
+            ledger.clone(),
+            directory.clone(),
+            None,
+            &options.hostname,
+            &options.languages,
+        );
         Context {
+            throttle: Throttle::default(),
+            own,
             directory,
             store,
             ledger,
@@ -76,6 +92,7 @@ impl Context {
     #[must_use]
     pub fn signed(self, signer: Arc<Signer>) -> Context {
         Context {
+            own: self.own.signed(Arc::clone(&signer)),
             signer: Some(signer),
             ..self
         }
@@ -119,8 +136,14 @@ pub struct Options {
     pub inline_bytes: usize,
     /// What a full mailbox answers.
     pub over_quota: OverQuota,
-    /// Who has logged in may send as an address of his own only. Default true.
+    /// Who has logged in may send as an address of his own only: in the envelope, in From and in Sender. Default true.
     pub own_senders_only: bool,
+    /// How much an account may send in an hour.
+    pub sending: SendingLimits,
+    /// The longest that a message may wait with us until it is sent (RFC 4865), in seconds; `None`: messages are sent at once. Default 30 days.
+    pub future_release: Option<u32>,
+    /// In which languages people are told of what has happened. Default: English.
+    pub languages: Vec<Language>,
     /// Where messages from outside that are too large for the memory lie until they have been looked at. Default: the system's folder for
     /// such things; the data directory is better.
     pub spool: std::path::PathBuf,
@@ -143,6 +166,9 @@ impl Options {
             inline_bytes: 256 * 1024,
             over_quota: OverQuota::Defer,
             own_senders_only: true,
+            sending: SendingLimits::default(),
+            future_release: Some(30 * 86_400),
+            languages: vec![Language::English],
             spool: std::env::temp_dir(),
             bare_newlines: false,
         }
@@ -210,6 +236,7 @@ impl Door {
                 tokens: context.directory.takes_tokens(),
             },
             bare_newlines: options.bare_newlines,
+            future_release: options.future_release.filter(|_| submission),
             limits: options.session.clone(),
         };
         let metrics = context.metrics.of(&config.name);

@@ -7,13 +7,17 @@ pub mod door;
 pub mod inspect;
 pub mod relay;
 
+mod alarm;
 mod desk;
 mod dispatch;
 mod local;
+mod notifier;
+pub mod own;
 mod retry;
 mod scripted;
 mod signing;
 
 pub use dispatch::{Dispatch, Options, Statistics};
+pub use notifier::{Lanes, NoticeOptions, Notifier};
 pub use retry::Strategy;
 pub use signing::{KeyFile, KeyState, Signer, key_files};

@@ -137,6 +137,7 @@ impl Local {
                         detail: None,
                         account: Some(id),
                         place: Some((d.mailbox.0, d.uid.0)),
+                        attempt: None,
                     })
                     .collect();
                 self.ledger.settle(settlements);
@@ -156,7 +157,7 @@ impl Local {
         subaddress: Option<&str>,
         inbox: MailboxId,
     ) -> MailboxId {
-        if work.acceptance.is_quarantined() {
+        if work.acceptance.quarantine.is_some() {
             let junk = |m: &store::Mailbox| m.special_use == Some(store::SpecialUse::Junk);
             if let Some(junk) = account.mailbox_list().into_iter().find(|m| junk(m)) {
                 return junk.id;
@@ -228,9 +229,13 @@ impl Local {
                 Deferral {
                     acceptance: work.acceptance.id,
                     number: work.number,
+                    lease: work.lease,
                     due_at: now + strategy.wait(work.attempts),
                     reason: error.to_string(),
                     strategy: strategy.name(),
+                    delay_told: false,
+                    failed: true,
+                    attempt: None,
                 }
             })
             .collect();

@@ -398,7 +398,7 @@ impl Local {
             })
             .collect();
         Conclusion {
-            settlement: Settlement {
+            settlements: vec![Settlement {
                 acceptance: work.acceptance.id,
                 number: work.number,
                 fate,
@@ -406,7 +406,9 @@ impl Local {
                 detail: (!plan.detail.is_empty()).then(|| plan.detail.clone()),
                 account: Some(account.id()),
                 place: delivered.place.map(|d| (d.mailbox.0, d.uid.0)),
-            },
+                attempt: None,
+            }],
+            deferrals: Vec::new(),
             offspring,
         }
     }
@@ -422,36 +424,30 @@ impl Local {
             original: None,
             notify: out.notify.clone(),
         });
+        let redirect = out.kind == "redirect";
         Acceptance {
-            id,
-            received_at: now,
             sender: out.sender.clone(),
             protocol: "Sieve".to_owned(),
-            listener: "sieve".to_owned(),
-            client: String::new(),
             helo: self.filter.options().hostname.clone(),
-            tls: None,
-            login: None,
-            envid: None,
             ret: out.ret.clone(),
-            body: if out.kind == "redirect" {
+            body: if redirect {
                 parent.body.clone()
             } else {
                 "7BIT".to_owned()
             },
-            smtputf8: out.kind == "redirect" && parent.smtputf8,
+            smtputf8: redirect && parent.smtputf8,
+            // What a program answers never goes before what people wrote.
+            bulk: parent.bulk || !redirect,
+            requiretls: redirect && parent.requiretls,
             session: parent.session.clone(),
-            message_id: if out.kind == "redirect" {
-                parent.message_id.clone()
-            } else {
-                None
-            },
+            message_id: parent.message_id.clone().filter(|_| redirect),
             notes: Some(format!(
                 "{} by the script of {}, from {}",
                 out.kind, work.address, parent.id
             )),
             parent: Some((parent.id, work.number)),
             recipients: recipients.collect(),
+            ..Acceptance::ours(id, now, "sieve")
         }
     }
 }

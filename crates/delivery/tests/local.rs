@@ -5,7 +5,7 @@ use blobs::Blobs;
 use db::{AccountId, Database};
 use delivery::{Dispatch, Options};
 use directory::{Directory, NewAccount};
-use ledger::{Acceptance, AcceptanceId, Fate, Filter, Lane, Ledger, NewRecipient, State};
+use ledger::{Acceptance, AcceptanceId, Fate, Filter, Lane, Ledger, NewRecipient, Order, Selection, State};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,6 +56,14 @@ fn open(folder: tempfile::TempDir) -> House {
     }
 }
 
+/// All recipients of a message.
+fn all_of(id: AcceptanceId) -> Selection {
+    Selection {
+        id: Some(id),
+        ..Selection::default()
+    }
+}
+
 impl House {
     fn start(&mut self) {
         let dispatch = Dispatch::start(
@@ -82,23 +90,12 @@ impl House {
     async fn accept(&self, to: &[&str], text: &str) -> AcceptanceId {
         let id = self.ledger.next_id();
         let acceptance = Acceptance {
-            id,
-            received_at: id.seconds(),
             sender: "ann@far.test".into(),
             protocol: "ESMTP".into(),
-            listener: "smtp".into(),
             client: "192.0.2.1:4711".into(),
             helo: "client.example".into(),
-            tls: None,
-            login: None,
-            envid: None,
-            ret: None,
             body: "7BIT".into(),
-            smtputf8: false,
             session: "s1".into(),
-            message_id: None,
-            notes: None,
-            parent: None,
             recipients: to
                 .iter()
                 .map(|address| NewRecipient {
@@ -108,6 +105,7 @@ impl House {
                     lane: Lane::Local,
                 })
                 .collect(),
+            ..Acceptance::ours(id, id.seconds(), "smtp")
         };
         let commit = self.blobs.put(text.as_bytes()).unwrap();
         self.ledger.accept(acceptance, commit, None).await.unwrap();
@@ -248,7 +246,7 @@ async fn what_was_due_when_the_server_stopped_is_delivered_after_it_starts() {
         house.accept(&[PEOPLE[n % 4]], &format!("Subject: {n}\r\n\r\n")).await;
     }
     // Leased by a worker of a run that ended.
-    house.ledger.claim(Lane::Local, 20).await.unwrap();
+    house.ledger.claim(20).await.unwrap();
     let mut house = house.restart();
     house.start();
     house
@@ -294,7 +292,7 @@ async fn a_damaged_account_holds_up_nobody_else() {
     assert!(r.reason.as_deref().unwrap().contains("damaged"), "{:?}", r.reason);
     // Somebody restores the file, and does not want to wait.
     std::fs::remove_file(&broken).unwrap();
-    assert_eq!(house.ledger.retry(bad, None).await.unwrap(), 1);
+    assert_eq!(house.ledger.order(Order::Retry, &all_of(bad)).await.unwrap(), 1);
     house.settled(bad).await;
     assert_eq!(house.read("bob@our.test", "INBOX").len(), 1);
 }
@@ -331,10 +329,10 @@ async fn who_is_gone_or_full_keeps_the_mail_in_the_queue() {
         assert!(r.reason.as_deref().unwrap().contains(words), "{:?}", r.reason);
     }
     house.directory.account_enable(house.id("bob@our.test")).unwrap();
-    house.ledger.retry(disabled, None).await.unwrap();
+    house.ledger.order(Order::Retry, &all_of(disabled)).await.unwrap();
     house.settled(disabled).await;
     house.directory.quota_set(dora, None, Some(1)).unwrap();
-    house.ledger.retry(counted, None).await.unwrap();
+    house.ledger.order(Order::Retry, &all_of(counted)).await.unwrap();
     house.settled(counted).await;
 }
 

@@ -1,5 +1,6 @@
 use crate::domains::{domain_must_exist_in, parse_address};
 use crate::groups;
+use crate::sending;
 use crate::tables::Credentials;
 use crate::{Address, Directory, Error, Result};
 use db::{AccountId, Transaction, Value};
@@ -144,6 +145,7 @@ impl Directory {
             account_must_exist_in(tx, id)?;
             credentials_delete_in(tx, id)?;
             groups::forget_in(tx, id)?;
+            sending::forget_in(tx, id)?;
             tx.execute("DELETE FROM address WHERE account_id = ?1", &[id.into()])?;
             tx.execute(
                 "UPDATE account SET deleted = 1, name = '', disabled = 1, admin = 0 WHERE account_id = ?1",

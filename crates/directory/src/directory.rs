@@ -25,6 +25,10 @@ pub const SCHEMA: Schema = Schema {
             name: "how many messages an account may hold",
             sql: include_str!("../migrations/0004_quota_messages.sql"),
         },
+        Migration {
+            name: "under whose names accounts send, and whose mail is held back",
+            sql: include_str!("../migrations/0005_sending.sql"),
+        },
     ],
 };
 

@@ -33,6 +33,7 @@ mod groups;
 mod options;
 mod passwords;
 mod resolve;
+mod sending;
 mod tables;
 mod tokens;
 
@@ -45,4 +46,5 @@ pub use domains::Domain;
 pub use error::{Error, Result};
 pub use options::{HashParameters, Limits, Options};
 pub use resolve::{Expansion, Final, Resolution};
+pub use sending::SendingHold;
 pub use tokens::{JwtCheck, JwtOptions, TokenCheck};

@@ -213,8 +213,12 @@ impl Directory {
     }
 
     /// Whether this account may use `address` as a sender: when mail to it goes to this account and to nobody else. That is so for its
-    /// own addresses with and without subaddress, for those of a group mailbox it is a member of, for an alias of its own, for unused addresses of a domain whose catch-all it is.
+    /// own addresses with and without subaddress, for those of a group mailbox it is a member of, for an alias of its own, for unused addresses of a
+    /// domain whose catch-all it is; and for whatever it was given ([`Directory::sender_add`]).
     pub fn may_send_as(&self, account: AccountId, address: &str) -> bool {
+        if self.tables().was_given(account, address) {
+            return true;
+        }
         let expansion = self.expand(address);
         let clean = expansion.loops.is_empty() && expansion.unknown.is_empty() && expansion.disabled.is_empty();
         clean

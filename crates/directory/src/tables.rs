@@ -1,6 +1,7 @@
 //! Everything in memory, as it stands after one change and until the next.
 
 use crate::groups::{Groups, groups_in};
+use crate::sending::Sending;
 use crate::{Account, Alias, Domain, Result};
 use db::{AccountId, Row, Transaction};
 use sasl::{ScramCredentials, ScramHash};
@@ -19,6 +20,7 @@ pub(crate) struct Tables {
     pub(crate) groups: Groups,
     /// What is said about the server, by name.
     pub(crate) server_metadata: Vec<(String, Vec<u8>)>,
+    pub(crate) sending: Sending,
 }
 
 /// Whose an address is.
@@ -45,6 +47,7 @@ impl Tables {
         let mut tables = Tables {
             generation: generation_in(tx)?,
             groups: Groups::load(tx)?,
+            sending: Sending::load(tx)?,
             ..Tables::default()
         };
         tx.query("SELECT entry, value FROM server_metadata ORDER BY entry", &[], |row| {

@@ -390,6 +390,46 @@ fn senders() {
 }
 
 #[test]
+fn names_that_are_given_and_mail_that_is_held() {
+    let (dir, d) = open(cheap());
+    let ada = add(&d, "ada@phys.example", "pw");
+    let bob = add(&d, "bob@phys.example", "pw");
+    assert!(d.sender_add(ada, "Bob@phys.example").unwrap());
+    assert!(!d.sender_add(ada, "bob@PHYS.example").unwrap());
+    assert!(d.sender_add(ada, "@Übung.example").unwrap());
+    assert_eq!(d.senders(ada), ["@xn--bung-zra.example", "bob@phys.example"]);
+    assert_eq!(d.senders(bob), [""; 0]);
+    let table = [
+        (ada, "bob@phys.example", true),
+        (ada, "BOB@phys.example", true),
+        (ada, "anybody@übung.example", true),
+        (ada, "anybody@sub.übung.example", false),
+        (ada, "carol@phys.example", false),
+        (bob, "ada@phys.example", false),
+    ];
+    for (account, address, expected) in table {
+        assert_eq!(d.may_send_as(account, address), expected, "{account} {address}");
+    }
+    assert!(matches!(d.sender_add(ada, "nonsense"), Err(Error::Address { .. })));
+    assert!(matches!(d.sender_add(ada, "@"), Err(Error::Domain { .. })));
+    assert!(d.sender_remove(ada, "bob@phys.example").unwrap());
+    assert!(!d.sender_remove(ada, "bob@phys.example").unwrap());
+
+    assert!(d.sending_hold(ada, 1000, "too much").unwrap());
+    assert!(!d.sending_hold(ada, 2000, "again").unwrap());
+    drop(d);
+    let d = Directory::open_with(database(&dir), cheap()).unwrap();
+    let hold = d.sending_held(ada).unwrap();
+    assert_eq!((hold.since, hold.reason.as_str()), (1000, "too much"));
+    assert_eq!(d.sending_held(bob), None);
+    assert!(d.sending_release(ada).unwrap());
+    assert!(!d.sending_release(ada).unwrap());
+    d.sending_hold(ada, 1, "x").unwrap();
+    d.account_delete(ada).unwrap();
+    assert_eq!((d.sending_held(ada), d.senders(ada).len()), (None, 0));
+}
+
+#[test]
 fn accounts_come_change_and_go() {
     let (dir, d) = open(cheap());
     let new = NewAccount {

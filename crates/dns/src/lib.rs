@@ -22,5 +22,5 @@ mod resolver;
 
 pub use answer::{Answer, Error, Security};
 pub use options::{Limits, Options, Validation};
-pub use record::{Mx, Tlsa};
+pub use record::{Mx, Srv, Tlsa};
 pub use resolver::Resolver;

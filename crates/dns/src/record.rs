@@ -21,3 +21,16 @@ pub struct Tlsa {
     /// What it must be.
     pub data: Vec<u8>,
 }
+
+/// Where a service of a domain is (RFC 2782).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Srv {
+    /// Lower is tried first.
+    pub priority: u16,
+    /// Among equals, how large a part of the clients it gets.
+    pub weight: u16,
+    /// The port.
+    pub port: u16,
+    /// The host; lower case, no dot at the end. Empty: the service is not offered.
+    pub host: String,
+}

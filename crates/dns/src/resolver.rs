@@ -12,7 +12,7 @@
 //!   name, because the handle holds the proof for the target against the alias.
 
 use crate::cache::{Cache, Found};
-use crate::{Answer, Error, Limits, Mx, Options, Security, Tlsa, Validation};
+use crate::{Answer, Error, Limits, Mx, Options, Security, Srv, Tlsa, Validation};
 use hickory_resolver::config::{ConnectionConfig, NameServerConfig, ResolveHosts, ResolverOpts};
 use hickory_resolver::net::dnssec::DnssecDnsHandle;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -168,6 +168,27 @@ impl Resolver {
             _ => None,
         })
         .await
+    }
+
+    /// Where a service is, the preferred first: the records of `_SERVICE._tcp.DOMAIN` (RFC 2782).
+    pub async fn srv(&self, domain: &str, service: &str) -> Result<Answer<Srv>, Error> {
+        let mut answer = self
+            .typed(
+                &format!("_{service}._tcp.{domain}"),
+                RecordType::SRV,
+                |data| match data {
+                    RData::SRV(srv) => Some(Srv {
+                        priority: srv.priority,
+                        weight: srv.weight,
+                        port: srv.port,
+                        host: text_of(&srv.target),
+                    }),
+                    _ => None,
+                },
+            )
+            .await?;
+        answer.records.sort();
+        Ok(answer)
     }
 
     /// Where a name is an alias for; the first hop only.

@@ -1,7 +1,7 @@
 //! Messages that a script makes: answers, notices, refusals, and what is sent on. Each says that a program wrote it (RFC 3834 §5), and what
 //! could go round in circles carries the mark by which it is known again.
 
-use mime::{header_field, header_fields};
+use mime::{crlf, encode_header, header_field, header_fields, one_line, text_part};
 use sieve::{Notify, Vacation};
 use std::fmt::Write;
 
@@ -55,7 +55,7 @@ pub fn vacation(from: &From<'_>, message: &[u8], vacation: &Vacation) -> Vec<u8>
             None => "Automatic answer".to_owned(),
         },
     };
-    head.field("Subject", &encode_text(&subject));
+    head.field("Subject", &encode_header(&subject));
     head.thread(message);
     head.field("Auto-Submitted", "auto-replied (vacation)");
     if vacation.mime {
@@ -92,7 +92,7 @@ pub fn notice(from: &From<'_>, message: &[u8], notify: &Notify) -> Option<(Vec<u
             // What belongs to us, or to a message of its own, is not for the URI to say (RFC 5436 §2.3).
             "from" | "date" | "message-id" | "auto-submitted" | "received" | "references" | "in-reply-to" => {}
             other if other.starts_with("content-") || other.starts_with("mime-") || other.starts_with("resent-") => {}
-            _ => head.field(name, &encode_text(value)),
+            _ => head.field(name, &encode_header(value)),
         }
     }
     let original = || text_field(message, "Subject").unwrap_or_default();
@@ -101,7 +101,7 @@ pub fn notice(from: &From<'_>, message: &[u8], notify: &Notify) -> Option<(Vec<u
         (None, Some(subject)) => subject,
         (None, None) => format!("New mail: {}", original()),
     };
-    head.field("Subject", &encode_text(&subject));
+    head.field("Subject", &encode_header(&subject));
     head.thread(message);
     head.field(
         "Importance",
@@ -132,7 +132,7 @@ pub fn refusal(from: &From<'_>, message: &[u8], to: &str, reason: &str) -> Vec<u
     head.own_from();
     head.field("To", &format!("<{}>", one_line(to)));
     let subject = text_field(message, "Subject").unwrap_or_default();
-    head.field("Subject", &encode_text(&format!("Refused: {subject}")));
+    head.field("Subject", &encode_header(&format!("Refused: {subject}")));
     head.thread(message);
     head.field("Auto-Submitted", "auto-replied (rejected)");
     let mut report = format!(
@@ -163,7 +163,7 @@ pub fn report(from: &From<'_>, message: &[u8], to: &str, feedback: &str, text: &
     head.own_from();
     head.field("To", &format!("<{}>", one_line(to)));
     let subject = text_field(message, "Subject").unwrap_or_default();
-    head.field("Subject", &encode_text(&format!("Report: {subject}")));
+    head.field("Subject", &encode_header(&format!("Report: {subject}")));
     head.field("Auto-Submitted", "auto-generated (report)");
     let fields = format!(
         "Feedback-Type: {}\r\nUser-Agent: Rohrpost\r\nVersion: 1\r\nOriginal-Rcpt-To: <{}>\r\n",
@@ -185,7 +185,7 @@ pub fn fault(from: &From<'_>, script: &str, error: &str, subject_of: &[u8], kept
     head.field("To", &format!("<{}>", from.address));
     head.field(
         "Subject",
-        &encode_text(&format!("Your mail filter \"{script}\" has failed")),
+        &encode_header(&format!("Your mail filter \"{script}\" has failed")),
     );
     head.field("Auto-Submitted", "auto-generated (sieve)");
     let subject = text_field(subject_of, "Subject").unwrap_or_default();
@@ -321,17 +321,12 @@ fn text_field(message: &[u8], name: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
 }
 
-/// Without what could end a line.
-fn one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
 /// A display name (RFC 5322 §3.2.5).
 fn phrase(name: &str) -> String {
     if name.is_ascii() {
         format!("\"{}\"", one_line(name).replace('\\', "\\\\").replace('"', "\\\""))
     } else {
-        encode_text(name)
+        encode_header(name)
     }
 }
 
@@ -341,89 +336,9 @@ fn encode_address(address: &str) -> String {
         return one_line(address);
     }
     match address.rsplit_once('<') {
-        Some((name, rest)) => format!("{} <{}", encode_text(name.trim().trim_matches('"')), one_line(rest)),
+        Some((name, rest)) => format!("{} <{}", encode_header(name.trim().trim_matches('"')), one_line(rest)),
         None => one_line(address),
     }
-}
-
-/// Text for a field: as it is if it is ASCII, else in encoded words of at most 75 characters (RFC 2047 §2).
-fn encode_text(text: &str) -> String {
-    let text = one_line(text);
-    if text.is_ascii() {
-        return text;
-    }
-    let mut words = Vec::new();
-    let mut word = String::new();
-    for c in text.chars() {
-        let mut piece = String::new();
-        match c {
-            ' ' => piece.push('_'),
-            c if c.is_ascii_alphanumeric() => piece.push(c),
-            c => {
-                let mut buffer = [0; 4];
-                for byte in c.encode_utf8(&mut buffer).bytes() {
-                    let _ = write!(piece, "={byte:02X}");
-                }
-            }
-        }
-        if word.len() + piece.len() > 60 {
-            words.push(std::mem::take(&mut word));
-        }
-        word.push_str(&piece);
-    }
-    words.push(word);
-    let words: Vec<String> = words.into_iter().map(|w| format!("=?UTF-8?Q?{w}?=")).collect();
-    words.join(" ")
-}
-
-/// Line ends as mail has them.
-fn crlf(text: &str) -> String {
-    text.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n")
-}
-
-/// Header and body of a part of plain text.
-fn text_part(body: &str) -> String {
-    let body = crlf(body);
-    let plain = body.is_ascii() && body.lines().all(|line| line.len() <= 900);
-    let mut part = String::from("Content-Type: text/plain; charset=utf-8\r\n");
-    if plain {
-        part.push_str("Content-Transfer-Encoding: 7bit\r\n\r\n");
-        part.push_str(&body);
-    } else {
-        part.push_str("Content-Transfer-Encoding: quoted-printable\r\n\r\n");
-        part.push_str(&quoted_printable(&body));
-    }
-    if !part.ends_with("\r\n") {
-        part.push_str("\r\n");
-    }
-    part
-}
-
-/// RFC 2045 §6.7.
-fn quoted_printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() * 2);
-    for line in text.split("\r\n") {
-        if !out.is_empty() {
-            out.push_str("\r\n");
-        }
-        let mut column = 0;
-        let last = line.len().saturating_sub(1);
-        for (at, byte) in line.bytes().enumerate() {
-            let literal = matches!(byte, b'!'..=b'<' | b'>'..=b'~') || (matches!(byte, b' ' | b'\t') && at != last);
-            let width = if literal { 1 } else { 3 };
-            if column + width > 75 {
-                out.push_str("=\r\n");
-                column = 0;
-            }
-            if literal {
-                out.push(char::from(byte));
-            } else {
-                let _ = write!(out, "={byte:02X}");
-            }
-            column += width;
-        }
-    }
-    out
 }
 
 #[cfg(test)]
@@ -496,12 +411,5 @@ mod tests {
         assert!(text.contains(
             "Original-Message-ID: <2@x>\r\nDisposition: automatic-action/MDN-sent-automatically; deleted\r\n"
         ));
-    }
-
-    #[test]
-    fn quoted_printable_keeps_lines_short() {
-        let text = quoted_printable(&format!("{} \r\nä={}", "x".repeat(200), "ö".repeat(50)));
-        assert!(text.split("\r\n").all(|l| l.len() <= 76), "{text}");
-        assert!(text.contains("=20\r\n=C3=A4=3D"));
     }
 }

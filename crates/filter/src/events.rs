@@ -463,19 +463,14 @@ impl Events {
                 notify: sending.notify.clone(),
             });
             let acceptance = Acceptance {
-                id: self.ledger.next_id(),
-                received_at: now,
                 sender: sending.sender.clone(),
                 protocol: "Sieve".to_owned(),
-                listener: "sieve".to_owned(),
-                client: String::new(),
                 helo: self.filter.options().hostname.clone(),
-                tls: None,
                 login: Some(scene.event.account.id()),
-                envid: None,
                 ret: sending.ret.clone(),
                 body: if bytes.is_ascii() { "7BIT" } else { "8BITMIME" }.to_owned(),
                 smtputf8: !header.is_ascii(),
+                bulk: !redirected,
                 session: String::new(),
                 message_id: mime::header_field(header, "Message-ID")
                     .filter(|_| redirected)
@@ -488,8 +483,8 @@ impl Events {
                     uid.0,
                     scene.mailbox
                 )),
-                parent: None,
                 recipients: recipients.collect(),
+                ..Acceptance::ours(self.ledger.next_id(), now, "sieve")
             };
             let plan = Outgoing {
                 kind: sending.kind.to_owned(),

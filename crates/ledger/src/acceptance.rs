@@ -31,8 +31,11 @@ impl Lane {
     }
 }
 
-/// What the notes of a message begin with that goes to Junk, unless its recipient's own rules say otherwise. Behind it stands why.
-pub const QUARANTINE: &str = "quarantined: ";
+/// The domain of an address in lower case: what remote recipients are grouped by where nobody knows better.
+pub fn domain_of(address: &str) -> String {
+    let domain = address.rsplit_once('@').map_or(address, |(_, domain)| domain);
+    domain.to_lowercase()
+}
 
 /// A message to be taken into custody: its envelope and where it came from.
 #[derive(Clone, Debug)]
@@ -63,12 +66,22 @@ pub struct Acceptance {
     pub body: String,
     /// SMTPUTF8 was asked for (RFC 6531).
     pub smtputf8: bool,
+    /// REQUIRETLS was asked for (RFC 8689).
+    pub requiretls: bool,
+    /// Sent to many, or by a program: after an outage people's mail goes first.
+    pub bulk: bool,
+    /// Not to be worked on before this time, in seconds since 1970 (FUTURERELEASE, RFC 4865); its lifetime begins then.
+    pub release_at: Option<i64>,
+    /// Why it is held back from the start, until an administrator releases it.
+    pub held: Option<String>,
     /// The session, as the log names it.
     pub session: String,
     /// The Message-ID field; for people who search, never for deciding.
     pub message_id: Option<String>,
     /// Whatever made us treat it differently.
     pub notes: Option<String>,
+    /// Why it goes to Junk, unless its recipient's own rules say otherwise.
+    pub quarantine: Option<String>,
     /// The recipient of another message that it came from: a script's answer, or what it sends on.
     pub parent: Option<(AcceptanceId, u32)>,
     /// At least one.
@@ -76,10 +89,51 @@ pub struct Acceptance {
 }
 
 impl Acceptance {
-    /// Whether it goes to Junk, unless its recipient's own rules say otherwise.
-    pub fn is_quarantined(&self) -> bool {
-        self.notes.as_deref().is_some_and(|notes| notes.starts_with(QUARANTINE))
+    /// A message of our own making, with no reverse path and no recipients yet; `by`: which part of us made it.
+    pub fn ours(id: AcceptanceId, received_at: i64, by: &str) -> Acceptance {
+        Acceptance {
+            id,
+            received_at,
+            sender: String::new(),
+            protocol: "local".to_owned(),
+            listener: by.to_owned(),
+            client: String::new(),
+            helo: String::new(),
+            tls: None,
+            login: None,
+            envid: None,
+            ret: None,
+            body: "7BIT".to_owned(),
+            smtputf8: false,
+            requiretls: false,
+            bulk: false,
+            release_at: None,
+            held: None,
+            session: by.to_owned(),
+            message_id: None,
+            notes: None,
+            quarantine: None,
+            parent: None,
+            recipients: Vec::new(),
+        }
     }
+
+    /// A number made of who sent it: the account, where somebody had logged in, else the reverse path. Whoever sends much to a destination
+    /// gets his turn there, and so does everybody else.
+    pub fn sender_key(&self) -> i64 {
+        match self.login {
+            Some(login) => fnv(&login.0.to_le_bytes()),
+            None => fnv(self.sender.to_lowercase().as_bytes()),
+        }
+    }
+}
+
+/// FNV-1a, without its sign: it only spreads, and must be the same in every run.
+fn fnv(octets: &[u8]) -> i64 {
+    let hash = octets.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| {
+        (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3)
+    });
+    (hash >> 1).cast_signed()
 }
 
 /// A recipient as RCPT gave it.

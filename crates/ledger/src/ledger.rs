@@ -1,11 +1,13 @@
 use crate::id::Ids;
-use crate::work::{Child, Conclusion, Deferral, Desk, Settlement};
-use crate::writer::{Accept, Change, Expand, Request, Writer, forget_in};
-use crate::{Acceptance, AcceptanceId, Error, Lane, Result, Work};
+use crate::outcome::forget_in;
+use crate::work::{Child, Conclusion, Deferral, Desk, Lease, Settlement};
+use crate::writer::{Accept, Ask, Change, Claimed, Expand, Found, Note, Request, Wanted, Writer};
+use crate::{Acceptance, AcceptanceId, Error, Lane, Result, Unreachable, Work};
 use blobs::{Blobs, Commit};
 use bytes::Bytes;
-use db::{Database, Migration, Schema, Transaction};
+use db::{Database, Durability, Migration, Schema, Transaction};
 use parking_lot::Mutex;
+use std::sync::atomic::AtomicI64;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
@@ -24,6 +26,10 @@ pub const SCHEMA: Schema = Schema {
             name: "messages that come from messages",
             sql: include_str!("../migrations/0002_parent.sql"),
         },
+        Migration {
+            name: "the way to other servers",
+            sql: include_str!("../migrations/0003_relay.sql"),
+        },
     ],
 };
 
@@ -31,15 +37,27 @@ pub const SCHEMA: Schema = Schema {
 const LARGE: u64 = 256 << 10;
 
 /// How the ledger behaves.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// How long a worker may keep a recipient before it is given to another, in seconds. Longer than any single delivery takes.
     pub lease_seconds: i64,
+    /// The same for recipients elsewhere: longer than a transaction takes with a server that is slow at every step (RFC 5321 §4.5.3.2), after
+    /// waiting in memory for its turn.
+    pub relay_lease_seconds: i64,
+    /// What time it is. The system's clock, but for simulations.
+    pub clock: Clock,
 }
+
+/// Seconds since 1970.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 impl Default for Options {
     fn default() -> Self {
-        Options { lease_seconds: 900 }
+        Options {
+            lease_seconds: 900,
+            relay_lease_seconds: 4 * 3600,
+            clock: Arc::new(now),
+        }
     }
 }
 
@@ -53,26 +71,58 @@ struct Inner {
     database: Arc<Database>,
     blobs: Blobs,
     ids: Ids,
-    desk: Arc<OnceLock<Arc<dyn Desk>>>,
+    desks: Arc<Desks>,
+    clock: Clock,
     requests: Sender<Request>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
+/// Where due work goes, by lane.
+#[derive(Default)]
+pub(crate) struct Desks {
+    local: OnceLock<Arc<dyn Desk>>,
+    remote: OnceLock<Arc<dyn Desk>>,
+}
+
+impl Desks {
+    fn place(&self, lane: Lane) -> &OnceLock<Arc<dyn Desk>> {
+        match lane {
+            Lane::Local => &self.local,
+            Lane::Remote => &self.remote,
+        }
+    }
+
+    pub(crate) fn of(&self, lane: Lane) -> Option<&Arc<dyn Desk>> {
+        self.place(lane).get()
+    }
+}
+
 impl Ledger {
     /// Opens the ledger in `database`, whose schemas must include [`SCHEMA`]. Whoever opens it is alone: leases of other runs are void.
+    /// Rows that waited before lifetimes were kept begin theirs now.
     pub fn open(database: Arc<Database>, blobs: Blobs, options: &Options) -> Result<Ledger> {
         let last = database
             .read(|tx| tx.query_row("SELECT max(id) FROM acceptance", &[], |row| row.opt_i64(0)))?
             .flatten()
             .unwrap_or(0);
         let ids = Ids::above(last);
-        let desk = Arc::new(OnceLock::new());
+        let begun = (options.clock)();
+        database.write(Durability::Deferred, |tx| {
+            tx.execute(
+                "UPDATE recipient SET lease_holder = 0, lease_until = 0, queued_at = CASE queued_at WHEN 0 THEN ?1 ELSE queued_at END
+                 WHERE state <> 1 AND (lease_until <> 0 OR queued_at = 0)",
+                &[begun.into()],
+            )
+        })?;
+        let desks = Arc::new(Desks::default());
         let (sender, requests) = channel();
         let writer = Writer {
             database: Arc::clone(&database),
-            desk: Arc::clone(&desk),
-            holder: ids.next().0,
+            desks: Arc::clone(&desks),
+            leases: AtomicI64::new(0),
             lease_seconds: options.lease_seconds,
+            relay_lease_seconds: options.relay_lease_seconds,
+            clock: Arc::clone(&options.clock),
         };
         let thread = std::thread::Builder::new()
             .name("ledger".into())
@@ -83,17 +133,18 @@ impl Ledger {
                 database,
                 blobs,
                 ids,
-                desk,
+                desks,
+                clock: Arc::clone(&options.clock),
                 requests: sender,
                 thread: Mutex::new(Some(thread)),
             }),
         })
     }
 
-    /// Where work goes as soon as it is durable. Once; before it is called, what is accepted just stays due.
-    pub fn desk_set(&self, desk: Arc<dyn Desk>) {
-        if self.inner.desk.set(desk).is_err() {
-            tracing::error!("the ledger has a desk already");
+    /// Where work of a lane goes as soon as it is durable. Once; before it is called, what is accepted just stays due.
+    pub fn desk_set(&self, lane: Lane, desk: Arc<dyn Desk>) {
+        if self.inner.desks.place(lane).set(desk).is_err() {
+            tracing::error!(lane = lane.name(), "the ledger has a desk for it already");
         }
     }
 
@@ -132,7 +183,7 @@ impl Ledger {
             work,
             children,
             detail,
-            at: now(),
+            at: self.now(),
             reply: Some(reply),
         })))?;
         answer.await.map_err(|_| Error::Closing)?
@@ -147,7 +198,15 @@ impl Ledger {
     /// Writes fates together with the messages that come of them: both or neither, and once, since the first fate of a recipient stands. The
     /// messages' bytes must be durable already; they are due as soon as their rows are.
     pub fn conclude(&self, conclusions: Vec<Conclusion>) {
-        let _ = self.send(Request::Conclude(conclusions));
+        let _ = self.send(Request::Conclude(conclusions, None));
+    }
+
+    /// Likewise, and waits until it is durable; for each conclusion, which of its recipients were settled or another's by then. While it can't
+    /// be written (the disk is full), it is tried again. Blocks.
+    pub fn conclude_all(&self, conclusions: Vec<Conclusion>) -> Result<Vec<Vec<(AcceptanceId, u32)>>> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Conclude(conclusions, Some(reply)))?;
+        answer.blocking_recv().map_err(|_| Error::Closing)?
     }
 
     /// Keeps recipients open after a failed attempt.
@@ -155,57 +214,64 @@ impl Ledger {
         let _ = self.send(Request::Defer(deferrals));
     }
 
-    /// Leases up to `limit` due recipients.
-    pub async fn claim(&self, lane: Lane, limit: u32) -> Result<Vec<Work>> {
+    /// Leases up to `limit` due recipients of ours.
+    pub async fn claim(&self, limit: u32) -> Result<Vec<Work>> {
         let (reply, answer) = oneshot::channel();
-        self.send(Request::Claim { lane, limit, reply })?;
-        answer.await.map_err(|_| Error::Closing)?
+        self.send(Request::Claim(Wanted::Local(limit), reply))?;
+        Ok(answer.await.map_err(|_| Error::Closing)??.0)
     }
 
-    /// Makes an open recipient (or all of a message) due now; how many.
-    pub async fn retry(&self, acceptance: AcceptanceId, number: Option<u32>) -> Result<u64> {
-        self.each_open(
-            "UPDATE recipient SET due_at = ?3 WHERE acceptance = ?1 AND (number = ?2 OR ?2 < 0) AND state = 0",
-            acceptance,
-            number,
-        )
-        .await
+    /// Leases due recipients of destinations: people's mail first, and where more is due than asked for, something of every sender in turn.
+    /// Blocks.
+    pub fn claim_destinations(&self, destinations: Vec<Ask>) -> Result<Vec<Found>> {
+        Ok(self.claim_blocking(Wanted::Destinations(destinations))?.1)
     }
 
-    /// Holds open recipients back until they are released; how many.
-    pub async fn hold(&self, acceptance: AcceptanceId, number: Option<u32>) -> Result<u64> {
-        self.each_open(
-            "UPDATE recipient SET state = 2, reason = 'held by an administrator', due_at = ?3, lease_holder = 0, lease_until = 0
-             WHERE acceptance = ?1 AND (number = ?2 OR ?2 < 0) AND state = 0",
-            acceptance,
-            number,
-        )
-        .await
+    /// Leases recipients of a destination whose lifetime began at or before `expired`, and such as are to be told that they are late because
+    /// it began at or before `late`. Blocks.
+    pub fn claim_aged(&self, destination: Arc<str>, expired: i64, late: Option<i64>, limit: u32) -> Result<Vec<Work>> {
+        let wanted = Wanted::Aged {
+            destination,
+            expired,
+            late,
+            limit,
+        };
+        Ok(self.claim_blocking(wanted)?.0)
     }
 
-    /// Makes held recipients due again; how many.
-    pub async fn release(&self, acceptance: AcceptanceId, number: Option<u32>) -> Result<u64> {
-        self.each_open(
-            "UPDATE recipient SET state = 0, reason = NULL, due_at = ?3 WHERE acceptance = ?1 AND (number = ?2 OR ?2 < 0) AND state = 2",
-            acceptance,
-            number,
-        )
-        .await
+    /// Leases these recipients as far as they are open, held ones too, and nobody has them. Blocks.
+    pub fn claim_these(&self, recipients: Vec<(AcceptanceId, u32)>) -> Result<Vec<Work>> {
+        Ok(self.claim_blocking(Wanted::These(recipients))?.0)
     }
 
-    async fn each_open(&self, sql: &'static str, acceptance: AcceptanceId, number: Option<u32>) -> Result<u64> {
-        let number = number.map_or(-1, i64::from);
-        let changed = self
-            .change(Box::new(move |tx: &Transaction<'_>| {
-                let rows = tx.execute(sql, &[acceptance.0.into(), number.into(), now().into()])?;
-                Ok(rows as u64)
-            }))
-            .await?;
-        if let Some(desk) = self.inner.desk.get() {
-            desk.more(Lane::Local);
-            desk.more(Lane::Remote);
-        }
-        Ok(changed)
+    fn claim_blocking(&self, wanted: Wanted) -> Result<Claimed> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Request::Claim(wanted, reply))?;
+        answer.blocking_recv().map_err(|_| Error::Closing)?
+    }
+
+    /// Gives leased recipients back, untried: they are due as before.
+    pub fn put_back(&self, recipients: Vec<(AcceptanceId, u32, Lease)>) {
+        let _ = self.send(Request::Note(Note::PutBack(recipients)));
+    }
+
+    /// Remembers, across restarts, that a destination can't be reached.
+    pub fn unreachable(&self, destination: Unreachable) {
+        let _ = self.send(Request::Note(Note::Unreachable(destination)));
+    }
+
+    /// Forgets that a destination could not be reached.
+    pub fn reachable(&self, destination: Arc<str>) {
+        let _ = self.send(Request::Note(Note::Reachable(destination)));
+    }
+
+    /// What time it is for the ledger.
+    pub fn now(&self) -> i64 {
+        (self.inner.clock)()
+    }
+
+    pub(crate) fn desk(&self, lane: Lane) -> Option<&Arc<dyn Desk>> {
+        self.inner.desks.of(lane)
     }
 
     /// Deletes history: messages accepted before that time all of whose recipients are settled. At most `limit`; how many.
@@ -227,7 +293,7 @@ impl Ledger {
         .await
     }
 
-    async fn change(&self, change: Change) -> Result<u64> {
+    pub(crate) async fn change(&self, change: Change) -> Result<u64> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Change(change, reply))?;
         answer.await.map_err(|_| Error::Closing)?

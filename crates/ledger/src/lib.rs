@@ -10,18 +10,23 @@
 
 mod acceptance;
 mod audit;
+mod entry;
 mod error;
 mod id;
 mod ledger;
+mod outcome;
+mod queue;
 mod record;
 mod trace;
 mod work;
 mod writer;
 
-pub use acceptance::{Acceptance, Lane, NewRecipient, QUARANTINE};
+pub use acceptance::{Acceptance, Lane, NewRecipient, domain_of};
 pub use audit::{AuditedRecipient, Fault};
 pub use error::{Error, Result};
 pub use id::AcceptanceId;
-pub use ledger::{Ledger, Options, SCHEMA};
-pub use trace::{Filter, RecipientRecord, Record, State, Totals};
-pub use work::{Child, Conclusion, Deferral, Desk, Fate, Offspring, Settlement, Work};
+pub use ledger::{Clock, Ledger, Options, SCHEMA};
+pub use queue::{Depth, Open, Order, Selection};
+pub use trace::{Filter, RecipientRecord, Record, State, Totals, Try};
+pub use work::{Attempt, Child, Conclusion, Deferral, Desk, Fate, Lease, Offspring, Settlement, Unreachable, Work};
+pub use writer::{Ask, Found};

@@ -80,6 +80,31 @@ pub struct RecipientRecord {
     pub mailbox: Option<u32>,
     /// The message there.
     pub uid: Option<u32>,
+    /// What it is grouped by on its way to another server.
+    pub destination: Option<String>,
+    /// The sender has been told that it is late.
+    pub delay_told: bool,
+    /// Attempts to hand it to another server, the first and the last ones, oldest first.
+    pub tries: Vec<Try>,
+}
+
+/// An attempt to hand a recipient to another server, as it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Try {
+    /// When, in seconds since 1970.
+    pub at: i64,
+    /// The host; empty where none was found.
+    pub host: String,
+    /// Its address.
+    pub address: Option<String>,
+    /// TLS version and cipher.
+    pub tls: Option<String>,
+    /// What was asked of TLS, and how it was judged.
+    pub policy: String,
+    /// `taken`, `refused`, `deferred`, `broken` or `doubtful`.
+    pub outcome: String,
+    /// What was said.
+    pub reply: String,
 }
 
 /// What to look for. Everything left out matches.
@@ -146,14 +171,14 @@ impl Ledger {
             Ok(Totals {
                 local: count("SELECT count(*) FROM recipient WHERE state = 0 AND lane = 0")?,
                 remote: count("SELECT count(*) FROM recipient WHERE state = 0 AND lane = 1")?,
-                held: count("SELECT count(*) FROM recipient WHERE state = 2")?,
+                held: count("SELECT count(*) FROM recipient WHERE state <> 1 AND state = 2")?,
             })
         })?)
     }
 }
 
 /// A pattern of people for LIKE: `*` stands for anything, everything else for itself.
-fn like(pattern: &str) -> String {
+pub(crate) fn like(pattern: &str) -> String {
     let mut out = String::with_capacity(pattern.len());
     for c in pattern.chars() {
         match c {
@@ -224,8 +249,12 @@ fn ids_in(tx: &Transaction<'_>, filter: &Filter, limit: u32) -> db::Result<Vec<A
 }
 
 fn complete_in(tx: &Transaction<'_>, found: Stored) -> db::Result<Record> {
+    let mut recipients = recipients_in(tx, found.acceptance.id)?;
+    if recipients.iter().any(|r| r.lane == Lane::Remote && r.attempts > 0) {
+        tries_in(tx, found.acceptance.id, &mut recipients)?;
+    }
     Ok(Record {
-        recipients: recipients_in(tx, found.acceptance.id)?,
+        recipients,
         offspring: tx.query_all(
             "SELECT id, coalesce(parent_number, 0) FROM acceptance WHERE parent = ?1 ORDER BY id",
             &[found.acceptance.id.0.into()],
@@ -237,10 +266,32 @@ fn complete_in(tx: &Transaction<'_>, found: Stored) -> db::Result<Record> {
     })
 }
 
+fn tries_in(tx: &Transaction<'_>, id: AcceptanceId, recipients: &mut [RecipientRecord]) -> db::Result<()> {
+    tx.query(
+        "SELECT number, at, host, address, tls, policy, outcome, reply FROM attempt WHERE acceptance = ?1 ORDER BY number, at, slot",
+        &[id.0.into()],
+        |row| {
+            let number = row.u32(0)?;
+            if let Some(recipient) = recipients.iter_mut().find(|r| r.number == number) {
+                recipient.tries.push(Try {
+                    at: row.i64(1)?,
+                    host: row.text(2)?.to_owned(),
+                    address: row.opt_text(3)?.map(str::to_owned),
+                    tls: row.opt_text(4)?.map(str::to_owned),
+                    policy: row.text(5)?.to_owned(),
+                    outcome: row.text(6)?.to_owned(),
+                    reply: row.text(7)?.to_owned(),
+                });
+            }
+            Ok(())
+        },
+    )
+}
+
 pub(crate) fn recipients_in(tx: &Transaction<'_>, id: AcceptanceId) -> db::Result<Vec<RecipientRecord>> {
     tx.query_all(
         "SELECT number, parent, address, original, notify, lane, state, due_at, attempts, strategy, reason, fate, settled_at, detail, account,
-            mailbox, uid
+            mailbox, uid, destination, delay_told
          FROM recipient WHERE acceptance = ?1 ORDER BY number",
         &[id.0.into()],
         |row: &Row<'_>| {
@@ -268,6 +319,9 @@ pub(crate) fn recipients_in(tx: &Transaction<'_>, id: AcceptanceId) -> db::Resul
                 account: row.opt_i64(14)?.map(AccountId),
                 mailbox: small(15)?,
                 uid: small(16)?,
+                destination: text(17)?,
+                delay_told: row.bool(18)?,
+                tries: Vec::new(),
             })
         },
     )

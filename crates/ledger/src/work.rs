@@ -1,6 +1,6 @@
 //! What workers take from the ledger and give back.
 
-use crate::{Acceptance, AcceptanceId, Lane, NewRecipient};
+use crate::{Acceptance, AcceptanceId, NewRecipient};
 use blobs::BlobId;
 use bytes::Bytes;
 use db::AccountId;
@@ -25,20 +25,75 @@ pub struct Work {
     pub address: String,
     /// ORCPT.
     pub original: Option<String>,
+    /// NOTIFY.
+    pub notify: Option<String>,
+    /// What it is grouped by on its way to another server; empty for ours.
+    pub destination: Arc<str>,
+    /// When its lifetime began, in seconds since 1970.
+    pub queued_at: i64,
+    /// The sender has been told that it is late.
+    pub delay_told: bool,
     /// Attempts that failed before.
     pub attempts: u32,
+    /// The lease: whoever has another one has no say any more about when it is due.
+    pub lease: Lease,
     /// When the lease ends, in seconds since 1970.
     pub lease_until: i64,
 }
 
-/// Where due work is put as soon as it is durable, without a way through the database. It must not block.
+impl Work {
+    /// Which recipient of which message.
+    pub fn key(&self) -> (AcceptanceId, u32) {
+        (self.acceptance.id, self.number)
+    }
+}
+
+/// One leasing of one or several recipients. Never given twice in a run, and at its start all leases are void.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Lease(pub(crate) i64);
+
+/// Where the due work of a lane is put as soon as it is durable, without a way through the database. It must not block.
 pub trait Desk: Send + Sync {
     /// How many more it can take now. What does not fit stays due and is claimed later.
-    fn room(&self, lane: Lane) -> usize;
+    fn room(&self) -> usize;
     /// Takes work.
-    fn put(&self, lane: Lane, work: Vec<Work>);
-    /// There is due work in the ledger that found no room.
-    fn more(&self, lane: Lane);
+    fn put(&self, work: Vec<Work>);
+    /// There is work in the ledger that was not put: it found no room, or was not wanted, or is due later. The destination is empty for
+    /// ours, and where it may be any.
+    fn more(&self, destination: &Arc<str>, due_at: i64);
+    /// What an address of another server is grouped by.
+    fn destination(&self, address: &str) -> Arc<str> {
+        crate::domain_of(address).into()
+    }
+    /// Whether it takes work for that destination now. Called within the ledger's transaction: it must be quick.
+    fn wants(&self, _destination: &str, _bulk: bool) -> bool {
+        true
+    }
+    /// An administrator wants that destination tried again now, also where it could not be reached.
+    fn retry(&self, destination: &Arc<str>, now: i64) {
+        self.more(destination, now);
+    }
+    /// These recipients were taken back (held, cancelled): what has not begun with them must not.
+    fn recall(&self, _recipients: &[(AcceptanceId, u32)]) {}
+}
+
+/// An attempt to hand a recipient to another server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// When, in seconds since 1970.
+    pub at: i64,
+    /// The host; empty where none was found.
+    pub host: String,
+    /// Its address.
+    pub address: Option<String>,
+    /// TLS version and cipher.
+    pub tls: Option<String>,
+    /// What was asked of TLS, and how it was judged.
+    pub policy: String,
+    /// `taken`, `refused`, `deferred`, `broken` or `doubtful`.
+    pub outcome: &'static str,
+    /// What was said.
+    pub reply: String,
 }
 
 /// How it ended for a recipient.
@@ -47,6 +102,8 @@ pub trait Desk: Send + Sync {
 pub enum Fate {
     /// In a mailbox.
     Delivered,
+    /// Another server has taken it.
+    Relayed,
     /// Replaced by other recipients.
     Expanded,
     /// The same address is a recipient of this message already.
@@ -65,8 +122,9 @@ pub enum Fate {
 
 impl Fate {
     /// All of them.
-    pub const ALL: [Fate; 8] = [
+    pub const ALL: [Fate; 9] = [
         Fate::Delivered,
+        Fate::Relayed,
         Fate::Expanded,
         Fate::Duplicate,
         Fate::Discarded,
@@ -80,6 +138,7 @@ impl Fate {
     pub fn name(self) -> &'static str {
         match self {
             Fate::Delivered => "delivered",
+            Fate::Relayed => "relayed",
             Fate::Expanded => "expanded",
             Fate::Duplicate => "duplicate",
             Fate::Discarded => "discarded",
@@ -113,6 +172,8 @@ pub struct Settlement {
     pub account: Option<AccountId>,
     /// The mailbox and UID it got.
     pub place: Option<(u32, u32)>,
+    /// The attempt that ended it.
+    pub attempt: Option<Attempt>,
 }
 
 /// A message that comes of a delivery.
@@ -128,12 +189,14 @@ pub struct Offspring {
     pub bytes: Option<Bytes>,
 }
 
-/// The end of a recipient's custody and the messages that come of it.
-#[derive(Clone, Debug)]
+/// What became of recipients, and the messages that come of it.
+#[derive(Clone, Debug, Default)]
 pub struct Conclusion {
-    /// How it ended.
-    pub settlement: Settlement,
-    /// What comes of it.
+    /// How it ended, for those for whom it did.
+    pub settlements: Vec<Settlement>,
+    /// For whom it goes on.
+    pub deferrals: Vec<Deferral>,
+    /// What comes of it. It speaks of all of the above: if one of them has been settled meanwhile, or is another's now, nothing is written.
     pub offspring: Vec<Offspring>,
 }
 
@@ -144,12 +207,37 @@ pub struct Deferral {
     pub acceptance: AcceptanceId,
     /// The recipient.
     pub number: u32,
+    /// By which lease. If it is another's by now, or held, its time stays as it is.
+    pub lease: Lease,
     /// When it is due again, in seconds since 1970.
     pub due_at: i64,
     /// Why, for people.
     pub reason: String,
     /// The retry strategy that chose the time.
     pub strategy: &'static str,
+    /// The sender is told with this that it is late.
+    pub delay_told: bool,
+    /// Whether an attempt failed; false where the row is only put off.
+    pub failed: bool,
+    /// The attempt, where it was one to hand it to another server.
+    pub attempt: Option<Attempt>,
+}
+
+/// A destination that can't be reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreachable {
+    /// The destination.
+    pub destination: Arc<str>,
+    /// Failures in a row.
+    pub failures: u32,
+    /// When the first of them was, in seconds since 1970.
+    pub since: i64,
+    /// The last.
+    pub failed_at: i64,
+    /// When it is tried again: until then all its mail waits.
+    pub retry_at: i64,
+    /// What was found.
+    pub reason: String,
 }
 
 /// A recipient that takes the place of another.

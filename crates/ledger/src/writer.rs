@@ -1,14 +1,18 @@
 //! The one thread that writes. It takes all requests that have gathered, writes them in one transaction and answers them when it is
 //! committed. Rows are written while the messages' bytes are still on their way to the disk; the commit waits for them.
 
-use crate::work::{Child, Conclusion, Deferral, Desk, Fate, Settlement};
-use crate::{Acceptance, Error, Lane, NewRecipient, Result, Work, record};
-use blobs::{BlobId, Commit};
+use crate::entry::{Arrived, Due};
+use crate::ledger::Desks;
+use crate::outcome::{defer_in, forget_in, is_open_in, put_back_in, reachable_in, settle_in, unreachable_in};
+use crate::record::Claim;
+use crate::work::{Child, Conclusion, Deferral, Settlement};
+use crate::{Acceptance, AcceptanceId, Error, Lease, Result, Unreachable, Work, record};
+use blobs::Commit;
 use bytes::Bytes;
 use db::{Database, Durability, Transaction};
-use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -23,17 +27,67 @@ pub(crate) type Change = Box<dyn FnMut(&Transaction<'_>) -> db::Result<u64> + Se
 pub(crate) enum Request {
     Accept(Box<Accept>),
     Settle(Vec<Settlement>),
-    Conclude(Vec<Conclusion>),
+    Conclude(Vec<Conclusion>, Option<Reply<Stale>>),
     Defer(Vec<Deferral>),
     Expand(Box<Expand>),
-    Claim {
-        lane: Lane,
-        limit: u32,
-        reply: Reply<Vec<Work>>,
-    },
+    Note(Note),
+    Claim(Wanted, Reply<Claimed>),
     Change(Change, Reply<u64>),
     Close,
 }
+
+/// What may be lost, and is then found out again.
+pub(crate) enum Note {
+    PutBack(Vec<(AcceptanceId, u32, Lease)>),
+    Unreachable(Unreachable),
+    Reachable(Arc<str>),
+}
+
+/// What a claim wants.
+pub(crate) enum Wanted {
+    /// Recipients of ours, so many.
+    Local(u32),
+    /// Recipients of these destinations.
+    Destinations(Vec<Ask>),
+    /// Recipients of a destination that wait too long.
+    Aged {
+        destination: Arc<str>,
+        expired: i64,
+        late: Option<i64>,
+        limit: u32,
+    },
+    /// These.
+    These(Vec<(AcceptanceId, u32)>),
+}
+
+/// Work of a destination that is asked for.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// The destination.
+    pub destination: Arc<str>,
+    /// Recipients at most. With 0, it is only said when the next is due.
+    pub limit: u32,
+    /// After whose turn: what was [found](Found::turn) last time.
+    pub turn: i64,
+}
+
+/// What an [`Ask`] found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The destination.
+    pub destination: Arc<str>,
+    /// Its work, people's mail first.
+    pub work: Vec<Work>,
+    /// When the next of the rest is due, as far as nobody has it; `None`: there is no more.
+    pub next_due: Option<i64>,
+    /// Whose turn it was last.
+    pub turn: i64,
+}
+
+/// What a claim gets: work, or by destination.
+pub(crate) type Claimed = (Vec<Work>, Vec<Found>);
+/// For each conclusion, what in it was settled or another's by then.
+pub(crate) type Stale = Vec<Vec<(AcceptanceId, u32)>>;
 
 pub(crate) struct Accept {
     pub(crate) acceptance: Acceptance,
@@ -52,20 +106,18 @@ pub(crate) struct Expand {
 
 pub(crate) struct Writer {
     pub(crate) database: Arc<Database>,
-    pub(crate) desk: Arc<OnceLock<Arc<dyn Desk>>>,
-    /// This run of the program: what another run leased is free.
-    pub(crate) holder: i64,
+    pub(crate) desks: Arc<Desks>,
+    pub(crate) leases: AtomicI64,
     pub(crate) lease_seconds: i64,
-}
-
-/// What a batch makes due, by lane.
-#[derive(Default)]
-struct Due {
-    leased: BTreeMap<Lane, Vec<Work>>,
-    left: BTreeMap<Lane, usize>,
+    pub(crate) relay_lease_seconds: i64,
+    pub(crate) clock: crate::Clock,
 }
 
 impl Writer {
+    pub(crate) fn next_lease(&self) -> Lease {
+        Lease(self.leases.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
     pub(crate) fn run(self, requests: &Receiver<Request>) {
         // Settlements and deferrals of a batch that failed: they must be written some time.
         let mut owed: Vec<Request> = Vec::new();
@@ -121,26 +173,28 @@ impl Writer {
 
     fn attempt(&self, batch: &mut Vec<Request>) -> std::result::Result<(), Failure> {
         // Answers go out of the process, so they need the disk, and so do messages that somebody works on next; settling alone does not.
-        let durability = if batch
-            .iter()
-            .all(|r| matches!(r, Request::Settle(_) | Request::Defer(_) | Request::Claim { .. }))
-        {
+        let durability = if batch.iter().all(|r| {
+            matches!(
+                r,
+                Request::Settle(_) | Request::Defer(_) | Request::Note(_) | Request::Claim(..)
+            )
+        }) {
             Durability::Deferred
         } else {
             Durability::Synced
         };
         let mut failed: Vec<Option<Error>> = Vec::new();
-        let mut claimed: Vec<Vec<Work>> = Vec::new();
+        let mut claimed: Vec<Claimed> = Vec::new();
         let mut counts: Vec<u64> = Vec::new();
+        let mut stale: Vec<Stale> = Vec::new();
         let mut due = Due::default();
         self.database
             .write(durability, |tx| {
                 failed.clear();
                 claimed.clear();
                 counts.clear();
-                due = Due::default();
-                let now = crate::ledger::now();
-                let mut room: BTreeMap<Lane, usize> = BTreeMap::new();
+                stale.clear();
+                due = Due::at((self.clock)());
                 for request in batch.iter_mut() {
                     match request {
                         Request::Accept(accept) => {
@@ -150,34 +204,19 @@ impl Writer {
                                 size: accept.commit.len(),
                                 bytes: accept.bytes.as_ref(),
                             };
-                            self.accept_in(tx, &arrived, now, &mut room, &mut due)?;
+                            self.accept_in(tx, &arrived, &mut due)?;
                         }
-                        Request::Conclude(conclusions) => {
-                            for c in conclusions.iter() {
-                                // The first fate stands, and with it what came of it.
-                                if !settle_in(tx, &c.settlement)? {
-                                    continue;
-                                }
-                                for child in &c.offspring {
-                                    let arrived = Arrived {
-                                        acceptance: &child.acceptance,
-                                        blob: child.blob,
-                                        size: child.size,
-                                        bytes: child.bytes.as_ref(),
-                                    };
-                                    self.accept_in(tx, &arrived, now, &mut room, &mut due)?;
-                                }
-                            }
+                        Request::Conclude(conclusions, _) => {
+                            let each = conclusions.iter().map(|c| self.conclude_in(tx, c, &mut due));
+                            stale.push(each.collect::<db::Result<_>>()?);
                         }
                         Request::Settle(settlements) => {
                             settlements.iter().try_for_each(|s| settle_in(tx, s).map(drop))?;
                         }
-                        Request::Defer(deferrals) => deferrals.iter().try_for_each(|d| defer_in(tx, d))?,
-                        Request::Expand(expand) => self.expand_in(tx, expand, now, &mut room, &mut due)?,
-                        Request::Claim { lane, limit, .. } => {
-                            let until = now + self.lease_seconds;
-                            claimed.push(record::claim_in(tx, self.holder, *lane, now, until, *limit)?);
-                        }
+                        Request::Defer(deferrals) => deferrals.iter().try_for_each(|d| defer_in(tx, d).map(drop))?,
+                        Request::Note(note) => self.note_in(tx, note)?,
+                        Request::Expand(expand) => self.expand_in(tx, expand, &mut due)?,
+                        Request::Claim(wanted, _) => claimed.push(self.claim_in(tx, wanted, due.now)?),
                         Request::Change(change, _) => counts.push(change(tx)?),
                         Request::Close => {}
                     }
@@ -202,6 +241,7 @@ impl Writer {
         // Committed: the work goes to the desk first, so that it is under way when the client reads its 250.
         self.hand_over(due);
         let (mut failed, mut claimed, mut counts) = (failed.into_iter(), claimed.into_iter(), counts.into_iter());
+        let mut stale = stale.into_iter();
         for request in batch.drain(..) {
             // A receiver that is gone has been disconnected; its message is in custody all the same.
             match request {
@@ -212,263 +252,112 @@ impl Writer {
                 Request::Expand(expand) => {
                     let _ = expand.reply.map(|r| r.send(Ok(())));
                 }
-                Request::Claim { reply, .. } => {
+                Request::Claim(_, reply) => {
                     let _ = reply.send(Ok(claimed.next().unwrap_or_default()));
                 }
                 Request::Change(_, reply) => {
                     let _ = reply.send(Ok(counts.next().unwrap_or_default()));
                 }
-                Request::Settle(_) | Request::Conclude(_) | Request::Defer(_) | Request::Close => {}
+                Request::Conclude(_, reply) => {
+                    let found = stale.next().unwrap_or_default();
+                    let _ = reply.map(|r| r.send(Ok(found)));
+                }
+                Request::Settle(_) | Request::Defer(_) | Request::Note(_) | Request::Close => {}
             }
         }
         Ok(())
     }
 
     fn hand_over(&self, due: Due) {
-        let Some(desk) = self.desk.get() else { return };
         for (lane, work) in due.leased {
-            if !work.is_empty() {
-                desk.put(lane, work);
+            if let Some(desk) = self.desks.of(lane)
+                && !work.is_empty()
+            {
+                desk.put(work);
             }
         }
-        for (lane, _) in due.left.into_iter().filter(|(_, n)| *n > 0) {
-            desk.more(lane);
+        for ((lane, destination), due_at) in due.left {
+            if let Some(desk) = self.desks.of(lane) {
+                desk.more(&destination, due_at);
+            }
         }
     }
 
-    fn room<'r>(&self, room: &'r mut BTreeMap<Lane, usize>, lane: Lane) -> &'r mut usize {
-        room.entry(lane)
-            .or_insert_with(|| self.desk.get().map_or(0, |desk| desk.room(lane)))
-    }
-
-    fn accept_in(
-        &self,
-        tx: &Transaction<'_>,
-        arrived: &Arrived<'_>,
-        now: i64,
-        room: &mut BTreeMap<Lane, usize>,
-        due: &mut Due,
-    ) -> db::Result<()> {
-        let a = arrived.acceptance;
-        tx.execute(
-            "INSERT INTO acceptance (id, received_at, sender, blob, size, recipients, protocol, listener, client, helo, tls, login, envid,
-                ret, body, smtputf8, session, message_id, notes, parent, parent_number)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)",
-            &[
-                a.id.0.into(),
-                a.received_at.into(),
-                (&a.sender).into(),
-                arrived.blob.as_bytes().into(),
-                arrived.size.cast_signed().into(),
-                i64::try_from(a.recipients.len()).unwrap_or(i64::MAX).into(),
-                (&a.protocol).into(),
-                (&a.listener).into(),
-                (&a.client).into(),
-                (&a.helo).into(),
-                a.tls.as_ref().into(),
-                a.login.map(|l| l.0).into(),
-                a.envid.as_ref().into(),
-                a.ret.as_ref().into(),
-                (&a.body).into(),
-                a.smtputf8.into(),
-                (&a.session).into(),
-                a.message_id.as_ref().into(),
-                a.notes.as_ref().into(),
-                a.parent.map(|(id, _)| id.0).into(),
-                a.parent.map(|(_, number)| number).into(),
-            ],
-        )?;
-        let shared = Arc::new(Acceptance {
-            recipients: Vec::new(),
-            ..a.clone()
-        });
-        for (number, recipient) in (0u32..).zip(&a.recipients) {
-            let template = Template {
-                acceptance: &shared,
-                blob: arrived.blob,
-                size: arrived.size,
-                bytes: arrived.bytes,
-                parent: None,
+    /// Fates, later times, and what comes of them; what of it was settled or another's by now. The first fate stands. What comes of them
+    /// speaks of all of them: where one has changed, nothing is written, so that nobody is told what is not so.
+    fn conclude_in(&self, tx: &Transaction<'_>, c: &Conclusion, due: &mut Due) -> db::Result<Vec<(AcceptanceId, u32)>> {
+        let mut stale = Vec::new();
+        if !c.offspring.is_empty() {
+            let settled = c.settlements.iter().map(|s| (s.acceptance, s.number, None));
+            let deferred = c.deferrals.iter().map(|d| (d.acceptance, d.number, Some(d.lease)));
+            for (id, number, lease) in settled.chain(deferred) {
+                if !is_open_in(tx, id, number, lease)? {
+                    stale.push((id, number));
+                }
+            }
+            if !stale.is_empty() {
+                return Ok(stale);
+            }
+        }
+        for s in &c.settlements {
+            if !settle_in(tx, s)? {
+                stale.push((s.acceptance, s.number));
+            }
+        }
+        for d in &c.deferrals {
+            if !defer_in(tx, d)? {
+                stale.push((d.acceptance, d.number));
+            }
+        }
+        for child in &c.offspring {
+            let arrived = Arrived {
+                acceptance: &child.acceptance,
+                blob: child.blob,
+                size: child.size,
+                bytes: child.bytes.as_ref(),
             };
-            self.recipient_in(tx, &template, number, recipient, now, room, due)?;
+            self.accept_in(tx, &arrived, due)?;
         }
-        Ok(())
+        Ok(stale)
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn recipient_in(
-        &self,
-        tx: &Transaction<'_>,
-        template: &Template<'_>,
-        number: u32,
-        recipient: &NewRecipient,
-        now: i64,
-        room: &mut BTreeMap<Lane, usize>,
-        due: &mut Due,
-    ) -> db::Result<()> {
-        let lane = recipient.lane;
-        let room = self.room(room, lane);
-        let leased = *room > 0;
-        let lease_until = if leased { now + self.lease_seconds } else { 0 };
-        tx.execute(
-            "INSERT INTO recipient (acceptance, number, parent, address, original, notify, lane, state, due_at, lease_holder, lease_until,
-                attempts)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, ?8, ?9, ?10, 0)",
-            &[
-                template.acceptance.id.0.into(),
-                number.into(),
-                template.parent.into(),
-                (&recipient.address).into(),
-                recipient.original.as_ref().into(),
-                recipient.notify.as_ref().into(),
-                lane.number().into(),
-                now.into(),
-                if leased { self.holder } else { 0 }.into(),
-                lease_until.into(),
-            ],
-        )?;
-        if !leased {
-            *due.left.entry(lane).or_default() += 1;
-            return Ok(());
+    fn note_in(&self, tx: &Transaction<'_>, note: &Note) -> db::Result<()> {
+        match note {
+            Note::PutBack(keys) => put_back_in(tx, keys),
+            Note::Unreachable(destination) => unreachable_in(tx, destination),
+            Note::Reachable(destination) => reachable_in(tx, destination),
         }
-        *room -= 1;
-        due.leased.entry(lane).or_default().push(Work {
-            acceptance: Arc::clone(template.acceptance),
-            blob: template.blob,
-            size: template.size,
-            bytes: template.bytes.cloned(),
-            number,
-            parent: template.parent,
-            address: recipient.address.clone(),
-            original: recipient.original.clone(),
-            attempts: 0,
-            lease_until,
-        });
-        Ok(())
     }
 
-    fn expand_in(
-        &self,
-        tx: &Transaction<'_>,
-        expand: &Expand,
-        now: i64,
-        room: &mut BTreeMap<Lane, usize>,
-        due: &mut Due,
-    ) -> db::Result<()> {
-        let work = &expand.work;
-        let id = work.acceptance.id;
-        let first = settle_in(
-            tx,
-            &Settlement {
-                acceptance: id,
-                number: work.number,
-                fate: Fate::Expanded,
-                at: expand.at,
-                detail: expand.detail.clone(),
-                account: None,
-                place: None,
-            },
-        )?;
-        if !first {
-            // Ordered again by a worker whose lease ran out: the children are there.
-            return Ok(());
-        }
-        let known = tx.query_all(
-            "SELECT number, address FROM recipient WHERE acceptance = ?1",
-            &[id.0.into()],
-            |row| Ok((row.u32(0)?, row.text(1)?.to_owned())),
-        )?;
-        let next = known.iter().map(|(n, _)| n + 1).max().unwrap_or(0);
-        let mut seen: std::collections::HashSet<String> = known.into_iter().map(|(_, address)| address).collect();
-        let template = Template {
-            acceptance: &work.acceptance,
-            blob: work.blob,
-            size: work.size,
-            bytes: work.bytes.as_ref(),
-            parent: Some(work.number),
+    fn claim_in(&self, tx: &Transaction<'_>, wanted: &Wanted, now: i64) -> db::Result<Claimed> {
+        let claim = Claim {
+            lease: self.next_lease(),
+            now,
+            lease_until: now
+                + match wanted {
+                    Wanted::Local(_) => self.lease_seconds,
+                    _ => self.relay_lease_seconds,
+                },
         };
-        for (number, child) in (next..).zip(&expand.children) {
-            if seen.insert(child.address.clone()) {
-                self.recipient_in(tx, &template, number, child, now, room, due)?;
-            } else {
-                // Recorded, so that the trace explains why there is one copy.
-                tx.execute(
-                    "INSERT INTO recipient (acceptance, number, parent, address, lane, state, due_at, lease_holder, lease_until, attempts,
-                        fate, settled_at)
-                     VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, 0, 0, 0, 'duplicate', ?6)",
-                    &[
-                        id.0.into(),
-                        number.into(),
-                        work.number.into(),
-                        (&child.address).into(),
-                        child.lane.number().into(),
-                        now.into(),
-                    ],
-                )?;
+        let mut work = Vec::new();
+        let mut found = Vec::new();
+        match wanted {
+            Wanted::Local(limit) => work = record::claim_local_in(tx, &claim, *limit)?,
+            Wanted::Destinations(destinations) => {
+                for ask in destinations {
+                    found.push(record::claim_destination_in(tx, &claim, ask)?);
+                }
             }
+            Wanted::Aged {
+                destination,
+                expired,
+                late,
+                limit,
+            } => work = record::claim_aged_in(tx, &claim, destination, *expired, *late, *limit)?,
+            Wanted::These(keys) => work = record::claim_these_in(tx, &claim, keys)?,
         }
-        Ok(())
+        Ok((work, found))
     }
-}
-
-/// A message as it comes into custody.
-struct Arrived<'a> {
-    acceptance: &'a Acceptance,
-    blob: BlobId,
-    size: u64,
-    bytes: Option<&'a Bytes>,
-}
-
-struct Template<'t> {
-    acceptance: &'t Arc<Acceptance>,
-    blob: BlobId,
-    size: u64,
-    bytes: Option<&'t Bytes>,
-    parent: Option<u32>,
-}
-
-/// Only an open row can be settled: the first fate stands. Whether this was it.
-fn settle_in(tx: &Transaction<'_>, s: &Settlement) -> db::Result<bool> {
-    let rows = tx.execute(
-        "UPDATE recipient SET state = 1, fate = ?3, settled_at = ?4, detail = ?5, account = ?6, mailbox = ?7, uid = ?8, lease_holder = 0,
-            lease_until = 0, reason = NULL
-         WHERE acceptance = ?1 AND number = ?2 AND state <> 1",
-        &[
-            s.acceptance.0.into(),
-            s.number.into(),
-            s.fate.name().into(),
-            s.at.into(),
-            s.detail.as_ref().into(),
-            s.account.map(|a| a.0).into(),
-            s.place.map(|(mailbox, _)| mailbox).into(),
-            s.place.map(|(_, uid)| uid).into(),
-        ],
-    )?;
-    if rows == 0 {
-        tracing::debug!(acceptance = %s.acceptance, number = s.number, fate = s.fate.name(), "settled before");
-    }
-    Ok(rows > 0)
-}
-
-fn defer_in(tx: &Transaction<'_>, d: &Deferral) -> db::Result<()> {
-    tx.execute(
-        "UPDATE recipient SET due_at = ?3, attempts = attempts + 1, reason = ?4, strategy = ?5, lease_holder = 0, lease_until = 0
-         WHERE acceptance = ?1 AND number = ?2 AND state <> 1",
-        &[
-            d.acceptance.0.into(),
-            d.number.into(),
-            d.due_at.into(),
-            (&d.reason).into(),
-            d.strategy.into(),
-        ],
-    )?;
-    Ok(())
-}
-
-pub(crate) fn forget_in(tx: &Transaction<'_>, acceptance: i64) -> db::Result<()> {
-    tx.execute("DELETE FROM recipient WHERE acceptance = ?1", &[acceptance.into()])?;
-    tx.execute("DELETE FROM acceptance WHERE id = ?1", &[acceptance.into()])?;
-    Ok(())
 }
 
 struct Failure(db::Error);
@@ -499,16 +388,17 @@ fn refuse(request: Request, error: Error, owed: &mut Vec<Request>) {
         Request::Expand(expand) => {
             let _ = expand.reply.map(|r| r.send(Err(error)));
         }
-        Request::Claim { reply, .. } => {
+        Request::Claim(_, reply) => {
             let _ = reply.send(Err(error));
         }
         Request::Change(_, reply) => {
             let _ = reply.send(Err(error));
         }
-        Request::Settle(_) | Request::Conclude(_) | Request::Defer(_) => {
+        Request::Settle(_) | Request::Conclude(..) | Request::Defer(_) => {
             tracing::warn!(error = %error, "results can't be written now; they will be tried again");
             owed.push(request);
         }
-        Request::Close => {}
+        // Found out again.
+        Request::Note(_) | Request::Close => {}
     }
 }

@@ -4,8 +4,8 @@
 use blobs::Blobs;
 use db::{AccountId, Database};
 use ledger::{
-    Acceptance, AcceptanceId, Conclusion, Deferral, Desk, Fate, Filter, Lane, Ledger, NewRecipient, Offspring, Options,
-    SCHEMA, Settlement, State, Work,
+    Acceptance, AcceptanceId, Ask, Attempt, Conclusion, Deferral, Desk, Fate, Filter, Found, Lane, Ledger,
+    NewRecipient, Offspring, Options, Order, SCHEMA, Selection, Settlement, State, Unreachable, Work,
 };
 use parking_lot::Mutex;
 use std::path::Path;
@@ -64,9 +64,14 @@ impl House {
             ret: Some("HDRS".into()),
             body: "8BITMIME".into(),
             smtputf8: false,
+            requiretls: false,
+            bulk: false,
+            release_at: None,
+            held: None,
             session: "s1".into(),
             message_id: Some("<1@x>".into()),
             notes: None,
+            quarantine: None,
             parent: None,
             recipients: to.iter().map(|a| recipient(a)).collect(),
         };
@@ -75,13 +80,13 @@ impl House {
         id
     }
 
-    async fn claim(&self, lane: Lane) -> Vec<Work> {
-        self.ledger.claim(lane, 100).await.unwrap()
+    async fn claim(&self) -> Vec<Work> {
+        self.ledger.claim(100).await.unwrap()
     }
 
-    /// Settling and deferring answer nobody; a claim that finds no lane goes through the same thread after them.
+    /// Settling and deferring answer nobody; a claim for nothing goes through the same thread after them.
     async fn written(&self) {
-        self.ledger.claim(Lane::Remote, 0).await.unwrap();
+        self.ledger.claim(0).await.unwrap();
     }
 
     fn faults(&self) -> Vec<String> {
@@ -100,6 +105,15 @@ fn settlement(work: &Work, fate: Fate) -> Settlement {
         detail: None,
         account: Some(AccountId(3)),
         place: Some((1, 42)),
+        attempt: None,
+    }
+}
+
+fn only(id: AcceptanceId, number: Option<u32>) -> Selection {
+    Selection {
+        id: Some(id),
+        number,
+        ..Selection::default()
     }
 }
 
@@ -109,12 +123,12 @@ async fn every_recipient_is_due_once_and_settled_once() {
     let id = house
         .accept("a@b.test", &["ada@our.test", "bob@our.test", "x@far.test"])
         .await;
-    let work = house.claim(Lane::Local).await;
+    let work = house.claim().await;
     assert_eq!(
         work.iter().map(|w| w.address.as_str()).collect::<Vec<_>>(),
         ["ada@our.test", "bob@our.test"]
     );
-    assert!(house.claim(Lane::Local).await.is_empty(), "leased");
+    assert!(house.claim().await.is_empty(), "leased");
     house.ledger.settle(vec![settlement(&work[0], Fate::Delivered)]);
     house.ledger.settle(vec![settlement(&work[0], Fate::Failed)]);
     house.written().await;
@@ -147,14 +161,11 @@ async fn every_recipient_is_due_once_and_settled_once() {
 async fn a_lease_ends_with_the_run_that_took_it() {
     let house = house();
     house.accept("", &["ada@our.test"]).await;
-    assert_eq!(house.claim(Lane::Local).await.len(), 1);
+    assert_eq!(house.claim().await.len(), 1);
     house.ledger.close();
-    assert!(matches!(
-        house.ledger.claim(Lane::Local, 1).await,
-        Err(ledger::Error::Closing)
-    ));
+    assert!(matches!(house.ledger.claim(1).await, Err(ledger::Error::Closing)));
     let again = open(house.directory.path(), &house.blobs);
-    let work = again.claim(Lane::Local, 10).await.unwrap();
+    let work = again.claim(10).await.unwrap();
     assert_eq!(work.len(), 1);
     assert_eq!(work[0].acceptance.sender, "");
     assert!(again.next_id() > work[0].acceptance.id);
@@ -164,7 +175,7 @@ async fn a_lease_ends_with_the_run_that_took_it() {
 async fn expanding_is_one_step_and_keeps_one_copy_a_person() {
     let house = house();
     let id = house.accept("a@b.test", &["team@our.test", "ada@our.test"]).await;
-    let work = house.claim(Lane::Local).await;
+    let work = house.claim().await;
     let children = ["ada@our.test", "bob@our.test", "far@away.test", "bob@our.test"]
         .map(recipient)
         .to_vec();
@@ -206,16 +217,20 @@ async fn expanding_is_one_step_and_keeps_one_copy_a_person() {
 async fn a_failed_attempt_stays_open_with_its_reason() {
     let house = house();
     let id = house.accept("a@b.test", &["ada@our.test"]).await;
-    let work = house.claim(Lane::Local).await;
+    let work = house.claim().await;
     let later = work[0].acceptance.received_at + 3600;
     house.ledger.defer(vec![Deferral {
         acceptance: id,
         number: 0,
+        lease: work[0].lease,
         due_at: later,
         reason: "disk full".into(),
         strategy: "slow start",
+        delay_told: false,
+        failed: true,
+        attempt: None,
     }]);
-    assert!(house.claim(Lane::Local).await.is_empty());
+    assert!(house.claim().await.is_empty());
     let open = house
         .ledger
         .trace(
@@ -232,11 +247,11 @@ async fn a_failed_attempt_stays_open_with_its_reason() {
         (later, 1, Some("disk full"))
     );
     assert_eq!(r.strategy.as_deref(), Some("slow start"));
-    assert_eq!(house.ledger.hold(id, None).await.unwrap(), 1);
-    assert_eq!(house.ledger.retry(id, None).await.unwrap(), 0);
+    assert_eq!(house.ledger.order(Order::Hold, &only(id, None)).await.unwrap(), 1);
+    assert_eq!(house.ledger.order(Order::Retry, &only(id, None)).await.unwrap(), 0);
     assert_eq!(house.ledger.totals().unwrap().held, 1);
-    assert_eq!(house.ledger.release(id, Some(0)).await.unwrap(), 1);
-    let work = house.claim(Lane::Local).await;
+    assert_eq!(house.ledger.order(Order::Release, &only(id, Some(0))).await.unwrap(), 1);
+    let work = house.claim().await;
     assert_eq!(work[0].attempts, 1);
 }
 
@@ -245,7 +260,7 @@ async fn trace_finds_by_what_was_asked() {
     let house = house();
     let one = house.accept("ann@x.test", &["ada@our.test"]).await;
     let two = house.accept("", &["bob@our.test", "ada@our.test"]).await;
-    let work = house.claim(Lane::Local).await;
+    let work = house.claim().await;
     house.ledger.settle(vec![settlement(&work[0], Fate::Delivered)]);
     house.written().await;
     let now = one.seconds();
@@ -347,7 +362,7 @@ async fn history_goes_when_all_is_settled() {
     let house = house();
     house.accept("a@b.test", &["ada@our.test"]).await;
     house.accept("a@b.test", &["bob@our.test"]).await;
-    let work = house.claim(Lane::Local).await;
+    let work = house.claim().await;
     house.ledger.settle(vec![settlement(&work[0], Fate::Delivered)]);
     let far = work[0].acceptance.received_at + 10_000;
     assert_eq!(house.ledger.history_forget(0, 100).await.unwrap(), 0);
@@ -405,15 +420,15 @@ struct Table {
 }
 
 impl Desk for Table {
-    fn room(&self, _: Lane) -> usize {
+    fn room(&self) -> usize {
         self.room.saturating_sub(self.work.lock().len())
     }
 
-    fn put(&self, _: Lane, work: Vec<Work>) {
+    fn put(&self, work: Vec<Work>) {
         self.work.lock().extend(work);
     }
 
-    fn more(&self, _: Lane) {
+    fn more(&self, _: &Arc<str>, _: i64) {
         *self.more.lock() += 1;
     }
 }
@@ -426,7 +441,7 @@ async fn a_crowd_shares_commits_and_what_finds_no_room_waits() {
         more: Mutex::default(),
         room: 150,
     });
-    house.ledger.desk_set(Arc::clone(&desk) as Arc<dyn Desk>);
+    house.ledger.desk_set(Lane::Local, Arc::clone(&desk) as Arc<dyn Desk>);
     let tasks: Vec<_> = (0..20)
         .map(|t| {
             let house = Arc::clone(&house);
@@ -442,7 +457,7 @@ async fn a_crowd_shares_commits_and_what_finds_no_room_waits() {
     }
     assert_eq!(desk.work.lock().len(), 150);
     assert!(*desk.more.lock() > 0);
-    let rest = house.claim(Lane::Local).await;
+    let rest = house.claim().await;
     assert_eq!(rest.len(), 50);
     let mut all: Vec<_> = desk.work.lock().iter().chain(&rest).map(|w| w.acceptance.id).collect();
     all.sort();
@@ -459,7 +474,7 @@ async fn a_thousand_open_rows_are_claimed_in_order_and_fast_enough_to_page() {
     let begun = Instant::now();
     let mut seen = 0;
     loop {
-        let page = house.ledger.claim(Lane::Local, 64).await.unwrap();
+        let page = house.ledger.claim(64).await.unwrap();
         if page.is_empty() {
             break;
         }
@@ -473,7 +488,7 @@ async fn a_thousand_open_rows_are_claimed_in_order_and_fast_enough_to_page() {
 async fn what_comes_of_a_delivery_comes_once() {
     let house = house();
     let id = house.accept("a@b.test", &["ada@our.test"]).await;
-    let work = house.claim(Lane::Local).await.remove(0);
+    let work = house.claim().await.remove(0);
     let conclude = |fate| {
         let commit = house.blobs.put(b"an answer").unwrap();
         commit.wait().unwrap();
@@ -487,7 +502,8 @@ async fn what_comes_of_a_delivery_comes_once() {
             ..Acceptance::clone(&work.acceptance)
         };
         house.ledger.conclude(vec![Conclusion {
-            settlement: settlement(&work, fate),
+            settlements: vec![settlement(&work, fate)],
+            deferrals: Vec::new(),
             offspring: vec![Offspring {
                 acceptance,
                 blob: commit.id(),
@@ -507,8 +523,377 @@ async fn what_comes_of_a_delivery_comes_once() {
     let child = house.ledger.show(first).unwrap().unwrap();
     assert_eq!(child.acceptance.parent, Some((id, 0)));
     assert_eq!((child.size, child.recipients.len()), (9, 2));
-    let due = house.claim(Lane::Local).await;
+    let due = house.claim().await;
     assert_eq!(due.len(), 1);
     assert_eq!((due[0].address.as_str(), due[0].acceptance.id), ("bob@our.test", first));
     assert_eq!(house.faults(), Vec::<String>::new());
+}
+
+fn attempt(at: i64, outcome: &'static str) -> Attempt {
+    Attempt {
+        at,
+        host: "mx.far.test".into(),
+        address: Some("192.0.2.9".into()),
+        tls: None,
+        policy: "opportunistic".into(),
+        outcome,
+        reply: format!("451 4.3.0 number {at}"),
+    }
+}
+
+impl House {
+    async fn claim_for(&self, destination: &str, limit: u32) -> (Vec<Work>, Option<i64>) {
+        let found = self.ask(destination, limit, 0).await;
+        (found.work, found.next_due)
+    }
+
+    async fn ask(&self, destination: &str, limit: u32, turn: i64) -> Found {
+        let ask = Ask {
+            destination: destination.into(),
+            limit,
+            turn,
+        };
+        let ledger = self.ledger.clone();
+        let claimed = tokio::task::spawn_blocking(move || ledger.claim_destinations(vec![ask]));
+        claimed.await.unwrap().unwrap().remove(0)
+    }
+
+    async fn these(&self, keys: Vec<(AcceptanceId, u32)>) -> Vec<Work> {
+        let ledger = self.ledger.clone();
+        let claimed = tokio::task::spawn_blocking(move || ledger.claim_these(keys));
+        claimed.await.unwrap().unwrap()
+    }
+
+    async fn concluded(&self, conclusion: Conclusion) -> Vec<(AcceptanceId, u32)> {
+        let ledger = self.ledger.clone();
+        let concluded = tokio::task::spawn_blocking(move || ledger.conclude_all(vec![conclusion]));
+        concluded.await.unwrap().unwrap().remove(0)
+    }
+
+    fn deferral(work: &Work, due_at: i64, attempt: Option<Attempt>) -> Deferral {
+        Deferral {
+            acceptance: work.acceptance.id,
+            number: work.number,
+            lease: work.lease,
+            due_at,
+            reason: "busy".into(),
+            strategy: "refused for now",
+            delay_told: false,
+            failed: true,
+            attempt,
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_destination_is_claimed_alone_and_says_when_it_is_due_next() {
+    let house = house();
+    for to in ["a@far.test", "b@FAR.test", "c@other.test", "d@our.test"] {
+        house.accept("a@b.test", &[to]).await;
+    }
+    let (work, next) = house.claim_for("far.test", 1).await;
+    assert_eq!(
+        (work.len(), work[0].address.as_str(), &*work[0].destination),
+        (1, "a@far.test", "far.test")
+    );
+    assert!(next.is_some(), "there may be more");
+    let (more, next) = house.claim_for("far.test", 10).await;
+    assert_eq!((more.len(), next), (1, None), "what is leased is not given twice");
+    let later = house.ledger.now() + 1000;
+    house.ledger.defer(vec![House::deferral(&more[0], later, None)]);
+    assert_eq!(house.claim_for("far.test", 10).await.1, Some(later));
+    house
+        .ledger
+        .put_back(vec![(work[0].acceptance.id, work[0].number, work[0].lease)]);
+    let (again, _) = house.claim_for("far.test", 10).await;
+    assert_eq!((again.len(), again[0].attempts), (1, 0), "put back untried");
+}
+
+#[tokio::test]
+async fn the_first_and_the_last_attempts_are_kept() {
+    let house = house();
+    let id = house.accept("a@b.test", &["x@far.test"]).await;
+    let mut work = house.claim_for("far.test", 1).await.0.remove(0);
+    for at in 0..100 {
+        house
+            .ledger
+            .defer(vec![House::deferral(&work, 0, Some(attempt(at, "deferred")))]);
+        work = house.claim_for("far.test", 1).await.0.remove(0);
+    }
+    house.ledger.settle(vec![Settlement {
+        attempt: Some(attempt(100, "taken")),
+        account: None,
+        place: None,
+        ..settlement(&work, Fate::Relayed)
+    }]);
+    house.written().await;
+    let record = house.ledger.show(id).unwrap().unwrap();
+    let recipient = &record.recipients[0];
+    assert_eq!((recipient.attempts, recipient.fate), (101, Some(Fate::Relayed)));
+    let at: Vec<i64> = recipient.tries.iter().map(|t| t.at).collect();
+    assert_eq!(at, (0..4).chain(85..=100).collect::<Vec<_>>());
+    assert_eq!(recipient.tries.last().unwrap().outcome, "taken");
+    assert_eq!(house.faults(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_waits_is_counted_by_destination_and_dead_ones_are_remembered() {
+    let house = house();
+    for n in 0..3 {
+        house
+            .accept("a@b.test", &[&format!("u{n}@far.test"), "x@other.test"])
+            .await;
+    }
+    let dead = Unreachable {
+        destination: "far.test".into(),
+        failures: 2,
+        since: 10,
+        failed_at: 20,
+        retry_at: i64::MAX / 2,
+        reason: "connection refused".into(),
+    };
+    house.ledger.unreachable(dead.clone());
+    house.written().await;
+    let again = {
+        house.ledger.close();
+        open(house.directory.path(), &house.blobs)
+    };
+    let depths = again.depths().unwrap();
+    let found: Vec<_> = depths
+        .iter()
+        .map(|d| (&*d.destination, d.rows, d.unreachable.as_ref()))
+        .collect();
+    assert_eq!(found, [("far.test", 3, Some(&dead)), ("other.test", 3, None)]);
+    let far = Selection {
+        destination: Some("far.test".into()),
+        ..Selection::default()
+    };
+    let rows = again.open_rows(&far, None, 2).unwrap();
+    assert_eq!(rows.len(), 2);
+    assert!(
+        rows.iter()
+            .all(|r| r.due_at == dead.retry_at && r.reason.as_deref() == Some("connection refused"))
+    );
+    let rest = again
+        .open_rows(&far, rows.last().map(|r| (r.id, r.number)), 10)
+        .unwrap();
+    assert_eq!(rest.len(), 1);
+    // An order to try again reaches the destination too.
+    assert_eq!(again.order(Order::Retry, &far).await.unwrap(), 3);
+    assert!(again.depths().unwrap()[0].unreachable.as_ref().unwrap().retry_at <= again.now());
+    again.reachable("far.test".into());
+    assert_eq!(again.order(Order::Cancel, &far).await.unwrap(), 3);
+    let left: Vec<_> = again
+        .depths()
+        .unwrap()
+        .into_iter()
+        .map(|d| d.destination.to_string())
+        .collect();
+    assert_eq!(left, ["other.test"]);
+}
+
+#[tokio::test]
+async fn orders_reach_what_they_name() {
+    let house = house();
+    let first = house.accept("ada@our.test", &["x@far.test", "y@far.test"]).await;
+    house.accept("", &["x@far.test"]).await;
+    let select = |to: Option<&str>, from: Option<&str>| Selection {
+        to: to.map(str::to_owned),
+        from: from.map(str::to_owned),
+        ..Selection::default()
+    };
+    let cases = [
+        (select(None, None), 3),
+        (select(Some("x@far.test"), None), 2),
+        (select(Some("*@far.test"), Some("ada@*")), 2),
+        (select(None, Some("<>")), 1),
+        (select(Some("x_far.test"), None), 0),
+        (only(first, Some(1)), 1),
+        (
+            Selection {
+                state: Some(State::Held),
+                ..Selection::default()
+            },
+            0,
+        ),
+        (
+            Selection {
+                before: Some(0),
+                ..Selection::default()
+            },
+            0,
+        ),
+        (
+            Selection {
+                lane: Some(Lane::Local),
+                ..Selection::default()
+            },
+            0,
+        ),
+    ];
+    for (selection, expected) in cases {
+        let found = house.ledger.open_rows(&selection, None, 100).unwrap().len();
+        assert_eq!(found, expected, "{selection:?}");
+    }
+    assert_eq!(
+        house
+            .ledger
+            .order(Order::Hold, &select(None, Some("<>")))
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(house.claim_for("far.test", 10).await.0.len(), 2);
+    assert_eq!(
+        house.ledger.order(Order::Release, &Selection::default()).await.unwrap(),
+        1
+    );
+    assert_eq!(house.claim_for("far.test", 10).await.0.len(), 1);
+}
+
+#[tokio::test]
+async fn whoever_lost_the_lease_has_no_say_about_the_time() {
+    let house = house();
+    let id = house.accept("a@b.test", &["x@far.test"]).await;
+    let first = house.claim_for("far.test", 1).await.0.remove(0);
+    assert!(house.these(vec![(id, 0)]).await.is_empty(), "it is in somebody's hands");
+    house.ledger.put_back(vec![(id, 0, first.lease)]);
+    let second = house.these(vec![(id, 0)]).await.remove(0);
+    assert_ne!(first.lease, second.lease);
+    // The first comes back late: its attempt is on record, and the row is the second's.
+    let late = house.ledger.now() + 5000;
+    house
+        .ledger
+        .defer(vec![House::deferral(&first, late, Some(attempt(1, "deferred")))]);
+    house.ledger.put_back(vec![(id, 0, first.lease)]);
+    let (nothing, next) = house.claim_for("far.test", 1).await;
+    assert!(nothing.is_empty() && next.is_none());
+    let row = &house.ledger.show(id).unwrap().unwrap().recipients[0];
+    assert_eq!((row.attempts, row.tries.len(), row.due_at < late), (1, 1, true));
+    // Held meanwhile: why stays what the administrator's order says.
+    assert_eq!(house.ledger.order(Order::Hold, &only(id, None)).await.unwrap(), 1);
+    house
+        .ledger
+        .defer(vec![House::deferral(&second, late, Some(attempt(2, "deferred")))]);
+    house.written().await;
+    let row = &house.ledger.show(id).unwrap().unwrap().recipients[0];
+    assert_eq!(row.state, State::Held);
+    assert_eq!(row.reason.as_deref(), Some("held by an administrator"));
+    assert_eq!((row.attempts, row.tries.len()), (2, 2));
+}
+
+#[tokio::test]
+async fn nobody_is_told_of_what_has_changed_meanwhile() {
+    let house = house();
+    let id = house.accept("ada@our.test", &["x@far.test", "y@far.test"]).await;
+    let work = house.claim_for("far.test", 10).await.0;
+    assert_eq!(house.ledger.order(Order::Cancel, &only(id, Some(1))).await.unwrap(), 1);
+    let commit = house.blobs.put(b"it failed").unwrap();
+    commit.wait().unwrap();
+    let failed = |of: &[&Work]| {
+        let child = house.ledger.next_id();
+        Conclusion {
+            settlements: of.iter().map(|w| settlement(w, Fate::Failed)).collect(),
+            deferrals: Vec::new(),
+            offspring: vec![Offspring {
+                acceptance: Acceptance {
+                    id: child,
+                    sender: String::new(),
+                    parent: Some((id, 0)),
+                    recipients: vec![recipient("ada@our.test")],
+                    ..Acceptance::clone(&work[0].acceptance)
+                },
+                blob: commit.id(),
+                size: commit.len(),
+                bytes: None,
+            }],
+        }
+    };
+    assert_eq!(house.concluded(failed(&[&work[0], &work[1]])).await, [(id, 1)]);
+    let record = house.ledger.show(id).unwrap().unwrap();
+    assert_eq!((record.recipients[0].fate, record.offspring.len()), (None, 0));
+    assert!(house.concluded(failed(&[&work[0]])).await.is_empty());
+    let record = house.ledger.show(id).unwrap().unwrap();
+    assert_eq!(
+        (record.recipients[0].fate, record.offspring.len()),
+        (Some(Fate::Failed), 1)
+    );
+    assert_eq!(house.faults(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn every_sender_gets_his_turn() {
+    let house = house();
+    for n in 0..60 {
+        house.accept("newsletter@our.test", &[&format!("u{n}@far.test")]).await;
+    }
+    for n in 0..5 {
+        house.accept(&format!("person{n}@our.test"), &["x@far.test"]).await;
+    }
+    let nothing = house.ask("far.test", 0, 0).await;
+    assert!(nothing.work.is_empty() && nothing.next_due.is_some());
+    let (mut turn, mut seen) = (0, Vec::new());
+    for _ in 0..3 {
+        let found = house.ask("far.test", 4, turn).await;
+        assert_eq!(found.work.len(), 4);
+        turn = found.turn;
+        seen.extend(found.work.into_iter().map(|w| w.acceptance.sender.clone()));
+    }
+    let people: std::collections::BTreeSet<_> = seen.iter().filter(|s| s.starts_with("person")).collect();
+    assert_eq!(people.len(), 5, "{seen:?}");
+    // Then all that is left comes, and nothing twice.
+    let mut left = 0;
+    loop {
+        let found = house.ask("far.test", 7, turn).await;
+        if found.work.is_empty() {
+            assert_eq!(found.next_due, None);
+            break;
+        }
+        left += found.work.len();
+        turn = found.turn;
+    }
+    assert_eq!(seen.len() + left, 65);
+}
+
+#[tokio::test]
+async fn what_waited_before_the_upgrade_begins_its_lifetime_at_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("server.db");
+    let blobs = Blobs::open(&directory.path().join("blobs"), blobs::Options::default()).unwrap();
+    let old = db::Schema {
+        steps: &SCHEMA.steps[..2],
+        ..SCHEMA
+    };
+    let database = Database::open(&path, &[old], db::Options::default()).unwrap();
+    let blob = vec![7u8; 32];
+    let id = AcceptanceId::at(1_000_000_000);
+    database
+        .write(db::Durability::Synced, |tx| {
+            tx.execute(
+                "INSERT INTO acceptance (id, received_at, sender, blob, size, recipients, protocol, listener, client, helo, body, smtputf8,
+                    session, notes)
+                 VALUES (?1, 1000000000, 'a@b.test', ?2, 1, 2, 'ESMTP', 'smtp', '', '', '8BITMIME', 0, 's', 'quarantined: looks odd; ')",
+                &[id.0.into(), blob.as_slice().into()],
+            )?;
+            for (number, address, lane) in [(0i64, "x@Far.test", 1i64), (1, "ada@our.test", 0)] {
+                tx.execute(
+                    "INSERT INTO recipient (acceptance, number, address, lane, state, due_at, lease_holder, lease_until, attempts)
+                     VALUES (?1, ?2, ?3, ?4, 0, 1000000000, 5, 9000000000, 0)",
+                    &[id.0.into(), number.into(), address.into(), lane.into()],
+                )?;
+            }
+            Ok(())
+        })
+        .unwrap();
+    drop(database);
+    let ledger = open(directory.path(), &blobs);
+    let group = |address: &str| -> Arc<str> { ledger::domain_of(address).into() };
+    assert_eq!(ledger.regroup(&group).await.unwrap(), 1);
+    assert_eq!(ledger.regroup(&group).await.unwrap(), 0);
+    let depths = ledger.depths().unwrap();
+    assert_eq!((&*depths[0].destination, depths[0].rows), ("far.test", 1));
+    assert!(depths[0].oldest >= ledger.now() - 60);
+    let local = ledger.claim(10).await.unwrap().remove(0);
+    assert!(local.queued_at >= ledger.now() - 60);
+    assert_eq!(local.acceptance.quarantine.as_deref(), Some("quarantined: looks odd; "));
 }

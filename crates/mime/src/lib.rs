@@ -12,6 +12,7 @@
 mod address;
 mod charset;
 mod codec;
+mod compose;
 mod content;
 mod date;
 mod envelope;
@@ -31,6 +32,7 @@ mod transfer;
 
 pub use address::{Address, Mailbox, addresses};
 pub use charset::{decode_charset, decode_header};
+pub use compose::{crlf, encode_header, one_line, quoted_printable, text_part};
 pub use content::{Disposition, Parameter};
 pub use date::Date;
 pub use envelope::Envelope;

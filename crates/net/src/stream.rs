@@ -4,9 +4,11 @@
 use crate::deflate::Deflated;
 use rustls::ProtocolVersion;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -155,6 +157,14 @@ impl Stream {
         Ok(())
     }
 
+    /// The protocol that was agreed on in the TLS handshake (RFC 7301).
+    pub fn alpn(&self) -> Option<&[u8]> {
+        match self {
+            Stream::Tls(stream) => stream.get_ref().1.alpn_protocol(),
+            _ => None,
+        }
+    }
+
     /// The server's side of a TLS handshake.
     pub async fn handshake(&mut self, config: Arc<rustls::ServerConfig>) -> io::Result<smtp::Tls> {
         match std::mem::replace(self, Stream::Gone) {
@@ -239,6 +249,55 @@ impl Stream {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             header.truncate(have + read);
+        }
+    }
+}
+
+fn compressed() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::Unsupported,
+        "a compressed connection is read and written by its own methods",
+    )
+}
+
+/// For libraries that bring their own way of reading; not for connections that are compressed.
+impl AsyncRead for Stream {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
+            Stream::Deflated(_) => Poll::Ready(Err(compressed())),
+            Stream::Gone => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// The same for writing.
+impl AsyncWrite for Stream {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
+            Stream::Deflated(_) => Poll::Ready(Err(compressed())),
+            Stream::Gone => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
+            Stream::Deflated(_) => Poll::Ready(Err(compressed())),
+            Stream::Gone => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(context),
+            Stream::Deflated(_) => Poll::Ready(Err(compressed())),
+            Stream::Gone => Poll::Ready(Ok(())),
         }
     }
 }

@@ -21,6 +21,23 @@ pub fn write_new(path: &Path, content: &[u8], mode: u32) -> Result<(), Failure> 
     file.write_all(content).and_then(|()| file.sync_all()).at("write", path)
 }
 
+/// Writes a file whole or not at all, over what was there: after a crash it is the old one or the new one.
+pub fn replace(path: &Path, content: &[u8], mode: u32) -> std::io::Result<()> {
+    let mut fresh = path.as_os_str().to_owned();
+    fresh.push(".new");
+    let fresh = Path::new(&fresh);
+    let _ = std::fs::remove_file(fresh);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(fresh)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(fresh, path)?;
+    match path.parent() {
+        Some(folder) => File::open(folder)?.sync_all(),
+        None => Ok(()),
+    }
+}
+
 /// Makes a folder that only its owner may enter, with all folders above it; it may be there already.
 pub fn folder(path: &Path) -> Result<(), Failure> {
     DirBuilder::new()

@@ -1,9 +1,10 @@
 //! `rohrpost init`: everything a server needs to start, and the DNS records the world needs to find it.
 
 use crate::cli::{Global, InitArgs, password};
-use crate::config::{Listener, Protocol, Template, TlsFiles, template};
+use crate::config::{Config, Listener, Protocol, Template, TlsFiles, template};
 use crate::engine::Engine;
 use crate::failure::{At as _, Failure};
+use crate::zone::{self, Facts};
 use crate::{files, privileges, tls};
 use directory::NewAccount;
 use std::fmt::Write as _;
@@ -44,7 +45,7 @@ pub fn run(global: &Global, arguments: &InitArgs) -> Result<String, Failure> {
     let pair = TlsFiles {
         certificate: keys.join("cert.pem"),
         key: keys.join("key.pem"),
-        client_ca: None,
+        ..TlsFiles::default()
     };
     if !pair.certificate.exists() {
         tls::self_sign(&[&hostname], i32::from(jiff::Zoned::now().year()), &pair)?;
@@ -74,7 +75,9 @@ pub fn run(global: &Global, arguments: &InitArgs) -> Result<String, Failure> {
     if let Some(identity) = identity {
         give(&data, identity)?;
     }
-    Ok(report(&file, &data, &domain, &hostname, &admin, &password))
+    let config = Config::load(&file)?;
+    let facts = Facts::gather(&config, &[domain])?;
+    Ok(report(&file, &data, &facts, &admin, &password))
 }
 
 /// The usual ports of a mail server, and health and metrics on the loopback address.
@@ -119,50 +122,23 @@ fn give(data: &Path, identity: privileges::Identity) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report(file: &Path, data: &Path, domain: &str, hostname: &str, admin: &str, password: &str) -> String {
+fn report(file: &Path, data: &Path, facts: &Facts, admin: &str, password: &str) -> String {
     let mut text = format!(
         "Settings   {}\nData       {}\nAccount    {admin}\nPassword   {password}\n\n\
-         DNS records to set (put your own addresses in):\n\n",
+         DNS records to set:\n\n",
         file.display(),
         data.display(),
     );
-    let records: [(String, &str, String); 13] = [
-        (format!("{hostname}."), "A", "192.0.2.1".to_owned()),
-        (format!("{hostname}."), "AAAA", "2001:db8::1".to_owned()),
-        (format!("{domain}."), "MX", format!("10 {hostname}.")),
-        (format!("{domain}."), "TXT", "\"v=spf1 mx -all\"".to_owned()),
-        (format!("{hostname}."), "TXT", "\"v=spf1 a -all\"".to_owned()),
-        (
-            format!("_dmarc.{domain}."),
-            "TXT",
-            format!("\"v=DMARC1; p=quarantine; rua=mailto:postmaster@{domain}\""),
-        ),
-        (
-            format!("_submissions._tcp.{domain}."),
-            "SRV",
-            format!("0 1 465 {hostname}."),
-        ),
-        (
-            format!("_submission._tcp.{domain}."),
-            "SRV",
-            format!("0 1 587 {hostname}."),
-        ),
-        (format!("_imaps._tcp.{domain}."), "SRV", format!("0 1 993 {hostname}.")),
-        (format!("_sieve._tcp.{domain}."), "SRV", format!("0 1 4190 {hostname}.")),
-        (format!("_imap._tcp.{domain}."), "SRV", format!("0 1 143 {hostname}.")),
-        (format!("_pop3s._tcp.{domain}."), "SRV", format!("10 1 995 {hostname}.")),
-        (format!("_pop3._tcp.{domain}."), "SRV", format!("10 1 110 {hostname}.")),
-    ];
-    let wide = records.iter().map(|(name, ..)| name.len()).max().unwrap_or(0);
-    for (name, kind, value) in records {
-        let _ = writeln!(text, "  {name:wide$}  {kind:4}  {value}");
+    for line in zone::lines(facts).lines() {
+        let _ = writeln!(text, "  {line}");
     }
     let _ = write!(
         text,
         "\nThe addresses must also point back to {hostname} (PTR): whoever runs the network sets that.\n\
          The certificate in {}/tls is self-signed; put a real one there or name it under [tls].\n\n\
-         Next:  rohrpost check -c {file}\n       rohrpost serve -c {file}\n",
+         Next:  rohrpost check -c {file}\n       rohrpost serve -c {file}\n       rohrpost dns -c {file}      compares the DNS with this list\n",
         data.display(),
+        hostname = facts.hostname,
         file = file.display(),
     );
     text

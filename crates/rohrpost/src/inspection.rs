@@ -64,25 +64,11 @@ async fn report_one(engine: &Engine, inspector: &Inspector, due: &Due) -> Result
         .await?;
     for report in sent {
         let commit = net::blocking(|| engine.blobs.put(&report.message)).map_err(|e| e.to_string())?;
+        // What comes back is for nobody: a report that cannot be delivered is not worth a second message, so it has no sender.
         let acceptance = Acceptance {
-            id: engine.ledger.next_id(),
-            received_at: net::now(),
-            // What comes back is for nobody: a report that cannot be delivered is not worth a second message.
-            sender: String::new(),
-            protocol: "local".to_owned(),
-            listener: "dmarc".to_owned(),
-            client: String::new(),
             helo: host.clone(),
-            tls: None,
-            login: None,
-            envid: None,
-            ret: None,
-            body: "7BIT".to_owned(),
-            smtputf8: false,
-            session: "dmarc".to_owned(),
-            message_id: None,
+            bulk: true,
             notes: Some(format!("DMARC report on {}", due.domain)),
-            parent: None,
             recipients: vec![NewRecipient {
                 lane: match engine.directory.resolve(&report.to) {
                     directory::Resolution::Remote => Lane::Remote,
@@ -92,6 +78,7 @@ async fn report_one(engine: &Engine, inspector: &Inspector, due: &Due) -> Result
                 original: None,
                 notify: Some("NEVER".to_owned()),
             }],
+            ..Acceptance::ours(engine.ledger.next_id(), net::now(), "dmarc")
         };
         let bytes = report.message.into();
         let taken = engine.ledger.accept(acceptance, commit, Some(bytes)).await;

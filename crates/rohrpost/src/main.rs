@@ -1,5 +1,6 @@
 //! The whole mail service of an organisation in one program.
 
+mod acme;
 mod admin;
 mod check;
 mod cli;
@@ -16,11 +17,13 @@ mod indexer;
 mod init;
 mod inspection;
 mod log;
+mod pages;
 mod privileges;
 mod readiness;
 mod serve;
 mod services;
 mod tls;
+mod zone;
 
 use clap::Parser as _;
 use cli::{Cli, Command};
@@ -64,6 +67,11 @@ fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Check(arguments) => {
             let config = commands::config(&global)?;
             let sound = check::run(&config, arguments.offline, global.json)?;
+            Ok(ExitCode::from(u8::from(!sound)))
+        }
+        Command::Dns(arguments) => {
+            let config = commands::config(&global)?;
+            let sound = zone::run(&config, &arguments, global.json)?;
             Ok(ExitCode::from(u8::from(!sound)))
         }
         Command::Dkim(command) => {

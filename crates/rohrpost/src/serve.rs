@@ -2,6 +2,7 @@
 //!
 //! Exposed to: everything its listeners are. Touches: the data directory, the certificate, and while it is still root the ports.
 
+use crate::acme::{self, Proofs};
 use crate::admin::socket::{AdminSocket, Handler};
 use crate::config::{Config, Listener};
 use crate::engine::Engine;
@@ -39,7 +40,10 @@ pub fn run(config: &Config, engine: Option<Engine>, announce: &str) -> Result<Ex
             .advise("add one for each port; docs/configuration.md shows how"));
     }
     open_files();
-    let tls = config.tls.as_ref().map(Tls::load).transpose()?.map(Arc::new);
+    acme::prepare(config)?;
+    let proofs = Arc::new(Proofs::default());
+    let load = |files| Tls::load(files, &proofs).map(Arc::new);
+    let tls = config.tls.as_ref().map(load).transpose()?;
     let bound = config.listeners.iter().map(bind).collect::<Result<Vec<_>, _>>()?;
     drop_root(config)?;
     let engine = match engine {
@@ -53,7 +57,7 @@ pub fn run(config: &Config, engine: Option<Engine>, announce: &str) -> Result<Ex
         .build()
         .map_err(Failure::new)?;
     let engine = Arc::new(engine);
-    let ended = runtime.block_on(serve(config, Arc::clone(&engine), tls, bound, announce));
+    let ended = runtime.block_on(serve(config, Arc::clone(&engine), tls, &proofs, bound, announce));
     // Sessions that outlived their bound are cut here.
     runtime.shutdown_timeout(Duration::from_secs(1));
     engine.close()?;
@@ -155,6 +159,7 @@ async fn serve(
     config: &Config,
     engine: Arc<Engine>,
     tls: Option<Arc<Tls>>,
+    proofs: &Arc<Proofs>,
     bound: Vec<Bound>,
     announce: &str,
 ) -> Result<(), Failure> {
@@ -169,7 +174,14 @@ async fn serve(
     if let Some(tls) = &tls {
         tokio::spawn(Arc::clone(tls).watch());
     }
-    let mut services = Services::start(config, engine, tls.clone()).map_err(Failure::new)?;
+    let listeners: Vec<Listener> = bound
+        .iter()
+        .map(|one| Listener {
+            bind: one.address,
+            ..one.listener.clone()
+        })
+        .collect();
+    let mut services = Services::start(config, &listeners, &engine, tls.clone(), proofs).map_err(Failure::new)?;
     let mut listening = Vec::new();
     for Bound {
         listener,

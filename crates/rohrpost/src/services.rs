@@ -1,9 +1,10 @@
 //! Settings into services: each listener gets what it speaks.
 
+use crate::acme::{self, Proofs};
 use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
-use crate::tls::Tls;
-use crate::{housekeeping, indexer, inspection};
+use crate::tls::{Lifetimes, Tls};
+use crate::{housekeeping, indexer, inspection, pages};
 use delivery::door;
 use delivery::inspect::{self, Inspector};
 use delivery::{Dispatch, Options as DeliveryOptions, Signer};
@@ -19,29 +20,33 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// How long a health check may take.
-const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
-
 /// The services of a running server.
 pub struct Services {
-    engine: Arc<Engine>,
     tls: Option<Arc<Tls>>,
     doors: Arc<door::Context>,
     imap: Arc<access::imap::Context>,
     pop3: Arc<access::pop3::Context>,
     managesieve: Arc<access::managesieve::Context>,
+    web: Arc<web::Context>,
     dispatch: Arc<Mutex<Option<Dispatch>>>,
-    registry: Arc<Registry>,
     stop: watch::Sender<bool>,
     listeners: Vec<JoinHandle<()>>,
     housekeeping: JoinHandle<()>,
+    keeper: Option<JoinHandle<()>>,
     indexer: JoinHandle<()>,
     inspection: Option<JoinHandle<()>>,
 }
 
 impl Services {
     /// Starts what needs no listener: delivery of whatever is due.
-    pub fn start(config: &Config, engine: Arc<Engine>, tls: Option<Arc<Tls>>) -> std::io::Result<Services> {
+    /// `bound` are the listeners with the addresses they really have.
+    pub fn start(
+        config: &Config,
+        bound: &[Listener],
+        engine: &Arc<Engine>,
+        tls: Option<Arc<Tls>>,
+        proofs: &Arc<Proofs>,
+    ) -> std::io::Result<Services> {
         let options = DeliveryOptions {
             workers: whole(config.delivery.workers),
             subaddress_mailbox: config.delivery.subaddress_mailbox,
@@ -81,7 +86,7 @@ impl Services {
         let doors = door::Context::new(directory, store, ledger, door_options(config))
             .filtered(filter)
             .signed(Arc::new(Signer::new(config.data.join("dkim"))));
-        let inspector = inspector(config, &engine)?;
+        let inspector = inspector(config, engine)?;
         let doors = match &inspector {
             Some(inspector) => doors.inspected(Arc::clone(inspector)),
             None => doors,
@@ -93,25 +98,45 @@ impl Services {
         pop3.metrics().register(&mut registry);
         managesieve.metrics().register(&mut registry);
         registry.register_collector(Box::new(Figures {
-            engine: Arc::clone(&engine),
+            engine: Arc::clone(engine),
             dispatch: Arc::clone(&dispatch),
         }));
+        let web_metrics = web::Metrics::default();
+        web_metrics.register(&mut registry);
+        let acme_metrics = acme::Metrics::default();
+        if let Some(tls) = &tls {
+            registry.register_collector(Box::new(Lifetimes(Arc::clone(tls))));
+        }
+        if config.acme.is_some() {
+            acme_metrics.register(&mut registry);
+        }
+        let web = pages::context(config, bound, engine, proofs, registry, web_metrics);
+        let keeper = match config.acme.as_ref().zip(tls.as_ref()) {
+            None => None,
+            Some((settings, tls)) => {
+                let directory = engine.directory.clone();
+                let keeper = acme::Keeper::new(config, settings, tls, proofs, directory, acme_metrics);
+                Some(tokio::spawn(
+                    keeper.map_err(|e| std::io::Error::other(e.message))?.run(),
+                ))
+            }
+        };
         let (stop, _) = watch::channel(false);
-        let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(&engine), config.delivery.history));
-        let inspection = inspector.map(|inspector| tokio::spawn(inspection::run(Arc::clone(&engine), inspector)));
-        let indexer = tokio::spawn(indexer::run(Arc::clone(&engine)));
+        let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(engine), config.delivery.history));
+        let inspection = inspector.map(|inspector| tokio::spawn(inspection::run(Arc::clone(engine), inspector)));
+        let indexer = tokio::spawn(indexer::run(Arc::clone(engine)));
         Ok(Services {
-            engine,
             tls,
             doors: Arc::new(doors),
             imap: Arc::new(imap),
             pop3: Arc::new(pop3),
             managesieve: Arc::new(managesieve),
+            web: Arc::new(web),
             dispatch,
-            registry: Arc::new(registry),
             stop,
             listeners: Vec::new(),
             housekeeping,
+            keeper,
             indexer,
             inspection,
         })
@@ -149,7 +174,10 @@ impl Services {
                 let context = Arc::clone(&self.managesieve);
                 tokio::spawn(access::managesieve::serve(socket, context, config, stopping))
             }
-            Protocol::Http => tokio::spawn(self.web(socket, stopping)),
+            Protocol::Http | Protocol::Https => {
+                let config = self.access_config(listener);
+                tokio::spawn(web::serve(socket, Arc::clone(&self.web), config, stopping))
+            }
         };
         self.listeners.push(task);
     }
@@ -159,6 +187,7 @@ impl Services {
         let tls = Arc::clone(self.tls.as_ref()?);
         let provider: door::TlsProvider = match listener.protocol {
             Protocol::Smtp | Protocol::Lmtp => Arc::new(move || tls.server_config()),
+            Protocol::Http | Protocol::Https => Arc::new(move || tls.web_config()),
             _ => Arc::new(move || tls.people_config()),
         };
         Some((provider, listener.tls_mode(true)))
@@ -189,32 +218,14 @@ impl Services {
         }
     }
 
-    fn web(
-        &self,
-        socket: tokio::net::TcpListener,
-        mut stopping: watch::Receiver<bool>,
-    ) -> impl Future<Output = ()> + use<> {
-        let engine = Arc::clone(&self.engine);
-        let parts = web::Parts {
-            health: Arc::new(move || engine.health()),
-            registry: Arc::clone(&self.registry),
-            patience: HEALTH_PATIENCE,
-        };
-        async move {
-            let stop = async move {
-                let _ = stopping.wait_for(|s| *s).await;
-            };
-            if let Err(e) = web::serve(socket, parts, stop).await {
-                tracing::error!(error = %e, "HTTP");
-            }
-        }
-    }
-
     /// Takes no more connections, lets sessions finish for at most `patience`, then delivery what it has in hand. What is still open then
     /// stays due in the ledger.
     pub async fn stop(self, patience: Duration) {
         let _ = self.stop.send(true);
         self.housekeeping.abort();
+        if let Some(keeper) = &self.keeper {
+            keeper.abort();
+        }
         self.indexer.abort();
         if let Some(inspection) = &self.inspection {
             inspection.abort();
@@ -261,7 +272,16 @@ fn door_options(config: &Config) -> door::Options {
     options.login_failure_delay = limits.login_failure_delay;
     options.shutdown = limits.shutdown;
     options.handshake = limits.handshake;
-    options.own_senders_only = config.delivery.own_senders_only;
+    let submission = &config.submission;
+    options.own_senders_only = submission.own_senders_only;
+    options.future_release = submission.future_release;
+    options.sending = door::SendingLimits {
+        messages: short(submission.account_messages),
+        recipients: short(submission.account_recipients),
+        networks: short(submission.account_networks),
+        unlimited: submission.unlimited_accounts.clone(),
+    };
+    options.languages.clone_from(&config.languages);
     options.over_quota = match config.delivery.over_quota {
         OverQuota::Defer => door::OverQuota::Defer,
         OverQuota::Refuse => door::OverQuota::Refuse,
@@ -373,7 +393,7 @@ fn proxies(listener: &Listener) -> Option<door::Proxies> {
         .then(|| -> door::Proxies { Arc::new(move |address| networks.iter().any(|n| n.contains(address))) })
 }
 
-fn whole(n: u64) -> usize {
+pub fn whole(n: u64) -> usize {
     usize::try_from(n).unwrap_or(usize::MAX)
 }
 

@@ -20,7 +20,7 @@ impl ScramHash {
         }
     }
 
-    fn mac(self, key: &[u8], data: &[u8]) -> Vec<u8> {
+    pub(crate) fn mac(self, key: &[u8], data: &[u8]) -> Vec<u8> {
         let algorithm = match self {
             ScramHash::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
             ScramHash::Sha256 => hmac::HMAC_SHA256,
@@ -28,7 +28,7 @@ impl ScramHash {
         hmac::sign(&hmac::Key::new(algorithm, key), data).as_ref().to_vec()
     }
 
-    fn digest(self, data: &[u8]) -> Vec<u8> {
+    pub(crate) fn digest(self, data: &[u8]) -> Vec<u8> {
         let algorithm = match self {
             ScramHash::Sha1 => &digest::SHA1_FOR_LEGACY_USE_ONLY,
             ScramHash::Sha256 => &digest::SHA256,

@@ -1,4 +1,4 @@
-//! SASL mechanisms for servers, as state machines: passwords, SCRAM, access tokens, certificates.
+//! SASL mechanisms as state machines: passwords, SCRAM, access tokens, certificates for servers; passwords and SCRAM for clients ([`client`]).
 //!
 //! SASL (RFC 4422) is the part of SMTP, IMAP and POP3 in which somebody proves who they are: client and server swap opaque
 //! *responses* and *challenges* until the mechanism is satisfied. How those travel (base64 lines, `=` for an empty initial
@@ -32,6 +32,7 @@
 //!
 //! The crate has no clock and no randomness: the server's nonce comes in as an argument.
 
+pub mod client;
 mod credentials;
 mod exchange;
 mod external;

@@ -167,8 +167,8 @@ fn wrong_address(error: &Error, status: Status) -> Reply {
 }
 
 /// `MAIL` with its parameters.
-pub(crate) fn sender(path: ReversePath, parameters: &str, extended: bool) -> Result<Sender, Reply> {
-    let sender = parameter::sender(path, parameters, extended)?;
+pub(crate) fn sender(path: ReversePath, parameters: &str, extended: bool, future: bool) -> Result<Sender, Reply> {
+    let sender = parameter::sender(path, parameters, extended, future)?;
     if !sender.smtputf8 && sender.path.address().is_some_and(|address| !address.is_ascii()) {
         return Err(Reply::new(553, Status(5, 6, 7), "this address needs SMTPUTF8"));
     }

@@ -40,6 +40,9 @@ pub struct Config {
     /// Take a CR or LF that stands alone, in commands and in `DATA`. Off by default: this is what message smuggling lives on. When on, a
     /// lone LF ends a command, but never the message.
     pub bare_newlines: bool,
+    /// The longest that a message may wait with us until it is sent, in seconds: `FUTURERELEASE` (RFC 4865), which is for submission alone.
+    /// `None`: messages are sent at once.
+    pub future_release: Option<u32>,
     /// The limits.
     pub limits: Limits,
 }
@@ -59,6 +62,7 @@ impl Config {
                 tokens: false,
             },
             bare_newlines: false,
+            future_release: None,
             limits: Limits::default(),
         }
     }

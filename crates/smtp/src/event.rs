@@ -1,6 +1,6 @@
 //! What a session tells and asks its caller.
 
-use crate::{Address, Body, Notify, Return, ReversePath};
+use crate::{Address, Body, Hold, Notify, Return, ReversePath};
 
 /// What [`Session::next`](crate::Session::next) found in the input. "Answer with" names the method that the session waits for.
 #[derive(Debug)]
@@ -85,6 +85,8 @@ pub struct Sender {
     pub envid: Option<String>,
     /// `AUTH=` (RFC 4954 §5), still in xtext.
     pub auth: Option<String>,
+    /// `HOLDFOR=` or `HOLDUNTIL=` (RFC 4865 §4). Whether the time can be kept is for the caller to say.
+    pub hold: Option<Hold>,
 }
 
 /// What `RCPT` said.

@@ -13,15 +13,19 @@
 //!
 //! Message bytes come out as [`Event::MessageData`]: slices of the caller's own buffer, already un-stuffed, copied nowhere.
 //!
-//! Beside the session: [`Received`] builds the trace header, and [`proxy`] reads the PROXY protocol's preamble.
+//! Beside the session: [`Received`] builds the trace header, [`proxy`] reads the PROXY protocol's preamble, and [`dsn`] writes the notices about
+//! what became of a message.
 
 mod address;
+pub mod client;
 mod command;
 mod config;
 mod data;
+pub mod dsn;
 mod error;
 mod event;
 mod header;
+mod moment;
 mod parameter;
 pub mod proxy;
 mod received;
@@ -32,8 +36,9 @@ pub use address::{Address, ReversePath};
 pub use config::{Authentication, Config, Limits, Role};
 pub use error::{Error, Result};
 pub use event::{Event, Recipient, Sender, Tls};
-pub use parameter::{Body, Notify, Return};
-pub use received::{Received, date};
+pub use moment::{date, timestamp};
+pub use parameter::{Body, Hold, Notify, Return};
+pub use received::Received;
 pub use reply::{Reply, Status};
 pub use session::Session;
 

@@ -1,6 +1,8 @@
 //! Parameters of `MAIL` and `RCPT`: `SIZE` (RFC 1870), `BODY` (RFC 6152, RFC 3030), `SMTPUTF8` (RFC 6531), `RET`, `ENVID`, `NOTIFY` and
-//! `ORCPT` (RFC 3461 §4), `AUTH` (RFC 4954 §5). What none of them is, is refused with `555` (RFC 5321 §4.1.1.11).
+//! `ORCPT` (RFC 3461 §4), `AUTH` (RFC 4954 §5), `HOLDFOR` and `HOLDUNTIL` (RFC 4865 §4). What none of them is, is refused with `555` (RFC
+//! 5321 §4.1.1.11).
 
+use crate::moment::parse_timestamp;
 use crate::{Address, Recipient, Reply, ReversePath, Sender, Status};
 use std::fmt;
 
@@ -106,8 +108,17 @@ impl fmt::Display for Notify {
     }
 }
 
-/// `MAIL FROM:` path and the parameters that follow it. `extended`: the client said EHLO.
-pub(crate) fn sender(path: ReversePath, parameters: &str, extended: bool) -> Result<Sender, Reply> {
+/// When a message is to leave (RFC 4865).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// In so many seconds.
+    For(i64),
+    /// At this time, in seconds since 1970.
+    Until(i64),
+}
+
+/// `MAIL FROM:` path and the parameters that follow it. `extended`: the client said EHLO. `future`: messages may wait.
+pub(crate) fn sender(path: ReversePath, parameters: &str, extended: bool, future: bool) -> Result<Sender, Reply> {
     let mut sender = Sender {
         path,
         size: None,
@@ -116,6 +127,7 @@ pub(crate) fn sender(path: ReversePath, parameters: &str, extended: bool) -> Res
         ret: None,
         envid: None,
         auth: None,
+        hold: None,
     };
     let mut body = None;
     for (keyword, value) in split(parameters, extended)? {
@@ -163,6 +175,15 @@ pub(crate) fn sender(path: ReversePath, parameters: &str, extended: bool) -> Res
                     .ok_or_else(|| wrong("AUTH takes <> or an address in xtext"))?
                     .to_owned(),
             )?;
+        } else if future && keyword.eq_ignore_ascii_case("HOLDFOR") {
+            let digits = value.filter(|v| (1..=9).contains(&v.len()) && v.bytes().all(|b| b.is_ascii_digit()));
+            let seconds = digits.and_then(|digits| digits.parse().ok());
+            let seconds = seconds.ok_or_else(|| wrong("HOLDFOR takes seconds"))?;
+            once(&mut sender.hold, Hold::For(seconds))?;
+        } else if future && keyword.eq_ignore_ascii_case("HOLDUNTIL") {
+            let time = value.and_then(parse_timestamp);
+            let time = time.ok_or_else(|| wrong("HOLDUNTIL takes a time such as 2026-11-25T09:30:00Z"))?;
+            once(&mut sender.hold, Hold::Until(time))?;
         } else {
             return Err(unknown());
         }
@@ -295,12 +316,18 @@ mod tests {
             (" RET=SOME", Err(501)),
             (" ENVID=a+", Err(501)),
             (" ENVID=a+3d", Err(501)),
+            (" HOLDFOR=60 HOLDFOR=60", Err(501)),
+            (" HOLDFOR=60 HOLDUNTIL=2026-11-25T09:30:00Z", Err(501)),
+            (" HOLDFOR=1234567890", Err(501)),
+            (" HOLDFOR=-1", Err(501)),
+            (" HOLDFOR", Err(501)),
+            (" HOLDUNTIL=tomorrow", Err(501)),
             (" COLOUR=blue", Err(555)),
             (" =", Err(555)),
             ("SIZE=1", Err(501)),
         ];
         for (input, expected) in cases {
-            let result = sender(ReversePath::Null, input, true);
+            let result = sender(ReversePath::Null, input, true, true);
             match (result, expected) {
                 (Ok(sender), Ok(expected)) => {
                     let text = format!(
@@ -313,7 +340,23 @@ mod tests {
                 (result, _) => panic!("{input}: {result:?}"),
             }
         }
-        assert_eq!(sender(ReversePath::Null, " SIZE=1", false).unwrap_err().code(), 555);
+        assert_eq!(
+            sender(ReversePath::Null, " SIZE=1", false, true).unwrap_err().code(),
+            555
+        );
+    }
+
+    #[test]
+    fn messages_that_wait() {
+        let hold = |text| sender(ReversePath::Null, text, true, true).unwrap().hold;
+        assert_eq!(hold(" HOLDFOR=60"), Some(Hold::For(60)));
+        assert_eq!(
+            hold(" HoldUntil=2026-11-25T10:30:00+01:00"),
+            Some(Hold::Until(1_795_599_000))
+        );
+        // Where it is not offered, it is not known.
+        let refused = sender(ReversePath::Null, " HOLDFOR=60", true, false);
+        assert_eq!(refused.unwrap_err().code(), 555);
     }
 
     #[test]
@@ -321,7 +364,7 @@ mod tests {
         for text in ["NEVER", "SUCCESS", "FAILURE,DELAY", "SUCCESS,FAILURE,DELAY"] {
             assert_eq!(Notify::parse(text).unwrap().to_string(), text);
         }
-        let sender = sender(ReversePath::Null, " BODY=BINARYMIME RET=HDRS", true).unwrap();
+        let sender = sender(ReversePath::Null, " BODY=BINARYMIME RET=HDRS", true, false).unwrap();
         assert_eq!(format!("{} {}", sender.body, sender.ret.unwrap()), "BINARYMIME HDRS");
     }
 

@@ -29,6 +29,8 @@ pub struct Session {
     authenticated: bool,
     transaction: Option<Transaction>,
     quit: bool,
+    /// Seconds since 1970.
+    now: i64,
     errors: u32,
     refused_recipients: u32,
     login_failures: u32,
@@ -106,6 +108,7 @@ impl Session {
             authenticated: false,
             transaction: None,
             quit: false,
+            now: 0,
             errors: 0,
             refused_recipients: 0,
             login_failures: 0,
@@ -162,6 +165,12 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// Says what time it is, in seconds since 1970. Needed where [`Config::future_release`] is set: a client is told until when at the latest a
+    /// message may wait.
+    pub fn set_time(&mut self, now: i64) {
+        self.now = now;
     }
 
     /// Replies that are to be written; the caller empties it.

@@ -61,6 +61,7 @@ fn settings(text: &str) -> (Config, bool) {
             "implicit" => implicit = true,
             "plaintext" => config.authentication.plaintext = true,
             "bare" => config.bare_newlines = true,
+            "future_release" => config.future_release = Some(value as u32),
             "message_size" => config.limits.message_size = value,
             "header_size" => config.limits.header_size = value,
             "discard" => config.limits.discard = value,

@@ -33,10 +33,11 @@ impl Account {
             let mut state = self.lock();
             self.snapshot_as(&mut state, from, reader)?
         };
+        let mut seeker = snapshot.seek();
         let messages: Vec<Message> = uids
             .iter()
-            .filter_map(|uid| snapshot.position(*uid).and_then(|position| snapshot.at(position)))
-            .copied()
+            .filter_map(|uid| seeker.uid(*uid))
+            .map(|(_, message)| *message)
             .collect();
         let ids: Vec<_> = messages.iter().map(|message| message.content).collect();
         let contents = self.contents(&ids).into_iter().collect::<Result<Vec<Content>>>()?;

@@ -48,10 +48,11 @@ impl Account {
         expunged: &mut Expunged,
     ) -> Result<()> {
         let snapshot = self.snapshot(state, mailbox)?;
+        let mut seeker = snapshot.seek();
         let (positions, gone): (Vec<usize>, Vec<Message>) = uids
             .iter()
-            .filter_map(|uid| snapshot.position(*uid))
-            .filter_map(|position| Some((position, *snapshot.at(position)?)))
+            .filter_map(|uid| seeker.uid(*uid))
+            .map(|(position, message)| (position, *message))
             .filter(|(_, message)| message.flags.contains(Flags::DELETED))
             .unzip();
         expunged.modseq = snapshot.highest_modseq;

@@ -28,6 +28,7 @@ mod quota;
 mod removal;
 mod rights;
 mod saved;
+mod seeker;
 mod seen;
 mod sharing;
 mod sieve;
@@ -57,6 +58,7 @@ pub use message::{Appended, Flagged, NewMessage};
 pub use metadata::{Audience, MAX_METADATA_BYTES, MAX_METADATA_ENTRIES, MetadataKey};
 pub use quota::{Quota, Usage};
 pub use rights::{Acl, AclEntry, Identifier, MAX_ACL_ENTRIES, Rights, Who};
+pub use seeker::Seeker;
 pub use sharing::Sharing;
 pub use sieve::{
     Answered, Decided, DecidedDelivery, EVENT_SCRIPT, MAX_SCRIPT_NAME_BYTES, NewCopy, Recorded, Script, ScriptFault,

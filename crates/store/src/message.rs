@@ -148,8 +148,9 @@ impl Account {
         let mut runs: Vec<(Uid, Uid, Flags)> = Vec::new();
         let mut run_end = 0;
         let (mut unseen, mut deleted) = (0i64, 0i64);
+        let mut seeker = snapshot.seek();
         for uid in uids {
-            let Some((position, message)) = snapshot.position(*uid).and_then(|p| Some((p, snapshot.at(p)?))) else {
+            let Some((position, message)) = seeker.uid(*uid) else {
                 continue;
             };
             if unchanged_since.is_some_and(|since| message.modseq > since) {

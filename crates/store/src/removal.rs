@@ -10,10 +10,11 @@ impl Account {
     pub fn message_remove(&self, mailbox: MailboxId, uids: &[Uid]) -> Result<Expunged> {
         let mut state = self.lock();
         let snapshot = self.snapshot(&mut state, mailbox)?;
+        let mut seeker = snapshot.seek();
         let (positions, gone): (Vec<usize>, Vec<Message>) = uids
             .iter()
-            .filter_map(|uid| snapshot.position(*uid))
-            .filter_map(|position| Some((position, *snapshot.at(position)?)))
+            .filter_map(|uid| seeker.uid(*uid))
+            .map(|(position, message)| (position, *message))
             .unzip();
         if gone.is_empty() {
             return Ok(Expunged {

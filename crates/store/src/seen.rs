@@ -82,8 +82,9 @@ impl Account {
         let snapshot = self.snapshot_as(state, mailbox, Some(reader))?;
         // Position, UID, flags before and after.
         let mut changed: Vec<(usize, Uid, Flags, Flags)> = Vec::new();
+        let mut seeker = snapshot.seek();
         for uid in uids {
-            let Some((position, message)) = snapshot.position(*uid).and_then(|p| Some((p, snapshot.at(p)?))) else {
+            let Some((position, message)) = seeker.uid(*uid) else {
                 continue;
             };
             if unchanged_since.is_some_and(|since| message.modseq > since) {

@@ -165,6 +165,18 @@ impl Snapshot {
         self.starts[after - 1] as usize + within
     }
 
+    /// The chunk that a position is in, and the position of its first message; none where the position is behind the end.
+    pub(crate) fn chunk_around(&self, position: usize) -> (usize, &[Message]) {
+        let chunk = self
+            .starts
+            .partition_point(|start| *start as usize <= position)
+            .saturating_sub(1);
+        match self.chunks.get(chunk) {
+            Some(messages) if position < self.len => (self.starts[chunk] as usize, messages),
+            _ => (position, &[]),
+        }
+    }
+
     /// Messages from a position on, in order.
     pub fn iter_from(&self, position: usize) -> impl Iterator<Item = &Message> {
         let chunk = self

@@ -45,10 +45,11 @@ impl Account {
     ) -> Result<()> {
         done.uid_validity = state.rows.mailboxes.get(&to).ok_or(Error::NoMailbox)?.uid_validity;
         let snapshot = self.snapshot(state, from)?;
+        let mut seeker = snapshot.seek();
         let (positions, messages): (Vec<usize>, Vec<Message>) = uids
             .iter()
-            .filter_map(|uid| snapshot.position(*uid))
-            .filter_map(|p| Some((p, *snapshot.at(p)?)))
+            .filter_map(|uid| seeker.uid(*uid))
+            .map(|(position, message)| (position, *message))
             .unzip();
         if let Way::Copy { quota } = way {
             quota.room(state.usage(), Usage::of(messages.iter().map(|m| u64::from(m.size))))?;

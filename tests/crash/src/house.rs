@@ -102,6 +102,7 @@ impl House {
                 detail: None,
                 account: Some(id),
                 place: Some((d.mailbox.0, d.uid.0)),
+                attempt: None,
             })
             .collect()
     }

@@ -148,7 +148,7 @@ impl World {
             0..=3 => self.accept(house).await,
             4..=7 => {
                 let most = 1 + self.chance.below(6) as u32;
-                let work = house.ledger.claim(Lane::Local, most).await.expect("claim");
+                let work = house.ledger.claim(most).await.expect("claim");
                 self.step(Part::Server, false)?;
                 self.deliver(house, work).await
             }
@@ -223,7 +223,7 @@ impl World {
             self.step(Part::Account(id), true)?;
             house.ledger.settle(settlements);
             // Answered when the settlements are written, for they were asked for before.
-            house.ledger.claim(Lane::Remote, 0).await.expect("claim");
+            house.ledger.claim(0).await.expect("claim");
             self.step(Part::Server, false)?;
         }
         Ok(())
@@ -323,7 +323,7 @@ impl World {
         self.steps_left = usize::MAX;
         self.track();
         loop {
-            let work = house.ledger.claim(Lane::Local, 100).await.expect("claim");
+            let work = house.ledger.claim(100).await.expect("claim");
             if work.is_empty() {
                 break;
             }
@@ -403,23 +403,10 @@ impl World {
 
 fn acceptance(id: ledger::AcceptanceId, recipients: &[AccountId]) -> Acceptance {
     Acceptance {
-        id,
-        received_at: 0,
-        sender: String::new(),
         protocol: "ESMTP".into(),
-        listener: "test".into(),
         client: "test".into(),
         helo: "test".into(),
-        tls: None,
-        login: None,
-        envid: None,
-        ret: None,
         body: "8BITMIME".into(),
-        smtputf8: false,
-        session: "test".into(),
-        message_id: None,
-        notes: None,
-        parent: None,
         recipients: recipients
             .iter()
             .map(|account| NewRecipient {
@@ -429,5 +416,6 @@ fn acceptance(id: ledger::AcceptanceId, recipients: &[AccountId]) -> Acceptance 
                 lane: Lane::Local,
             })
             .collect(),
+        ..Acceptance::ours(id, 0, "test")
     }
 }

@@ -26,6 +26,8 @@ pub const PASSWORD: &str = "correct horse";
 pub struct Setup {
     /// Where its data is; else in the test's own folder.
     pub data: Option<PathBuf>,
+    /// Settings that stand before all tables.
+    pub top: String,
     /// Settings to add at the end of the file.
     pub settings: String,
     /// Its name, also in its certificate; else `mail.e2e.test`.
@@ -62,13 +64,13 @@ impl Server {
             listening: Vec::new(),
         };
         let hostname = setup.hostname.as_deref().unwrap_or("mail.e2e.test");
-        server.set_up(hostname, &setup.settings, &setup.accounts);
+        server.set_up(hostname, &setup.top, &setup.settings, &setup.accounts);
         server.launch();
         server
     }
 
     /// Makes the data folder and accounts as an administrator does, then writes settings with ports the system chooses.
-    fn set_up(&self, hostname: &str, settings: &str, accounts: &[String]) {
+    fn set_up(&self, hostname: &str, top: &str, settings: &str, accounts: &[String]) {
         let first = self.folder.path().join("init.toml");
         let ran = self
             .plain_command()
@@ -79,7 +81,7 @@ impl Server {
             .output()
             .expect("rohrpost init");
         assert!(ran.status.success(), "init: {}", String::from_utf8_lossy(&ran.stderr));
-        let mut text = format!("hostname = \"{hostname}\"\ndata = \"{}\"\n", self.data.display());
+        let mut text = format!("hostname = \"{hostname}\"\ndata = \"{}\"\n{top}\n", self.data.display());
         for protocol in [
             "smtp",
             "submission",

@@ -9,6 +9,7 @@ mod copy;
 mod evaluate;
 mod fetch;
 mod flags;
+mod glance;
 mod list;
 mod listing;
 mod mailboxes;

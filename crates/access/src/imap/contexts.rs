@@ -148,10 +148,11 @@ fn numbered(pieces: &Pieces, uid: bool, snapshot: &Snapshot) -> Pieces {
     if uid {
         return pieces.clone();
     }
-    let number = |uid: &u32| snapshot.position(Uid(*uid)).map(sequence);
+    let mut seeker = snapshot.seek();
+    let mut number = |uid: &u32| seeker.uid(Uid(*uid)).map(|(position, _)| sequence(position));
     pieces
         .iter()
-        .map(|(place, uids)| (*place, uids.iter().filter_map(number).collect()))
+        .map(|(place, uids)| (*place, uids.iter().filter_map(&mut number).collect()))
         .collect()
 }
 

@@ -115,7 +115,8 @@ impl Selected {
 
     /// The UIDs at positions.
     pub(crate) fn uids(&self, positions: &[u32]) -> Vec<Uid> {
-        let at = |position: &u32| self.told.at(*position as usize).map(|message| message.uid);
+        let mut seeker = self.told.seek();
+        let at = |position: &u32| seeker.at(*position as usize).map(|message| message.uid);
         positions.iter().filter_map(at).collect()
     }
 

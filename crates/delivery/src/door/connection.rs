@@ -4,6 +4,7 @@ use super::login::{self, Outcome};
 use super::message::Incoming;
 use super::refusal;
 use super::submission;
+use super::throttle::{self, Judgement};
 use super::{Door, blocking, stopped};
 use crate::inspect::{Action, Admission, Visitor};
 use authentication::Listener;
@@ -16,6 +17,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
+
+/// A message to so many is bulk: after an outage people's mail goes first.
+const MANY: usize = 50;
 
 /// What is said where there is no seat.
 pub(super) const TOO_MANY: &[u8] = b"421 4.7.0 too many connections, try again later\r\n";
@@ -53,6 +57,8 @@ struct Transaction {
     message: Option<Incoming>,
     /// What was found of a client from outside.
     admission: Option<Result<Admission, Reply>>,
+    /// It is to wait until then.
+    release_at: Option<i64>,
 }
 
 /// What came of waiting for the client.
@@ -115,6 +121,7 @@ impl Connection {
             };
             match heard {
                 Heard::Octets(count) => {
+                    session.set_time(net::now());
                     let mut input = buffer.get(..count).unwrap_or_default();
                     while let Some(event) = session.next(&mut input) {
                         match event {
@@ -253,17 +260,19 @@ impl Connection {
     async fn take(&mut self, session: &mut Session, event: Event<'_>) {
         match event {
             Event::CheckSender(sender) => {
-                let answer = self.door.check_sender(self.account, &sender);
-                if answer.is_ok() {
+                let checked = self.door.check_sender(self.account, &sender);
+                let answer = checked.and_then(|()| self.door.release_at(&sender));
+                if let Ok(release_at) = answer {
                     self.transaction = Some(Transaction {
                         sender,
                         recipients: Vec::new(),
                         named: Vec::new(),
                         message: None,
                         admission: None,
+                        release_at,
                     });
                 }
-                session.answer_sender(answer);
+                session.answer_sender(answer.map(|_| ()));
             }
             Event::CheckRecipient(recipient) => {
                 let size = self
@@ -423,6 +432,7 @@ impl Connection {
             named,
             message: Some(mut message),
             admission,
+            release_at,
         }) = self.transaction.take()
         else {
             return vec![Reply::new(
@@ -433,7 +443,7 @@ impl Connection {
         };
         let ended = Instant::now();
         let (id, received_at, count) = (message.id, message.received_at, recipients.len());
-        let mut notes = None;
+        let (mut notes, mut quarantine) = (None, None);
         let whole = match (message.heard(), &self.visitor, admission) {
             (Some(heard), Some(visitor), Some(Ok(admission))) => {
                 let path = sender.path.as_str();
@@ -448,17 +458,27 @@ impl Connection {
                     return vec![reply];
                 }
                 let found = examined.verdict;
-                notes = Some(found.notes);
+                (notes, quarantine) = (Some(found.notes), found.quarantine);
                 message.compose(found.field.as_bytes(), &heard, &without(heard.header(), &found.forged))
             }
             (Some(heard), _, _) => {
                 let context = &self.door.context;
-                let header = submission::completed(heard.header(), id, received_at, &context.options.hostname);
-                let header = header.as_deref().unwrap_or(heard.header());
-                let top = self
-                    .account
-                    .map(|account| blocking(|| context.signatures(account, header, &heard)));
-                message.compose(&top.unwrap_or_default(), &heard, header)
+                let came = submission::Came {
+                    id,
+                    received_at,
+                    account: self.account,
+                    sender: sender.path.as_str(),
+                };
+                let (top, header) = match context.submitted(&came, &heard) {
+                    Ok(made) => made,
+                    Err(reply) => {
+                        tracing::info!(
+                            session = self.name, client = %self.peer, sender = sender.path.as_str(), reason = reply.text(), "message refused"
+                        );
+                        return vec![reply];
+                    }
+                };
+                message.compose(&top, &heard, header.as_deref().unwrap_or(heard.header()))
             }
             _ => message.finish(),
         };
@@ -467,6 +487,15 @@ impl Connection {
             Err(error) => return vec![self.not_taken(&ledger::Error::from(error))],
         };
         let size = whole.commit.len();
+        let mut held = None;
+        if let (Some(account), Role::Submission) = (self.account, self.door.session.role) {
+            match self.door.context.judge(account, count, self.peer.ip()).await {
+                Judgement::Send => {}
+                Judgement::Hold(reason) => held = Some(reason),
+                // The bytes are nobody's, and are given back later.
+                Judgement::Refuse => return vec![throttle::refusal()],
+            }
+        }
         let mut acceptance = Acceptance {
             id,
             received_at,
@@ -481,9 +510,14 @@ impl Connection {
             ret: sender.ret.map(|ret| ret.to_string()),
             body: sender.body.to_string(),
             smtputf8: sender.smtputf8,
+            requiretls: false,
+            bulk: whole.bulk || count >= MANY,
+            release_at,
+            held,
             session: self.name.clone(),
             message_id: whole.message_id,
             notes,
+            quarantine,
             parent: None,
             recipients,
         };

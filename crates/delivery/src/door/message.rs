@@ -22,7 +22,7 @@ pub(super) struct Incoming {
     inline_bytes: usize,
     gathered: Vec<u8>,
     writer: Option<Writer>,
-    message_id: Option<String>,
+    glimpse: Glimpse,
     failed: Option<blobs::Error>,
     /// Heard for its signatures, and kept until it has been looked at.
     heard: Option<Hearing>,
@@ -44,6 +44,17 @@ pub(super) struct Whole {
     /// The bytes, where the message is small.
     pub(super) bytes: Option<Bytes>,
     pub(super) message_id: Option<String>,
+    /// A program wrote it, or it goes to a list.
+    pub(super) bulk: bool,
+}
+
+/// What the ledger wants to know of a header.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Glimpse {
+    /// The Message-ID field (RFC 5322 §3.6.4).
+    message_id: Option<String>,
+    /// `Precedence: bulk` and its like, the fields of lists (RFC 2369, RFC 2919), or `Auto-Submitted` (RFC 3834 §5).
+    bulk: bool,
 }
 
 impl Incoming {
@@ -60,7 +71,7 @@ impl Incoming {
             inline_bytes,
             gathered: Vec::with_capacity(room.min(inline_bytes)),
             writer: None,
-            message_id: None,
+            glimpse: Glimpse::default(),
             failed: None,
             heard: None,
         }
@@ -113,14 +124,14 @@ impl Incoming {
     fn pour(&mut self, bytes: &[u8]) -> blobs::Result<()> {
         if let Some(hearing) = &mut self.heard {
             if hearing.file.is_none() {
-                self.message_id = message_id(&self.gathered);
+                self.glimpse = glimpse(&self.gathered);
             }
             blocking(|| hearing.pour(&self.gathered).and_then(|()| hearing.pour(bytes)))?;
             self.emptied();
             return Ok(());
         }
         if self.writer.is_none() {
-            self.message_id = message_id(&self.gathered);
+            self.glimpse = glimpse(&self.gathered);
         }
         let writer = self.writer.get_or_insert_with(|| self.blobs.writer());
         blocking(|| writer.write(&self.gathered).and_then(|()| writer.write(bytes)))?;
@@ -163,7 +174,7 @@ impl Incoming {
             for part in [top, &head, header, self.gathered.get(skip..).unwrap_or_default()] {
                 whole.extend_from_slice(part);
             }
-            let message_id = message_id(header);
+            let Glimpse { message_id, bulk } = glimpse(header);
             let commit = if whole.len() > PIECE {
                 blocking(|| self.blobs.put(&whole))?
             } else {
@@ -173,9 +184,10 @@ impl Incoming {
                 commit,
                 bytes: Some(whole.into()),
                 message_id,
+                bulk,
             });
         };
-        let message_id = message_id(header);
+        let Glimpse { message_id, bulk } = glimpse(header);
         let commit = blocking(|| {
             let mut writer = self.blobs.writer();
             writer.write(top)?;
@@ -198,6 +210,7 @@ impl Incoming {
             commit,
             bytes: None,
             message_id,
+            bulk,
         })
     }
 
@@ -212,7 +225,8 @@ impl Incoming {
                 Ok(Whole {
                     commit,
                     bytes: None,
-                    message_id: self.message_id,
+                    message_id: self.glimpse.message_id,
+                    bulk: self.glimpse.bulk,
                 })
             }
             None => {
@@ -222,11 +236,12 @@ impl Incoming {
                 } else {
                     self.blobs.put(&self.gathered)?
                 };
-                let message_id = message_id(&self.gathered);
+                let Glimpse { message_id, bulk } = glimpse(&self.gathered);
                 Ok(Whole {
                     commit,
                     bytes: Some(self.gathered.into()),
                     message_id,
+                    bulk,
                 })
             }
         }
@@ -251,31 +266,45 @@ impl Hearing {
     }
 }
 
-/// The Message-ID field (RFC 5322 §3.6.4) of a message whose beginning this is.
-fn message_id(message: &[u8]) -> Option<String> {
-    const NAME: &[u8] = b"message-id:";
+/// The header of a message whose beginning this is.
+fn glimpse(message: &[u8]) -> Glimpse {
+    let mut seen = Glimpse::default();
     let mut rest = message;
-    loop {
-        let end = memchr::memchr(b'\n', rest)?;
+    while let Some(end) = memchr::memchr(b'\n', rest) {
         let (line, behind) = rest.split_at(end + 1);
         if line == b"\r\n" || line == b"\n" {
-            return None;
-        }
-        if line
-            .get(..NAME.len())
-            .is_some_and(|name| name.eq_ignore_ascii_case(NAME))
-        {
-            let mut value = line.get(NAME.len()..).unwrap_or_default().trim_ascii();
-            if value.is_empty() && behind.first().is_some_and(|b| matches!(b, b' ' | b'\t')) {
-                // Some programs fold a long one right behind the colon.
-                let end = memchr::memchr(b'\n', behind).unwrap_or(behind.len());
-                value = behind.get(..end).unwrap_or_default().trim_ascii();
-            }
-            let value = value.get(..MESSAGE_ID_LENGTH).unwrap_or(value);
-            return (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned());
+            break;
         }
         rest = behind;
+        let Some(colon) = memchr::memchr(b':', line) else {
+            continue;
+        };
+        let (name, value) = line.split_at(colon);
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        let is = |known: &[u8]| name.trim_ascii_end().eq_ignore_ascii_case(known);
+        let begins = |text: &[u8], with: &[u8]| text.get(..with.len()).is_some_and(|t| t.eq_ignore_ascii_case(with));
+        if is(b"message-id") && seen.message_id.is_none() {
+            seen.message_id = message_id(value, behind);
+        } else if is(b"precedence") {
+            seen.bulk |= [&b"bulk"[..], b"list", b"junk"].iter().any(|word| begins(value, word));
+        } else if is(b"auto-submitted") {
+            seen.bulk |= !begins(value, b"no");
+        } else if begins(name, b"list-") {
+            seen.bulk = true;
+        }
     }
+    seen
+}
+
+/// The value of a Message-ID field; `behind`: the lines after it.
+fn message_id<'m>(mut value: &'m [u8], behind: &'m [u8]) -> Option<String> {
+    if value.is_empty() && behind.first().is_some_and(|b| matches!(b, b' ' | b'\t')) {
+        // Some programs fold a long one right behind the colon.
+        let end = memchr::memchr(b'\n', behind).unwrap_or(behind.len());
+        value = behind.get(..end).unwrap_or_default().trim_ascii();
+    }
+    let value = value.get(..MESSAGE_ID_LENGTH).unwrap_or(value);
+    (!value.is_empty()).then(|| String::from_utf8_lossy(value).into_owned())
 }
 
 #[cfg(test)]
@@ -294,7 +323,28 @@ mod tests {
             ("", None),
         ];
         for (message, expected) in cases {
-            assert_eq!(message_id(message.as_bytes()).as_deref(), expected, "{message:?}");
+            assert_eq!(
+                glimpse(message.as_bytes()).message_id.as_deref(),
+                expected,
+                "{message:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_programs_and_lists_send_is_bulk() {
+        let cases = [
+            ("Precedence: bulk\r\n\r\n", true),
+            ("PRECEDENCE: List\r\n\r\n", true),
+            ("Precedence: first-class\r\n\r\n", false),
+            ("From: a\r\nList-Unsubscribe: <https://x>\r\n\r\n", true),
+            ("Auto-Submitted: auto-replied\r\n\r\n", true),
+            ("Auto-Submitted: no\r\n\r\n", false),
+            ("Subject: x\r\n\r\nPrecedence: bulk\r\n", false),
+            ("Subject: about\r\n Precedence: bulk\r\n\r\n", false),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(glimpse(message.as_bytes()).bulk, expected, "{message:?}");
         }
     }
 }

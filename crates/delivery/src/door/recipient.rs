@@ -1,11 +1,11 @@
 //! Who may send, and to whom.
 
-use super::{Door, OverQuota, blocking};
+use super::{Door, OverQuota, blocking, now};
 use crate::local::quota_of;
 use db::AccountId;
 use directory::Resolution;
 use ledger::{Lane, NewRecipient};
-use smtp::{Recipient, Reply, Sender, Status};
+use smtp::{Hold, Recipient, Reply, Sender, Status};
 
 /// Why a recipient is refused.
 pub(super) struct Refused {
@@ -30,6 +30,27 @@ impl Door {
             return Ok(());
         }
         Err(Reply::new(553, Status(5, 7, 1), "this is not an address of yours"))
+    }
+
+    /// When a message is to be worked on (RFC 4865 §4): a time that has passed, or is too far away, is wrong.
+    pub(super) fn release_at(&self, sender: &Sender) -> Result<Option<i64>, Reply> {
+        let (Some(hold), Some(longest)) = (sender.hold, self.session.future_release) else {
+            return Ok(None);
+        };
+        let now = now();
+        let at = match hold {
+            Hold::For(seconds) => now.saturating_add(seconds),
+            Hold::Until(time) => time,
+        };
+        if at < now {
+            return Err(Reply::new(501, Status(5, 5, 4), "this time has passed"));
+        }
+        if at - now > i64::from(longest) {
+            let last = smtp::timestamp(now.saturating_add(i64::from(longest)));
+            let text = format!("a message may wait {longest} seconds, now until {last}");
+            return Err(Reply::new(501, Status(5, 5, 4), text));
+        }
+        Ok(Some(at))
     }
 
     /// Whether the mail for this recipient can be taken, and where it goes.

@@ -1,25 +1,42 @@
 //! What a message from one of our people's programs is made complete by (RFC 6409 §8), and signed with.
 
-use super::{Context, now};
+use super::{Context, blocking, now};
 use authentication::dkim::Canon;
 use authentication::{Heard, Limits, Listener, fields};
 use db::AccountId;
 use ledger::AcceptanceId;
+use smtp::{Reply, Status};
 
-/// The header as it goes out: without Bcc (RFC 5322 §3.6.3), with Date and Message-ID. `None`: it is complete as it is.
-pub(super) fn completed(header: &[u8], id: AcceptanceId, received_at: i64, hostname: &str) -> Option<Vec<u8>> {
+/// Addresses read of a field; whoever names more as the authors of a message hides something.
+const AUTHORS: usize = 100;
+
+/// What is known of a message that somebody submits, beside itself.
+pub(super) struct Came<'c> {
+    pub(super) id: AcceptanceId,
+    pub(super) received_at: i64,
+    pub(super) account: Option<AccountId>,
+    /// The reverse path.
+    pub(super) sender: &'c str,
+}
+
+/// The header as it goes out: without Bcc (RFC 5322 §3.6.3), with Date, Message-ID and From. `None`: it is complete as it is.
+fn completed(header: &[u8], came: &Came<'_>, author: Option<&str>, hostname: &str) -> Option<Vec<u8>> {
     let there = |name: &str| fields(header).any(|field| field.is(name));
-    if there("Date") && there("Message-ID") && !there("Bcc") {
+    let author = author.filter(|_| !there("From"));
+    if there("Date") && there("Message-ID") && !there("Bcc") && author.is_none() {
         return None;
     }
     let mut out = Vec::with_capacity(header.len() + 200);
     if !there("Date") {
         out.extend_from_slice(b"Date: ");
-        smtp::date(received_at, &mut out);
+        smtp::date(came.received_at, &mut out);
         out.extend_from_slice(b"\r\n");
     }
+    if let Some(author) = author {
+        out.extend_from_slice(format!("From: <{author}>\r\n").as_bytes());
+    }
     if !there("Message-ID") {
-        out.extend_from_slice(format!("Message-ID: <{id}@{hostname}>\r\n").as_bytes());
+        out.extend_from_slice(format!("Message-ID: <{}@{hostname}>\r\n", came.id).as_bytes());
     }
     let mut rest = header;
     for field in fields(header).filter(|field| field.is("Bcc")) {
@@ -31,10 +48,78 @@ pub(super) fn completed(header: &[u8], id: AcceptanceId, received_at: i64, hostn
     Some(out)
 }
 
+/// Whom a field names; `None` where those are more than are read.
+fn named(value: &[u8]) -> Option<Vec<String>> {
+    let list = mime::addresses(&mime::unfold(value), AUTHORS + 1);
+    let mailboxes = list.iter().filter_map(|address| match address {
+        mime::Address::Mailbox(mailbox) => Some(mailbox),
+        _ => None,
+    });
+    let text = |mailbox: &mime::Mailbox| {
+        let (local, host) = (
+            String::from_utf8_lossy(&mailbox.local),
+            String::from_utf8_lossy(&mailbox.host),
+        );
+        format!("{local}@{host}")
+    };
+    (list.len() <= AUTHORS).then(|| mailboxes.map(text).collect())
+}
+
 impl Context {
+    /// What goes on top of a message that somebody submits, and its header where that changes.
+    pub(super) fn submitted(&self, came: &Came<'_>, heard: &Heard) -> Result<(Vec<u8>, Option<Vec<u8>>), Reply> {
+        if let Some(account) = came.account.filter(|_| self.options.own_senders_only) {
+            self.check_authors(account, heard.header())?;
+        }
+        let account = came.account.and_then(|account| self.directory.account(account));
+        let author = match came.sender {
+            "" => account.as_ref().map(|account| account.address()),
+            sender => Some(sender),
+        };
+        let header = completed(heard.header(), came, author, &self.options.hostname);
+        let complete = header.as_deref().unwrap_or(heard.header());
+        let top = came
+            .account
+            .map(|account| blocking(|| self.signatures(account, complete, heard)));
+        Ok((top.unwrap_or_default(), header))
+    }
+
+    /// Whether everybody whom From and Sender name is somebody that the account may send as: it is these that people see (RFC 6409 §6.1, §8.1).
+    fn check_authors(&self, account: AccountId, header: &[u8]) -> Result<(), Reply> {
+        for name in ["From", "Sender"] {
+            let mut found = fields(header).filter(|field| field.is(name));
+            let Some(field) = found.next() else { continue };
+            if found.next().is_some() {
+                return Err(Reply::new(
+                    554,
+                    Status(5, 6, 0),
+                    format!("a message has one {name} field"),
+                ));
+            }
+            let Some(people) = named(field.value) else {
+                return Err(Reply::new(
+                    554,
+                    Status(5, 6, 0),
+                    format!("too many addresses in {name}"),
+                ));
+            };
+            if people.is_empty() {
+                return Err(Reply::new(554, Status(5, 6, 0), format!("{name} names nobody")));
+            }
+            if let Some(other) = people
+                .iter()
+                .find(|address| !self.directory.may_send_as(account, address))
+            {
+                let text = format!("{name} names {other}, which is not an address of yours");
+                return Err(Reply::new(550, Status(5, 7, 1), text));
+            }
+        }
+        Ok(())
+    }
+
     /// Signatures for a message of this account's, to be put on top of it. Only where everybody in From is somebody that the account may
     /// send as: a signature says that we vouch for the author.
-    pub(super) fn signatures(&self, account: AccountId, header: &[u8], came: &Heard) -> Vec<u8> {
+    fn signatures(&self, account: AccountId, header: &[u8], came: &Heard) -> Vec<u8> {
         let Some(signer) = &self.signer else {
             return Vec::new();
         };
@@ -42,20 +127,15 @@ impl Context {
         let (Some(field), None) = (from.next(), from.next()) else {
             return Vec::new();
         };
-        let mut domain = None;
-        for address in mime::addresses(&mime::unfold(field.value), 100) {
-            let mime::Address::Mailbox(mailbox) = address else {
-                continue;
-            };
-            let (local, host) = (
-                String::from_utf8_lossy(&mailbox.local),
-                String::from_utf8_lossy(&mailbox.host),
-            );
-            if !self.directory.may_send_as(account, &format!("{local}@{host}")) {
-                return Vec::new();
-            }
-            domain = domain.or_else(|| authentication::normal(&host));
+        let people = named(field.value).unwrap_or_default();
+        if !people
+            .iter()
+            .all(|address| self.directory.may_send_as(account, address))
+        {
+            return Vec::new();
         }
+        let host = people.first().and_then(|address| address.rsplit_once('@'));
+        let domain = host.and_then(|(_, host)| authentication::normal(host));
         let Some(domain) = domain.filter(|domain| self.directory.domain_is_ours(domain)) else {
             return Vec::new();
         };
@@ -83,8 +163,14 @@ mod tests {
     #[test]
     fn headers_are_made_complete() {
         let id = AcceptanceId(1);
+        let came = Came {
+            id,
+            received_at: 0,
+            account: None,
+            sender: "a@c.example",
+        };
         let complete = |header: &str| {
-            let header = completed(header.as_bytes(), id, 0, "mail.phys.example");
+            let header = completed(header.as_bytes(), &came, Some(came.sender), "mail.phys.example");
             header.map(|header| String::from_utf8(header).unwrap())
         };
         assert_eq!(complete("From: a\r\nDate: x\r\nMessage-ID: <y>\r\n\r\n"), None);
@@ -94,5 +180,26 @@ mod tests {
                 "Date: Thu, 1 Jan 1970 00:00:00 +0000\r\nMessage-ID: <{id}@mail.phys.example>\r\nFrom: a\r\nTo: f\r\n\r\n"
             )
         );
+        assert_eq!(
+            complete("Date: x\r\nMessage-ID: <y>\r\n\r\n").unwrap(),
+            "From: <a@c.example>\r\nDate: x\r\nMessage-ID: <y>\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn everybody_is_read_or_nobody() {
+        let people = |value: &str| named(value.as_bytes());
+        assert_eq!(
+            people(" Ada <ada@a.example>, b@c.example"),
+            Some(vec!["ada@a.example".into(), "b@c.example".into()])
+        );
+        assert_eq!(
+            people(" \"ada@a.example\" <eve@a.example>"),
+            Some(vec!["eve@a.example".into()])
+        );
+        assert_eq!(people(" nobody:;"), Some(vec![]));
+        let many = |count| people(&"a@b.example, ".repeat(count)).map(|people| people.len());
+        assert_eq!(many(100), Some(100));
+        assert_eq!(many(101), None);
     }
 }

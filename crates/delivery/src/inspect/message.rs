@@ -25,6 +25,8 @@ pub(crate) struct Verdict {
     pub(crate) forged: Vec<std::ops::Range<usize>>,
     /// For the ledger.
     pub(crate) notes: String,
+    /// Why it goes to Junk.
+    pub(crate) quarantine: Option<String>,
 }
 
 impl Inspector {
@@ -53,6 +55,7 @@ impl Inspector {
                     field: String::new(),
                     forged: Vec::new(),
                     notes: String::new(),
+                    quarantine: None,
                 },
             };
         };
@@ -91,14 +94,9 @@ impl Inspector {
             field.other("dnswl", Found::Pass, "policy.list", list);
         }
         let mut notes = String::new();
-        if let Some(why) = &admission.quarantine {
-            notes = format!("{}{why}; ", ledger::QUARANTINE);
-        }
         for mark in &admission.marks {
-            if admission.quarantine.as_ref() != Some(mark) {
-                notes.push_str(mark);
-                notes.push_str("; ");
-            }
+            notes.push_str(mark);
+            notes.push_str("; ");
         }
         notes.push_str(&field.summary());
         Examined {
@@ -107,6 +105,7 @@ impl Inspector {
                 field: field.field(),
                 forged: results::forged(heard.header(), &options.hostname),
                 notes,
+                quarantine: admission.quarantine,
             },
         }
     }

@@ -21,12 +21,12 @@ mod rates;
 mod reports;
 mod visitor;
 
+pub use names::Names;
 pub use reports::{Due, Sent};
 pub(crate) use visitor::{Admission, Visitor};
 
 use authentication::Limits;
 use db::Database;
-use names::Names;
 use observed::Observed;
 use rates::Rates;
 use sightings::{Greylist, Tally};

@@ -4,10 +4,12 @@ use authentication::{Dns, Missing};
 use dns::{Error, Resolver};
 use std::net::IpAddr;
 
-pub(crate) struct Names(Resolver);
+/// A resolver, as the checks see it.
+pub struct Names(Resolver);
 
 impl Names {
-    pub(crate) fn new(resolver: Resolver) -> Names {
+    /// Asks by this resolver.
+    pub fn new(resolver: Resolver) -> Names {
         Names(resolver)
     }
 }

@@ -6,5 +6,6 @@ mod client;
 mod house;
 mod limits;
 mod programs;
+mod sending;
 mod speed;
 mod submission;

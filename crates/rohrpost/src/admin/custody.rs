@@ -5,7 +5,7 @@ use super::request::{Done, Trace};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use db::AccountId;
-use ledger::{AcceptanceId, AuditedRecipient, Fate, Filter, RecipientRecord, Record, State};
+use ledger::{AcceptanceId, AuditedRecipient, Fate, Filter, Order, RecipientRecord, Record, Selection, State};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -162,7 +162,7 @@ pub(super) fn queue_show(engine: &Engine, id: &str, rows: Rows<'_>) -> Result<Do
         "id": a.id.to_string(), "received_at": a.received_at, "from": sender(&record), "size": record.size,
         "message_id": a.message_id, "protocol": a.protocol, "listener": a.listener, "client": a.client, "helo": a.helo, "tls": a.tls,
         "login": a.login.and_then(|l| engine.directory.account(l)).map(|account| account.name.clone()),
-        "session": a.session, "body": a.body, "smtputf8": a.smtputf8, "envid": a.envid, "ret": a.ret, "notes": a.notes,
+        "session": a.session, "body": a.body, "smtputf8": a.smtputf8, "envid": a.envid, "ret": a.ret, "notes": a.notes, "quarantine": a.quarantine,
         "blob": record.blob.to_string(),
         "parent": a.parent.map(|(id, _)| id.to_string()), "parent_recipient": a.parent.map(|(_, number)| number),
         "offspring": record.offspring.iter().map(|(id, number)| offspring(engine, *id, *number)).collect::<Vec<_>>(),
@@ -178,12 +178,12 @@ fn unknown(id: &str) -> Failure {
 }
 
 pub(super) fn queue_retry(engine: &Engine, id: &str, recipient: Option<u32>) -> Result<Done, Failure> {
-    let n = wait(engine.ledger.retry(known(engine, id)?, recipient))?;
+    let n = wait(engine.ledger.order(Order::Retry, &one(engine, id, recipient)?))?;
     Ok(Done::say(format!("{n} {} due now", recipients(n))))
 }
 
 pub(super) fn queue_hold(engine: &Engine, id: &str, recipient: Option<u32>) -> Result<Done, Failure> {
-    let n = wait(engine.ledger.hold(known(engine, id)?, recipient))?;
+    let n = wait(engine.ledger.order(Order::Hold, &one(engine, id, recipient)?))?;
     Ok(Done::say(format!(
         "{n} {} held; `rohrpost queue release {id}` undoes it",
         recipients(n)
@@ -191,11 +191,19 @@ pub(super) fn queue_hold(engine: &Engine, id: &str, recipient: Option<u32>) -> R
 }
 
 pub(super) fn queue_release(engine: &Engine, id: &str, recipient: Option<u32>) -> Result<Done, Failure> {
-    let n = wait(engine.ledger.release(known(engine, id)?, recipient))?;
+    let n = wait(engine.ledger.order(Order::Release, &one(engine, id, recipient)?))?;
     Ok(Done::say(format!("{n} {} released", recipients(n))))
 }
 
-fn recipients(n: u64) -> &'static str {
+fn one(engine: &Engine, id: &str, recipient: Option<u32>) -> Result<Selection, Failure> {
+    Ok(Selection {
+        id: Some(known(engine, id)?),
+        number: recipient,
+        ..Selection::default()
+    })
+}
+
+pub(super) fn recipients(n: u64) -> &'static str {
     if n == 1 { "recipient" } else { "recipients" }
 }
 
@@ -208,7 +216,7 @@ fn known(engine: &Engine, id: &str) -> Result<AcceptanceId, Failure> {
 }
 
 /// Waits for the ledger on this thread, which is an administration session's own.
-fn wait<T>(answer: impl Future<Output = ledger::Result<T>>) -> Result<T, Failure> {
+pub(super) fn wait<T>(answer: impl Future<Output = ledger::Result<T>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(Failure::new)?;

@@ -1,11 +1,13 @@
 //! The certificate: does it name this machine, how long is it good, does the key belong to it.
 
 use super::Findings;
+use crate::acme;
 use crate::config::Config;
-use crate::tls::{Tls, read_chain};
+use crate::tls::{self, Tls, read_chain};
 use rustls::client::verify_server_name;
 use rustls::server::ParsedCertificate;
 use rustls_pki_types::{CertificateDer, ServerName};
+use std::sync::Arc;
 
 const DAY: i64 = 86_400;
 /// Certificates are usually renewed a month before they end; less left than this means that renewal has failed.
@@ -19,7 +21,14 @@ pub(super) fn look(config: &Config, now: i64, findings: &mut Findings) {
         );
         return;
     };
-    if let Err(e) = Tls::load(files) {
+    if config.acme.is_some() {
+        orders(config, findings);
+        if !files.certificate.exists() {
+            findings.warning("certificate", "none yet: the server gets one when it runs");
+            return;
+        }
+    }
+    if let Err(e) = Tls::load(files, &Arc::default()) {
         findings.fault("certificate", e.to_string());
         return;
     }
@@ -28,13 +37,11 @@ pub(super) fn look(config: &Config, now: i64, findings: &mut Findings) {
     };
     let Some(own) = chain.first() else { return };
     names(own, &config.hostname, findings);
-    match validity(own) {
+    match tls::validity(own) {
         Some((from, until)) => {
-            let date = |t| {
-                jiff::Timestamp::from_second(t)
-                    .map(|t| t.strftime("%Y-%m-%d").to_string())
-                    .unwrap_or_default()
-            };
+            let date = |t| written(t, "%Y-%m-%d");
+            // Some authorities sign for days only.
+            let soon = SOON.min((until - from) / 4);
             if now < from {
                 findings.fault("certificate", format!("not good before {}", date(from)));
             } else if now >= until {
@@ -42,7 +49,7 @@ pub(super) fn look(config: &Config, now: i64, findings: &mut Findings) {
                     "certificate",
                     format!("ended on {}; renew it: clients refuse it", date(until)),
                 );
-            } else if until - now < SOON {
+            } else if until - now < soon {
                 findings.warning("certificate", format!("ends on {}; renew it", date(until)));
             } else {
                 findings.ok("certificate", format!("good until {}", date(until)));
@@ -50,12 +57,47 @@ pub(super) fn look(config: &Config, now: i64, findings: &mut Findings) {
         }
         None => findings.warning("certificate", "its dates cannot be read"),
     }
-    if chain.len() == 1 && issuer_is_subject(own) {
+    if chain.len() == 1 && tls::is_self_signed(own) && config.acme.is_some() {
+        findings.warning(
+            "certificate",
+            "self-signed, to begin with: the authority has not signed one yet",
+        );
+    } else if chain.len() == 1 && tls::is_self_signed(own) {
         findings.warning(
             "certificate",
             "self-signed: mail programs will ask people whether to trust it",
         );
     }
+}
+
+/// How the orders of certificates stand.
+fn orders(config: &Config, findings: &mut Findings) {
+    let state = acme::State::read(&acme::folder(&config.data));
+    for (name, progress) in state.certificates {
+        let time = |t| written(t, "%Y-%m-%d %H:%M UTC");
+        match progress.error {
+            Some(error) => findings.warning(
+                "ACME",
+                format!(
+                    "{name}: failed {} times in a row, last on {}: {error}. Next try after {}",
+                    progress.failures,
+                    time(progress.tried_at),
+                    time(progress.next_at)
+                ),
+            ),
+            None => findings.ok(
+                "ACME",
+                format!("{name}: certificate received on {}", time(progress.tried_at)),
+            ),
+        }
+    }
+}
+
+/// Seconds since 1970 for people.
+fn written(time: i64, form: &str) -> String {
+    jiff::Timestamp::from_second(time)
+        .map(|time| time.strftime(form).to_string())
+        .unwrap_or_default()
 }
 
 fn names(own: &CertificateDer<'_>, hostname: &str, findings: &mut Findings) {
@@ -72,64 +114,6 @@ fn names(own: &CertificateDer<'_>, hostname: &str, findings: &mut Findings) {
     }
 }
 
-/// A DER element: tag, content, what follows it. X.690 §8.1
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (&tag, rest) = der.split_first()?;
-    let (&first, rest) = rest.split_first()?;
-    let (len, rest) = if first < 0x80 {
-        (usize::from(first), rest)
-    } else {
-        let count = usize::from(first & 0x7f);
-        if count == 0 || count > 4 {
-            return None;
-        }
-        let (bytes, rest) = rest.split_at_checked(count)?;
-        (bytes.iter().fold(0usize, |n, b| n << 8 | usize::from(*b)), rest)
-    };
-    let (content, after) = rest.split_at_checked(len)?;
-    Some((tag, content, after))
-}
-
-/// issuer, validity and subject of a certificate. RFC 5280 §4.1
-fn fields<'c>(certificate: &'c CertificateDer<'_>) -> Option<[&'c [u8]; 3]> {
-    let (_, certificate, _) = element(certificate)?;
-    let (_, mut rest, _) = element(certificate)?;
-    // version (optional, [0]), serial number, signature algorithm
-    if rest.first() == Some(&0xa0) {
-        rest = element(rest)?.2;
-    }
-    rest = element(rest)?.2;
-    rest = element(rest)?.2;
-    let (_, issuer, rest) = element(rest)?;
-    let (_, validity, rest) = element(rest)?;
-    let (_, subject, _) = element(rest)?;
-    Some([issuer, validity, subject])
-}
-
-fn issuer_is_subject(certificate: &CertificateDer<'_>) -> bool {
-    fields(certificate).is_some_and(|[issuer, _, subject]| issuer == subject)
-}
-
-/// notBefore and notAfter, seconds since 1970.
-fn validity(certificate: &CertificateDer<'_>) -> Option<(i64, i64)> {
-    let [_, validity, _] = fields(certificate)?;
-    let (from_tag, from, rest) = element(validity)?;
-    let (until_tag, until, _) = element(rest)?;
-    Some((time(from_tag, from)?, time(until_tag, until)?))
-}
-
-/// UTCTime (two-digit year, RFC 5280 §4.1.2.5.1) or GeneralizedTime, both in UTC.
-fn time(tag: u8, text: &[u8]) -> Option<i64> {
-    let text = std::str::from_utf8(text).ok()?.strip_suffix('Z')?;
-    let full = match tag {
-        0x17 if text.get(..2)? < "50" => format!("20{text}"),
-        0x17 => format!("19{text}"),
-        _ => text.to_owned(),
-    };
-    let time = jiff::civil::DateTime::strptime("%Y%m%d%H%M%S", full).ok()?;
-    Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_second())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,7 +126,7 @@ mod tests {
         let files = TlsFiles {
             certificate: folder.path().join("c"),
             key: folder.path().join("k"),
-            client_ca: None,
+            ..TlsFiles::default()
         };
         crate::tls::self_sign(&["mail.test"], 2026, &files).unwrap();
         let at = |date: &str| date.parse::<jiff::Timestamp>().unwrap().as_second();

@@ -1,136 +1,70 @@
-//! DNS: does the world find this server, and will it believe its mail. RFC 5321 §5 (MX), RFC 7208 (SPF), RFC 7489 (DMARC).
+//! DNS: does the world find this server, and will it believe its mail. What must be there, and what is, says [`crate::zone`].
 
-use super::Findings;
-use dns::{Answer, Error, Limits, Options, Resolver, Validation};
-use std::net::SocketAddr;
-use std::time::Duration;
+use super::{Findings, Verdict};
+use crate::config::Config;
+use crate::zone::{self, Facts, Level, Row, State};
 
-/// One question may take this long; there are few.
-const TIMEOUT: Duration = Duration::from_secs(3);
-
-pub(super) fn look(servers: &[SocketAddr], hostname: &str, domains: &[String], findings: &mut Findings) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(e) => return findings.warning("DNS", format!("not asked: {e}")),
-    };
-    let options = Options {
-        servers: servers.to_vec(),
-        validation: Validation::Off,
-        trust_anchor: None,
-        limits: Limits {
-            timeout: TIMEOUT,
-            patience: TIMEOUT,
-            retries: 0,
-            ..Limits::default()
-        },
-    };
-    runtime.block_on(async {
-        match Resolver::new(&options) {
-            Ok(resolver) => ask(&resolver, hostname, domains, findings).await,
-            Err(e) => findings.warning("DNS", format!("not asked: {e}")),
-        }
-    });
+pub(super) fn look(config: &Config, facts: &Facts, findings: &mut Findings) {
+    match zone::look(config, facts) {
+        Ok(rows) => tell(&rows, findings),
+        Err(e) => findings.warning("DNS", format!("not asked: {}", e.message)),
+    }
 }
 
-async fn ask(resolver: &Resolver, hostname: &str, domains: &[String], findings: &mut Findings) {
-    let addresses = match found(resolver.a(hostname).await) {
-        Ok(mut v4) => {
-            v4.extend(found(resolver.aaaa(hostname).await).unwrap_or_default());
-            v4
-        }
-        Err(e) => {
-            findings.warning(
-                "DNS",
-                format!("cannot be asked from here ({e}); nothing about it was checked"),
-            );
-            return;
-        }
-    };
-    if addresses.is_empty() {
-        findings.fault("DNS", format!("{hostname} has no address; add an A or AAAA record"));
-    }
-    for address in addresses {
-        let names = found(resolver.ptr(address).await).unwrap_or_default();
-        if names.iter().any(|n| n == hostname) {
-            findings.ok("DNS", format!("{address} ↔ {hostname}"));
-        } else {
-            let found = if names.is_empty() {
-                "nothing".to_owned()
-            } else {
-                names.join(", ")
-            };
-            findings.warning(
-                "DNS",
-                format!("{address} points back to {found}, not {hostname}; ask who runs the network: many servers refuse such mail"),
-            );
-        }
-    }
-    for domain in domains {
-        exchange(resolver, hostname, domain, findings).await;
-        policy(
-            resolver,
-            domain,
-            domain,
-            "v=spf1",
-            "SPF",
-            &format!("{domain} TXT \"v=spf1 mx -all\""),
-            findings,
-        )
-        .await;
-        let (name, example) = (
-            format!("_dmarc.{domain}"),
-            format!("_dmarc.{domain} TXT \"v=DMARC1; p=quarantine\""),
+/// Faults and warnings one by one; what is in order, and what would only be nice, in a line for each part.
+fn tell(rows: &[Row], findings: &mut Findings) {
+    // Keys that are not made yet are missed without asking anybody.
+    let unasked = |row: &Row| row.wanted.is_empty() && row.state == State::Missing;
+    if rows
+        .iter()
+        .all(|row| matches!(row.state, State::Unknown | State::Unused) || unasked(row))
+    {
+        let reason = rows.iter().map(|row| row.what.as_str()).find(|what| !what.is_empty());
+        findings.warning(
+            "DNS",
+            format!(
+                "cannot be asked from here; nothing about it was checked. {}",
+                reason.unwrap_or_default()
+            ),
         );
-        policy(resolver, domain, &name, "v=DMARC1", "DMARC", &example, findings).await;
+        return;
     }
-}
-
-async fn exchange(resolver: &Resolver, hostname: &str, domain: &str, findings: &mut Findings) {
-    match found(resolver.mx(domain).await) {
-        Ok(found) => {
-            let hosts: Vec<String> = found.into_iter().map(|mx| mx.host).collect();
-            if hosts.iter().any(|h| h == hostname) {
-                findings.ok("DNS", format!("{domain} MX {hostname}"));
-            } else if hosts.is_empty() {
-                findings.fault(
-                    "DNS",
-                    format!("{domain} has no MX record; add {domain} MX 10 {hostname}."),
-                );
-            } else {
-                findings.warning(
-                    "DNS",
-                    format!("mail for {domain} goes to {}, not to {hostname}", hosts.join(", ")),
-                );
+    for part in rows.chunk_by(|a, b| a.domain == b.domain) {
+        let (mut good, mut nice) = (0, 0);
+        for row in part {
+            let about = format!("{} {}", row.name, row.kind.name());
+            let advice = || match row.wanted.is_empty() {
+                true => row.what.clone(),
+                false => format!("{} Write: {}", row.what, row.wanted),
+            };
+            match (row.state, row.level) {
+                (State::Ok, _) => good += 1,
+                (State::Unused, _) => {}
+                (State::Missing, Level::Optional) => nice += 1,
+                (State::Unknown, _) => findings.warning("DNS", format!("{about}: not known: {}", row.what)),
+                (state, level) => {
+                    let word = if state == State::Missing {
+                        "missing"
+                    } else {
+                        "different"
+                    };
+                    let verdict = if level == Level::Needed {
+                        Verdict::Fault
+                    } else {
+                        Verdict::Warning
+                    };
+                    findings.add(verdict, "DNS", format!("{about} is {word}. {}", advice()));
+                }
             }
         }
-        Err(e) => findings.warning("DNS", format!("{domain} MX: {e}")),
-    }
-}
-
-async fn policy(
-    resolver: &Resolver,
-    domain: &str,
-    name: &str,
-    begins: &str,
-    what: &str,
-    example: &str,
-    findings: &mut Findings,
-) {
-    match found(resolver.txt(name).await) {
-        Ok(found) => match found.iter().filter(|text| text.starts_with(begins.as_bytes())).count() {
-            1 => findings.ok("DNS", format!("{domain} has an {what} record")),
-            0 => findings.warning("DNS", format!("{domain} has no {what} record; for instance: {example}")),
-            n => findings.fault("DNS", format!("{domain} has {n} {what} records; only one may stand")),
-        },
-        Err(e) => findings.warning("DNS", format!("{domain} {what}: {e}")),
-    }
-}
-
-/// The records of an answer; none when the name or the kind does not exist.
-fn found<T>(answer: Result<Answer<T>, Error>) -> Result<Vec<T>, String> {
-    match answer {
-        Ok(answer) => Ok(answer.records),
-        Err(error) if error.is_absent() => Ok(Vec::new()),
-        Err(error) => Err(error.to_string()),
+        let whose = part.first().and_then(|row| row.domain.as_deref());
+        let more = match nice {
+            0 => String::new(),
+            n => format!("; {n} more could be added: rohrpost dns {}", whose.unwrap_or_default()),
+        };
+        findings.ok(
+            "DNS",
+            format!("{}: {good} records are right{more}", whose.unwrap_or("the host")),
+        );
     }
 }

@@ -8,6 +8,7 @@ use crate::admin::{self, request::Request};
 use crate::cli::output::{Column, Listing};
 use crate::config::Config;
 use crate::failure::Failure;
+use crate::zone::Facts;
 use serde::Serialize;
 
 /// How bad a finding is.
@@ -75,6 +76,7 @@ pub fn run(config: &Config, offline: bool, json: bool) -> Result<bool, Failure> 
     // Ports and the key are looked at with the rights the server starts with; asking for the domains may give root up.
     machine::ports(config, &mut findings);
     certificate::look(config, jiff::Timestamp::now().as_second(), &mut findings);
+    let mut facts = Facts::of_settings(config);
     let domains = domains(config);
     machine::look(config, &mut findings);
     match domains {
@@ -84,7 +86,13 @@ pub fn run(config: &Config, offline: bool, json: bool) -> Result<bool, Failure> 
                 "none: `rohrpost domain add NAME` says what mail is for this server",
             );
         }
-        Ok(domains) if !offline => dns::look(&config.inspect.name_servers, &config.hostname, &domains, &mut findings),
+        Ok(domains) if !offline => match Facts::gather(config, &domains) {
+            Ok(gathered) => {
+                facts.domains = gathered.domains;
+                dns::look(config, &facts, &mut findings);
+            }
+            Err(e) => findings.fault("DKIM", e.message),
+        },
         Ok(_) => {}
         Err(e) => findings.warning("domains", format!("not known: {}", e.message)),
     }

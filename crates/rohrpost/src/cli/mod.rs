@@ -58,6 +58,11 @@ pub enum Command {
     ///
     /// Faults make the exit code 1, warnings do not. Without a reachable DNS server the DNS part is one warning.
     Check(CheckArgs),
+    /// Compare what the DNS holds with what it must hold
+    ///
+    /// Record by record, for the host and for one domain or all: what is missing or different, why it matters, and what to write. Exit code 1
+    /// when a record is wrong, or missing and not merely optional.
+    Dns(DnsArgs),
     /// Keys that sign what people send (DKIM)
     ///
     /// They lie in the data directory. A running server sees a change within a minute.
@@ -179,6 +184,18 @@ pub enum DkimCommand {
 }
 
 #[derive(Args, Debug)]
+pub struct DnsArgs {
+    /// A domain of this server [default: all]
+    pub domain: Option<String>,
+    /// Print what the zones must hold as lines of a zone file; nothing is asked
+    #[arg(long, conflicts_with = "json")]
+    pub zone: bool,
+    /// Show also what need not be there
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Args, Debug)]
 pub struct CheckArgs {
     /// Leave out what asks the network
     #[arg(long)]
@@ -245,6 +262,42 @@ pub enum AccountCommand {
     /// The addresses an account receives mail for and may send from
     #[command(subcommand)]
     Address(AddressCommand),
+    /// Addresses that an account may send from beside its own
+    #[command(subcommand)]
+    Sender(SenderCommand),
+    /// Hold back what an account sends, until `release`
+    ///
+    /// The server does so by itself with an account that sends as if its password were stolen (`[submission]`).
+    Hold {
+        /// Any address of the account
+        address: String,
+    },
+    /// Let an account send again, and send what waited
+    Release {
+        /// Any address of the account
+        address: String,
+        /// Throw away what waited
+        #[arg(long)]
+        cancel: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SenderCommand {
+    /// Let an account send from an address that is not its own
+    Add {
+        /// Any address of the account
+        account: String,
+        /// The address, here or elsewhere, or @DOMAIN for all of a domain
+        address: String,
+    },
+    /// Undo `add`
+    Remove {
+        /// Any address of the account
+        account: String,
+        /// The address or @DOMAIN
+        address: String,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -1,6 +1,7 @@
 //! The table of all keys.
 
 use super::{Config, Listener, LogFormat, Network, OverQuota, Protocol, TlsFiles, TlsMode, units};
+use smtp::dsn::Language;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -33,24 +34,34 @@ pub enum Section {
     Top,
     Listener,
     Tls,
+    Acme,
     Oauth,
     Limits,
+    Submission,
     Delivery,
     Sieve,
     Inspect,
+    Outgoing,
+    Route,
+    Web,
     Log,
 }
 
 impl Section {
-    pub const ALL: [Section; 9] = [
+    pub const ALL: [Section; 14] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
+        Section::Acme,
         Section::Oauth,
         Section::Limits,
+        Section::Submission,
         Section::Delivery,
         Section::Sieve,
         Section::Inspect,
+        Section::Outgoing,
+        Section::Route,
+        Section::Web,
         Section::Log,
     ];
 
@@ -60,11 +71,16 @@ impl Section {
             Section::Top => "",
             Section::Listener => "listener",
             Section::Tls => "tls",
+            Section::Acme => "acme",
             Section::Oauth => "oauth",
             Section::Limits => "limits",
+            Section::Submission => "submission",
             Section::Delivery => "delivery",
             Section::Sieve => "sieve",
             Section::Inspect => "inspect",
+            Section::Outgoing => "outgoing",
+            Section::Route => "route",
+            Section::Web => "web",
             Section::Log => "log",
         }
     }
@@ -75,14 +91,19 @@ impl Section {
             Section::Top => "Who this server is and where it keeps things.",
             Section::Listener => "A port to listen on. Write one `[[listener]]` for each.",
             Section::Tls => {
-                "The certificate that all listeners show. Left out, no listener offers TLS, and then only loopback listeners with \
+                "The certificate that all listeners show. Left out, and without `[acme]`, no listener offers TLS, and then only loopback listeners with \
                  `plaintext = true` let anybody log in. The files are read again when they change."
+            }
+            Section::Acme => {
+                "A certificate from an authority that gives it out by itself (ACME): got at the start, renewed in time, in place of the files of `[tls]`. \
+                 docs/certificates.md tells how."
             }
             Section::Oauth => {
                 "Logging in with an access token of the organisation's own sign-on (OAUTHBEARER and XOAUTH2, RFC 7628). The token is a signed JWT; \
                  it is verified here, against the issuer's public keys, and says whose account it is for. Left out, tokens are not taken."
             }
             Section::Limits => "How much is too much. Everything that a stranger could make grow has its bound here.",
+            Section::Submission => "What people send with their own programs: docs/submission.md.",
             Section::Delivery => "Into mailboxes.",
             Section::Sieve => {
                 "What people's filters may do. A filter beyond a limit fails: the message is kept and the user is told."
@@ -91,6 +112,11 @@ impl Section {
                 "What mail from outside is looked at for, before it is taken: docs/authentication.md. An action is `off`, `mark` (written down), \
                  `quarantine` (to Junk, unless the recipient's own rules say otherwise), `defer` (`451`) or `refuse` (`550`)."
             }
+            Section::Outgoing => "Mail for other servers: docs/sending.md.",
+            Section::Route => {
+                "The way for some domains. Write one `[[route]]` for each; the first that is for a domain counts. Domains without one go where the DNS says."
+            }
+            Section::Web => "What `http` and `https` listeners answer: docs/dns.md tells what for.",
             Section::Log => "The log goes to standard error; systemd keeps it.",
         }
     }
@@ -284,7 +310,7 @@ pub(super) fn at_least_one(given: &Given) -> Result<u64, String> {
     }
 }
 
-const fn required(
+pub(super) const fn required(
     section: Section,
     name: &'static str,
     kind: Kind,
@@ -349,9 +375,14 @@ pub(super) type Set = fn(&mut Config, &Given) -> Result<(), String>;
 /// All keys.
 pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
     MAIN.iter()
+        .chain(super::acme_keys::KEYS)
         .chain(super::limit_keys::KEYS)
         .chain(super::sieve_keys::KEYS)
         .chain(super::inspect_keys::KEYS)
+        .chain(super::outgoing_keys::KEYS)
+        .chain(super::route_keys::KEYS)
+        .chain(super::submission_keys::KEYS)
+        .chain(super::web_keys::KEYS)
         .copied()
         .collect()
 });
@@ -413,6 +444,23 @@ static MAIN: &[Key] = &[
             Ok(())
         },
     ),
+    setting(
+        Section::Top,
+        "languages",
+        Kind::Text,
+        "\"en\"",
+        "In which languages people are told of what has happened (mail that could not be delivered, an account that is held): `en`, `de`, or several \
+         separated by spaces. With several, each message says the same in each of them.",
+        |c, g| {
+            let language = |tag: &str| Language::parse(tag).ok_or_else(|| format!("\"{tag}\" is neither en nor de"));
+            c.languages = g
+                .text()
+                .split_ascii_whitespace()
+                .map(language)
+                .collect::<Result<_, _>>()?;
+            Ok(())
+        },
+    ),
     required(
         Section::Listener,
         "protocol",
@@ -427,11 +475,12 @@ static MAIN: &[Key] = &[
             "pop3s",
             "managesieve",
             "http",
+            "https",
         ]),
         "\"smtp\"",
         "What is spoken: `smtp` (mail from other servers, port 25), `submission` (mail from your own users, 587), `submissions` (the \
          same with TLS from the first octet, 465), `lmtp` (mail from a server that stands in front), `imap` (143), `imaps` (993), \
-         `pop3` (110), `pop3s` (995), `http` (health and metrics).",
+         `pop3` (110), `pop3s` (995), `https` (443) and `http` (80): MTA-STS policy and the set-up of mail programs, to networks of yours also health and metrics.",
         |c, g| {
             let protocol = Protocol::ALL
                 .iter()
@@ -467,7 +516,7 @@ static MAIN: &[Key] = &[
         "tls",
         Kind::OneOf(&["offer", "immediate", "off"]),
         "\"offer\"",
-        "`offer`: STARTTLS; `immediate`: TLS from the first octet; `off`. Left out: `immediate` for `submissions`, `imaps` and `pop3s`, `off` \
+        "`offer`: STARTTLS; `immediate`: TLS from the first octet; `off`. Left out: `immediate` for `submissions`, `imaps`, `pop3s` and `https`, `off` \
          for `http`, and for the others `offer` where there is a certificate.",
         |c, g| {
             let mode = match g.text() {
@@ -576,17 +625,6 @@ static MAIN: &[Key] = &[
     ),
     setting(
         Section::Delivery,
-        "own_senders_only",
-        Kind::YesNo,
-        "true",
-        "People who have logged in send with addresses of their own only.",
-        |c, g| {
-            c.delivery.own_senders_only = g.yes();
-            Ok(())
-        },
-    ),
-    setting(
-        Section::Delivery,
         "over_quota",
         Kind::OneOf(&["defer", "refuse"]),
         "\"defer\"",
@@ -652,6 +690,7 @@ mod tests {
         for key in KEYS.iter() {
             let mut config = Config::defaults();
             config.listeners.push(blank_listener());
+            config.routes.push(crate::config::outgoing::blank_route());
             let text = key.default.unwrap_or(key.example);
             assert_eq!(apply_default(key, &mut config, text), Ok(()), "{}", key.name);
         }

@@ -4,19 +4,26 @@
 //! [`Config`]. From that table come the reader, the commented file that `rohrpost init` writes, and `docs/configuration.md`.
 //! A key that is not in it is refused, with the line it stands on and the nearest key there is.
 
+mod acme_keys;
 mod inspect_keys;
 mod keys;
 mod limit_keys;
 mod network;
+pub mod outgoing;
+mod outgoing_keys;
 mod read;
 mod reference;
+mod route_keys;
 mod sieve_keys;
+mod submission_keys;
 pub mod units;
+mod web_keys;
 
 pub use network::Network;
 pub use read::Faults;
 pub use reference::{Template, reference, template};
 
+use smtp::dsn::Language;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -41,16 +48,28 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Certificate and key; without them no listener offers TLS.
     pub tls: Option<TlsFiles>,
+    /// Who signs our certificate, where nobody else gets it for us; `tls` then says where it lies.
+    pub acme: Option<Acme>,
     /// Whose access tokens let people in.
     pub oauth: Option<directory::JwtOptions>,
     /// How much is too much.
     pub limits: Limits,
+    /// In which languages people are told of what has happened, the first first.
+    pub languages: Vec<Language>,
+    /// What people send.
+    pub submission: Submission,
     /// Into mailboxes.
     pub delivery: Delivery,
     /// People's filters.
     pub sieve: Sieve,
     /// What mail from outside is looked at for.
     pub inspect: Inspect,
+    /// Other servers.
+    pub outgoing: outgoing::Outgoing,
+    /// The way for some domains.
+    pub routes: Vec<outgoing::RouteSettings>,
+    /// What is answered by HTTP.
+    pub web: Web,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -74,7 +93,7 @@ impl Listener {
     /// How TLS comes about here: as set, else as the protocol has it.
     pub fn tls_mode(&self, certificate: bool) -> TlsMode {
         self.tls.unwrap_or(match self.protocol {
-            Protocol::Submissions | Protocol::Imaps | Protocol::Pop3s => TlsMode::Immediate,
+            Protocol::Submissions | Protocol::Imaps | Protocol::Pop3s | Protocol::Https => TlsMode::Immediate,
             Protocol::Http => TlsMode::Off,
             _ if certificate => TlsMode::Offer,
             _ => TlsMode::Off,
@@ -103,13 +122,15 @@ pub enum Protocol {
     Pop3s,
     /// Filters (RFC 5804), port 4190.
     ManageSieve,
-    /// Health and metrics.
+    /// Health and metrics, and what the world asks without TLS.
     Http,
+    /// What the world asks (RFC 9110), port 443.
+    Https,
 }
 
 impl Protocol {
     /// All of them with the name the file uses.
-    pub const ALL: [(&'static str, Protocol); 10] = [
+    pub const ALL: [(&'static str, Protocol); 11] = [
         ("smtp", Protocol::Smtp),
         ("submission", Protocol::Submission),
         ("submissions", Protocol::Submissions),
@@ -120,6 +141,7 @@ impl Protocol {
         ("pop3s", Protocol::Pop3s),
         ("managesieve", Protocol::ManageSieve),
         ("http", Protocol::Http),
+        ("https", Protocol::Https),
     ];
 
     /// The name the file uses.
@@ -148,6 +170,57 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// Who vouches for people's certificates.
     pub client_ca: Option<PathBuf>,
+    /// A folder with certificates of the same key for certain names.
+    pub others: Option<PathBuf>,
+}
+
+/// How certificates are ordered. `docs/configuration.md` says what each one does.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[allow(missing_docs)]
+pub struct Acme {
+    pub directory: String,
+    pub agree: bool,
+    pub contact: Vec<String>,
+    pub challenge: Challenge,
+    pub hook: Option<PathBuf>,
+    pub names: Vec<String>,
+    pub domains: bool,
+    pub eab_id: Option<String>,
+    pub eab_key: Option<PathBuf>,
+    pub ca: Option<PathBuf>,
+}
+
+/// How is proven that a name leads to us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Challenge {
+    /// By an answer over HTTP (RFC 8555 §8.3).
+    #[default]
+    Http,
+    /// In a TLS handshake (RFC 8737).
+    TlsAlpn,
+    /// By a record in the DNS (RFC 8555 §8.4).
+    Dns,
+}
+
+impl Challenge {
+    /// Their names, in the order of the enum.
+    pub const NAMES: [&'static str; 3] = ["http-01", "tls-alpn-01", "dns-01"];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Challenge::Http => "http-01",
+            Challenge::TlsAlpn => "tls-alpn-01",
+            Challenge::Dns => "dns-01",
+        }
+    }
+
+    /// The challenge of a name.
+    pub fn named(name: &str) -> Option<Challenge> {
+        [Challenge::Http, Challenge::TlsAlpn, Challenge::Dns]
+            .into_iter()
+            .find(|challenge| challenge.name() == name)
+    }
 }
 
 /// How much is too much. `docs/configuration.md` says what each one bounds.
@@ -180,6 +253,19 @@ pub struct Limits {
     pub shutdown: Duration,
 }
 
+/// What people send. `docs/configuration.md` says what each one does.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Submission {
+    pub own_senders_only: bool,
+    /// In seconds.
+    pub future_release: Option<u32>,
+    pub account_messages: u64,
+    pub account_recipients: u64,
+    pub account_networks: u64,
+    pub unlimited_accounts: Vec<String>,
+}
+
 /// Into mailboxes.
 #[derive(Clone, Debug, Default)]
 pub struct Delivery {
@@ -187,8 +273,6 @@ pub struct Delivery {
     pub workers: u64,
     /// `ada+list@` goes into the mailbox `list` where there is one.
     pub subaddress_mailbox: bool,
-    /// People who have logged in send with addresses of their own only.
-    pub own_senders_only: bool,
     /// What a full mailbox answers.
     pub over_quota: OverQuota,
     /// How long settled rows are kept.
@@ -246,6 +330,17 @@ pub struct Inspect {
     pub patience: Duration,
 }
 
+/// What is answered by HTTP. `docs/configuration.md` says what each one does.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Web {
+    pub figures: Vec<Network>,
+    pub autoconfig: bool,
+    pub mta_sts: web::StsMode,
+    pub mta_sts_max_age: Duration,
+    pub mta_sts_hosts: Vec<String>,
+}
+
 /// What a full mailbox answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OverQuota {
@@ -298,20 +393,38 @@ impl Config {
             group: None,
             listeners: Vec::new(),
             tls: None,
+            acme: None,
             oauth: None,
             limits: Limits::default(),
+            languages: Vec::new(),
+            submission: Submission::default(),
             delivery: Delivery::default(),
             sieve: Sieve::default(),
             inspect: Inspect::default(),
+            outgoing: outgoing::Outgoing::default(),
+            routes: Vec::new(),
+            web: Web::default(),
             log: Log::default(),
         };
-        for key in keys::KEYS.iter().filter(|k| k.section != keys::Section::Listener) {
+        let single = |k: &&keys::Key| !matches!(k.section, keys::Section::Listener | keys::Section::Route);
+        for key in keys::KEYS.iter().filter(single) {
             if let Some(default) = key.default {
                 // A test proves that every default is accepted.
                 let _ = keys::apply_default(key, &mut config, default);
             }
         }
         config
+    }
+
+    /// The MTA-STS policy as set; `None`: there is to be none.
+    pub fn sts_policy(&self) -> Option<web::StsPolicy> {
+        let mut hosts = vec![self.hostname.clone()];
+        hosts.extend(self.web.mta_sts_hosts.iter().cloned());
+        (self.web.mta_sts != web::StsMode::None).then_some(web::StsPolicy {
+            mode: self.web.mta_sts,
+            max_age: self.web.mta_sts_max_age,
+            hosts,
+        })
     }
 
     /// The socket that administration commands talk to.

@@ -1,7 +1,8 @@
 //! From TOML text to [`Config`], with faults that name the line and say what to write instead.
 
 use super::keys::{KEYS, Key, Section, blank_listener, given};
-use super::{Config, TlsMode};
+use super::outgoing::blank_route;
+use super::{Acme, Challenge, Config, Protocol, TlsMode};
 use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,7 @@ pub(super) fn read(text: &str, file: &Path, folder: &Path) -> Result<Config, Fau
         config: Config::defaults(),
         faults: Vec::new(),
         listener_lines: Vec::new(),
+        route_lines: Vec::new(),
     };
     match text.parse::<Document<String>>() {
         Ok(document) => {
@@ -91,6 +93,14 @@ pub(super) fn read(text: &str, file: &Path, folder: &Path) -> Result<Config, Fau
     if let Some(oauth) = &mut config.oauth {
         oauth.keys = folder.join(&oauth.keys);
     }
+    if let Some(acme) = &mut config.acme {
+        for file in [&mut acme.hook, &mut acme.eab_key, &mut acme.ca] {
+            *file = file.as_ref().map(|file| folder.join(file));
+        }
+        let mut files = crate::acme::files(&config.data);
+        files.client_ca = config.tls.take().and_then(|tls| tls.client_ca);
+        config.tls = Some(files);
+    }
     if let Some(tls) = &mut config.tls {
         tls.certificate = folder.join(&tls.certificate);
         tls.key = folder.join(&tls.key);
@@ -104,6 +114,7 @@ struct Reader<'t> {
     config: Config,
     faults: Vec<Fault>,
     listener_lines: Vec<usize>,
+    route_lines: Vec<usize>,
 }
 
 impl Reader<'_> {
@@ -135,17 +146,17 @@ impl Reader<'_> {
                 .into_iter()
                 .find(|s| *s != Section::Top && s.name() == name);
             match (section, item) {
-                (Some(Section::Listener), Item::ArrayOfTables(tables)) => {
+                (Some(many @ (Section::Listener | Section::Route)), Item::ArrayOfTables(tables)) => {
                     for table in tables {
-                        self.listener(table, table.span().as_ref());
+                        self.one_of_many(many, table, table.span().as_ref());
                     }
                 }
-                (Some(Section::Listener), Item::Value(toml_edit::Value::Array(array)))
+                (Some(many @ (Section::Listener | Section::Route)), Item::Value(toml_edit::Value::Array(array)))
                     if array.iter().all(toml_edit::Value::is_inline_table) =>
                 {
                     for value in array {
                         if let Some(table) = value.as_inline_table() {
-                            self.listener(table, value.span().as_ref());
+                            self.one_of_many(many, table, value.span().as_ref());
                         }
                     }
                 }
@@ -154,6 +165,9 @@ impl Reader<'_> {
                         span,
                         "write [[listener]] with two brackets, one such table for each port",
                     );
+                }
+                (Some(Section::Route), _) => {
+                    self.fault(span, "write [[route]] with two brackets, one such table for each route");
                 }
                 (Some(section), item) => match item.as_table_like() {
                     Some(table) => self.keys(section, table, span.as_ref()),
@@ -164,11 +178,16 @@ impl Reader<'_> {
         }
     }
 
-    fn listener(&mut self, table: &dyn TableLike, span: Option<&Range<usize>>) {
-        self.config.listeners.push(blank_listener());
-        self.listener_lines
-            .push(span.map_or(0, |s| line_of(self.text, s.start)));
-        self.keys(Section::Listener, table, span);
+    fn one_of_many(&mut self, section: Section, table: &dyn TableLike, span: Option<&Range<usize>>) {
+        let line = span.map_or(0, |s| line_of(self.text, s.start));
+        if section == Section::Route {
+            self.config.routes.push(blank_route());
+            self.route_lines.push(line);
+        } else {
+            self.config.listeners.push(blank_listener());
+            self.listener_lines.push(line);
+        }
+        self.keys(section, table, span);
     }
 
     /// Reads the keys of one table. In the top table, only its own keys: the other tables come after.
@@ -237,17 +256,22 @@ impl Reader<'_> {
 
     /// What must hold between keys.
     fn rules(&mut self) {
-        if let Some(tls) = &self.config.tls
+        if let Some(acme) = &self.config.acme {
+            let faults = acme_rules(acme, &self.config);
+            for fault in faults {
+                self.fault(None, fault);
+            }
+        } else if let Some(tls) = &self.config.tls
             && (tls.certificate.as_os_str().is_empty() || tls.key.as_os_str().is_empty())
         {
-            self.fault(None, "[tls] needs both certificate and key");
+            self.fault(None, "[tls] needs both certificate and key, or there must be [acme]");
         }
         if let Some(oauth) = &self.config.oauth
             && (oauth.issuer.is_empty() || oauth.audience.is_empty() || oauth.keys.as_os_str().is_empty())
         {
             self.fault(None, "[oauth] needs issuer, audience and keys");
         }
-        let certificate = self.config.tls.is_some();
+        let certificate = self.config.tls.is_some() || self.config.acme.is_some();
         let mut faults = Vec::new();
         for (i, (listener, line)) in self.config.listeners.iter().zip(&self.listener_lines).enumerate() {
             let name = listener.protocol.name();
@@ -260,9 +284,12 @@ impl Reader<'_> {
                 ));
             }
             let mode = listener.tls_mode(certificate);
+            if mode == TlsMode::Offer && matches!(listener.protocol, Protocol::Http | Protocol::Https) {
+                fault("there is no STARTTLS in HTTP; write protocol = \"https\" for TLS, and leave tls out".to_owned());
+            }
             if mode != TlsMode::Off && !certificate {
                 fault(format!(
-                    "the {name} listener speaks TLS but there is no certificate; add [tls] with certificate and key"
+                    "the {name} listener speaks TLS but there is no certificate; add [tls] with certificate and key, or [acme]"
                 ));
             }
             let bound = |other: &super::Listener| other.bind == listener.bind && listener.bind.port() != 0;
@@ -270,8 +297,64 @@ impl Reader<'_> {
                 fault(format!("{} is bound twice", listener.bind));
             }
         }
+        for (i, (route, line)) in self.config.routes.iter().zip(&self.route_lines).enumerate() {
+            let mut fault = |message: String| faults.push(Fault { line: *line, message });
+            if self.config.routes.iter().take(i).any(|other| other.name == route.name) {
+                fault(format!("there are two routes with the name {}", route.name));
+            }
+            if route.user.is_some() != route.password_file.is_some() {
+                fault(format!(
+                    "the route {} needs both user and password_file, or neither",
+                    route.name
+                ));
+            }
+        }
         self.faults.append(&mut faults);
     }
+}
+
+/// What must hold between `[acme]` and the rest.
+fn acme_rules(acme: &Acme, config: &Config) -> Vec<&'static str> {
+    let listens = |protocol| config.listeners.iter().any(|listener| listener.protocol == protocol);
+    let files = |tls: &super::TlsFiles| !(tls.certificate.as_os_str().is_empty() && tls.key.as_os_str().is_empty());
+    let mut faults = Vec::new();
+    let mut must = |holds: bool, fault: &'static str| {
+        if !holds {
+            faults.push(fault);
+        }
+    };
+    must(
+        !config.tls.as_ref().is_some_and(files),
+        "[acme] gets the certificate, and [tls] names one: take certificate and key out of [tls], or take [acme] out",
+    );
+    must(
+        !acme.directory.is_empty(),
+        "acme.directory is missing; write for instance directory = \"https://acme-v02.api.letsencrypt.org/directory\"",
+    );
+    must(
+        acme.agree,
+        "acme.agree must be true: no authority signs for who does not agree to its terms",
+    );
+    must(
+        acme.eab_id.is_some() == acme.eab_key.is_some(),
+        "acme.eab_id and acme.eab_key belong together",
+    );
+    must(
+        acme.challenge == Challenge::Dns || acme.names.iter().all(|name| !name.starts_with("*.")),
+        "acme.names: authorities give out wildcards by dns-01 only; set acme.challenge",
+    );
+    match acme.challenge {
+        Challenge::Http => must(
+            listens(Protocol::Http),
+            "acme.challenge http-01 needs an http listener that the world reaches at port 80",
+        ),
+        Challenge::TlsAlpn => must(
+            listens(Protocol::Https),
+            "acme.challenge tls-alpn-01 needs an https listener that the world reaches at port 443",
+        ),
+        Challenge::Dns => must(acme.hook.is_some(), "acme.challenge dns-01 needs acme.hook"),
+    }
+    faults
 }
 
 fn path(key: &Key) -> String {
@@ -288,7 +371,6 @@ fn line_of(text: &str, offset: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Protocol;
 
     const BASE: &str = "hostname = \"mail.test\"\ndata = \"d\"\n";
 
@@ -343,11 +425,11 @@ mod tests {
             ),
             (
                 "hostname = \"mail.test\"\ndata = \"d\"\n[[listener]]\nprotocol = \"imaps\"\nbind = \"0.0.0.0:993\"\n",
-                "r.toml:3: the imaps listener speaks TLS but there is no certificate; add [tls] with certificate and key",
+                "r.toml:3: the imaps listener speaks TLS but there is no certificate; add [tls] with certificate and key, or [acme]",
             ),
             (
                 "hostname = \"mail.test\"\ndata = \"d\"\n[[listener]]\nprotocol = \"pigeon\"\nbind = \"0.0.0.0:25\"\n",
-                "r.toml:4: listener.protocol: \"pigeon\" is not one of smtp, submission, submissions, lmtp, imap, imaps, pop3, pop3s, managesieve, http",
+                "r.toml:4: listener.protocol: \"pigeon\" is not one of smtp, submission, submissions, lmtp, imap, imaps, pop3, pop3s, managesieve, http, https",
             ),
             (
                 "hostname = \"mail.test\"\ndata = \"d\"\n[[listener]]\nprotocol = \"smtp\"\n",
@@ -358,8 +440,27 @@ mod tests {
                 "r.toml:3: write [[listener]] with two brackets, one such table for each port",
             ),
             (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[[route]]\nname = \"a\"\ndomains = \"x.test\"\nto = \"y.test\"\n",
+                "r.toml:6: route.to: \"y.test\" is neither mx nor smtp://HOST:PORT, smtps://HOST or lmtp://HOST:PORT",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[[route]]\nname = \"a\"\ndomains = \"x.test\"\nuser = \"y\"\n[[route]]\nname = \"a\"\n",
+                "r.toml:3: the route a needs both user and password_file, or neither\n\
+                 r.toml:7: route.domains is missing; write for instance domains = \"phys.example .phys.example\"\n\
+                 r.toml:7: there are two routes with the name a",
+            ),
+            (
                 "hostname = \"mail.test\"\ndata = \"d\"\n[tls]\nkey = \"k\"\n",
-                "r.toml: [tls] needs both certificate and key",
+                "r.toml: [tls] needs both certificate and key, or there must be [acme]",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[acme]\nnames = \"*.mail.test\"\neab_id = \"k\"\n[tls]\nkey = \"k\"\n",
+                "r.toml: [acme] gets the certificate, and [tls] names one: take certificate and key out of [tls], or take [acme] out\n\
+                 r.toml: acme.directory is missing; write for instance directory = \"https://acme-v02.api.letsencrypt.org/directory\"\n\
+                 r.toml: acme.agree must be true: no authority signs for who does not agree to its terms\n\
+                 r.toml: acme.eab_id and acme.eab_key belong together\n\
+                 r.toml: acme.names: authorities give out wildcards by dns-01 only; set acme.challenge\n\
+                 r.toml: acme.challenge http-01 needs an http listener that the world reaches at port 80",
             ),
             (
                 "hostname = \"mail.test\"\ndata = \"d\"\n[storage]\nblobs = \"s3://x\"\n",

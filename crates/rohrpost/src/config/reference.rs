@@ -21,6 +21,7 @@ pub fn reference() -> String {
         let title = match section {
             Section::Top => "At the top of the file".to_owned(),
             Section::Listener => "`[[listener]]`".to_owned(),
+            Section::Route => "`[[route]]`".to_owned(),
             other => format!("`[{}]`", other.name()),
         };
         let _ = write!(
@@ -90,10 +91,18 @@ pub fn template(values: &Template<'_>) -> String {
             }
             continue;
         }
+        if section == Section::Route {
+            comment(&mut file, section.about());
+            file.push_str("#     [[route]]\n#     name = \"provider\"\n#     domains = \"*\"\n#     to = \"smtps://mail.provider.example\"\n");
+            for key in KEYS.iter().filter(|k| k.section == section) {
+                comment(&mut file, &format!("{}: {}", key.name, key.about));
+            }
+            continue;
+        }
         if section != Section::Top {
             file.push('\n');
             comment_flush(&mut file, section.about());
-            let off = section == Section::Tls && values.tls.is_none();
+            let off = section == Section::Acme || (section == Section::Tls && values.tls.is_none());
             let _ = writeln!(file, "{}{heading}", if off { "# " } else { "" });
         }
         for key in KEYS.iter().filter(|k| k.section == section) {
@@ -159,7 +168,7 @@ mod tests {
         let tls = TlsFiles {
             certificate: "tls/cert.pem".into(),
             key: "tls/key.pem".into(),
-            client_ca: None,
+            ..TlsFiles::default()
         };
         let values = Template {
             hostname: "mail.test",
@@ -176,14 +185,22 @@ mod tests {
         for key in KEYS.iter() {
             assert!(text.contains(key.name), "{}", key.name);
         }
-        // With every commented key switched on it is still right: the defaults shown are the defaults.
+        // With every commented key switched on it is still right: the defaults shown are the defaults. But [acme], which takes the place of
+        // [tls].
         let on: String = template(&Template {
             listeners: &[],
             ..values
         })
         .lines()
         .map(|l| match l.strip_prefix("# ") {
-            Some(rest) if KEYS.iter().any(|k| rest.starts_with(&format!("{} = ", k.name))) => format!("{rest}\n"),
+            Some(rest)
+                if KEYS
+                    .iter()
+                    .filter(|k| k.section != Section::Acme)
+                    .any(|k| rest.starts_with(&format!("{} = ", k.name))) =>
+            {
+                format!("{rest}\n")
+            }
             _ => format!("{l}\n"),
         })
         .collect();

@@ -104,7 +104,7 @@ fn tls_files(data: &Path) -> TlsFiles {
     TlsFiles {
         certificate: data.join("tls/cert.pem"),
         key: data.join("tls/key.pem"),
-        client_ca: None,
+        ..TlsFiles::default()
     }
 }
 

@@ -41,9 +41,10 @@ impl Session {
                 }
                 match command {
                     Command::Mail { path, parameters } => {
+                        let future = self.config.future_release.is_some();
                         let sender = self
                             .may_mail()
-                            .and_then(|()| command::sender(path, parameters, self.extended()));
+                            .and_then(|()| command::sender(path, parameters, self.extended(), future));
                         match sender.and_then(|sender| self.fits(sender.size).map(|()| sender)) {
                             Ok(sender) => self.ask_sender(sender),
                             Err(reply) => self.fail(&reply),
@@ -108,6 +109,10 @@ impl Session {
         let _ = write!(text, "\nPIPELINING\nSIZE {}", limits.message_size);
         text.push_str("\n8BITMIME\nSMTPUTF8\nCHUNKING\nBINARYMIME\nDSN\nENHANCEDSTATUSCODES");
         let _ = write!(text, "\nLIMITS RCPTMAX={}", limits.recipients);
+        if let Some(longest) = self.config.future_release {
+            let last = crate::timestamp(self.now.saturating_add(i64::from(longest)));
+            let _ = write!(text, "\nFUTURERELEASE {longest} {last}");
+        }
         if self.config.starttls && self.tls.is_none() {
             text.push_str("\nSTARTTLS");
         }

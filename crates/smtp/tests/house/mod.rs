@@ -44,8 +44,11 @@ pub fn tls() -> Tls {
 impl House {
     pub fn new(config: Config, implicit_tls: bool) -> House {
         let lmtp = config.role == Role::Lmtp;
+        let mut session = Session::new(Arc::new(config), implicit_tls.then(tls));
+        // 25 November 2026, 09:30 UTC
+        session.set_time(1_795_599_000);
         House {
-            session: Session::new(Arc::new(config), implicit_tls.then(tls)),
+            session,
             mails: Vec::new(),
             sender: None,
             recipients: Vec::new(),

@@ -43,9 +43,10 @@ pub(super) fn current(told: &Arc<Snapshot>, newest: &Arc<Snapshot>) -> Vec<Item>
     if Arc::ptr_eq(told, newest) {
         return numbered.map(|(message, position)| (position, *message)).collect();
     }
+    let mut seeker = newest.seek();
     numbered
         .filter_map(|(known, position)| {
-            let message = newest.position(known.uid).and_then(|p| newest.at(p))?;
+            let (_, message) = seeker.uid(known.uid)?;
             Some((position, *message))
         })
         .collect()

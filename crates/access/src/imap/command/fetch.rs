@@ -106,12 +106,13 @@ impl Connection {
             && selected.rights.contains(store::Rights::SEEN)
             && fetch.items.iter().any(FetchItem::sets_seen)
         {
-            let unseen = |uid: &Uid| {
-                let message = newest.position(*uid).and_then(|p| newest.at(p));
-                message.is_some_and(|message| !message.flags.contains(Flags::SEEN))
-            };
+            let mut seeker = newest.seek();
             let mut uids = selected.uids(&positions);
-            uids.retain(unseen);
+            uids.retain(|uid| {
+                let found = seeker.uid(*uid);
+                found.is_some_and(|(_, message)| !message.flags.contains(Flags::SEEN))
+            });
+            drop(seeker);
             if !uids.is_empty() {
                 let (mailbox, reader) = (selected.mailbox, selected.reader);
                 match blocking(|| account.message_flag_as(reader, mailbox, &uids, FlagChange::Add(Flags::SEEN), None)) {
@@ -158,15 +159,16 @@ impl Connection {
         let same = Arc::ptr_eq(&told, &work.newest);
         for positions in positions.chunks(batch) {
             messages.clear();
+            let (mut at_told, mut at_newest) = (told.seek(), work.newest.seek());
             for position in positions {
-                let Some(known) = told.at(*position as usize) else {
+                let Some(known) = at_told.at(*position as usize) else {
                     continue;
                 };
                 // A message that is gone, and of which the client has not been told yet, still has its flags.
                 let message = if same {
                     Some(known)
                 } else {
-                    work.newest.position(known.uid).and_then(|p| work.newest.at(p))
+                    at_newest.uid(known.uid).map(|(_, message)| message)
                 };
                 // Its mod-sequence may have been told from a newer snapshot already: that it is gone is its last change.
                 let gone = || Message {
@@ -517,7 +519,8 @@ fn changed_since(told: &Snapshot, newest: &Snapshot, since: ModSeq) -> Vec<u32> 
     let changed = stretches
         .flat_map(|stretch| stretch.messages)
         .filter(|message| message.modseq > since);
-    let position = |message: &Message| told.position(message.uid).and_then(|p| u32::try_from(p).ok());
+    let mut seeker = told.seek();
+    let position = |message: &Message| seeker.uid(message.uid).and_then(|(p, _)| u32::try_from(p).ok());
     changed.filter_map(position).collect()
 }
 

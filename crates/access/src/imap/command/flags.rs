@@ -1,10 +1,10 @@
 //! STORE and EXPUNGE. RFC 9051 §6.4.6 and §6.4.3; RFC 4315 §2.1 (`UID EXPUNGE`); RFC 7162 §3.1.3 (`UNCHANGEDSINCE`).
 
 use crate::imap::answer::{Answer, OwnCode};
-use crate::imap::blocking;
 use crate::imap::connection::Connection;
 use crate::imap::place::{flags_allowed, not_allowed};
 use crate::imap::selected::{begin, flag_names, sequence};
+use crate::imap::{FEW, promptly};
 use imap::command::{Store, StoreAction};
 use imap::response::{Code, Status};
 use imap::{Flag, NumberSet, SequenceSet};
@@ -40,7 +40,8 @@ impl Connection {
         let create = store.action != StoreAction::Remove && selected.rights.contains(Rights::WRITE);
         let since = store.unchanged_since.map(ModSeq);
         let before = selected.open.snapshot();
-        let flagged = blocking(|| {
+        let small = uids.len() <= FEW && account.is_idle();
+        let flagged = promptly(small, || {
             let flags = account.flags_resolve(store.flags.iter().map(Flag::name), create)?;
             // RFC 4314 §4: what one may change is changed, the rest of what was named is left.
             let change = match store.action {
@@ -65,15 +66,19 @@ impl Connection {
         let mut out = Vec::new();
         selected.tell_keywords(&mut out, &newest, rev2);
         let mut gone = false;
+        let (mut at_newest, mut at_told) = (newest.seek(), selected.told.seek());
+        // Both are ascending.
+        let mut all_changed = flagged.changed.iter().peekable();
         for (position, uid) in positions.iter().zip(&uids) {
-            let Some(message) = newest.position(*uid).and_then(|p| newest.at(p)) else {
+            while all_changed.next_if(|changed| *changed < uid).is_some() {}
+            let changed = all_changed.peek() == Some(&uid);
+            let Some((_, message)) = at_newest.uid(*uid) else {
                 gone = true;
                 continue;
             };
-            let changed = flagged.changed.binary_search(uid).is_ok();
             // RFC 9051 §6.4.6: silence is for who knows the outcome. Where somebody else changed the message meanwhile, the client
             // computes other flags than it has now.
-            let known = selected.told.at(*position as usize).map(|known| known.flags);
+            let known = at_told.at(*position as usize).map(|known| known.flags);
             let silent = store.silent && known.map(|flags| change.apply(flags)) == Some(message.flags);
             // RFC 7162 §3.1.3: a change is answered with its mod-sequence, silent or not.
             if silent && !(condstore && changed) {
@@ -95,7 +100,7 @@ impl Connection {
         let modified: NumberSet = if store.uid {
             flagged.modified.iter().map(|uid| uid.0).collect()
         } else {
-            let at = |uid: &Uid| selected.told.position(*uid).map(sequence);
+            let at = |uid: &Uid| at_told.uid(*uid).map(|(position, _)| sequence(position));
             flagged.modified.iter().filter_map(at).collect()
         };
         self.out.append(&mut out);
@@ -141,7 +146,8 @@ impl Connection {
             let uid = |position: &u32| told.at(*position as usize).map(|message| message.uid);
             positions.iter().filter_map(uid).collect::<Vec<Uid>>()
         });
-        match blocking(|| account.message_expunge(mailbox, among.as_deref())) {
+        let small = among.as_ref().is_some_and(|among| among.len() <= FEW) && account.is_idle();
+        match promptly(small, || account.message_expunge(mailbox, among.as_deref())) {
             Ok(expunged) if condstore && !expunged.uids.is_empty() => {
                 let highest = self.highest_modseq(expunged.modseq);
                 if lowest.is_some() {

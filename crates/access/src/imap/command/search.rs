@@ -1,6 +1,7 @@
 //! SEARCH. RFC 9051 §6.4.4, RFC 5182 (`$`), RFC 7162 §3.1.5 (`MODSEQ`), RFC 9394 §3.1 (`PARTIAL`), RFC 6203 (`FUZZY`, `RELEVANCY`).
 
 use super::evaluate::{Evaluation, Item, Outcome, current};
+use super::glance::Glance;
 use super::query::{Query, Setting};
 use crate::imap::answer::Answer;
 use crate::imap::connection::Connection;
@@ -48,6 +49,15 @@ impl Connection {
         if let Err(answer) = self.search_prepare(tag, returns, &search.keys) {
             return Ok(answer);
         }
+        match self.glance(search) {
+            Ok(None) => {}
+            Err(answer) => return Ok(answer),
+            Ok(Some(Glance { numbers, modseq })) => {
+                let modseq = (by_modseq && !numbers.is_empty()).then_some(modseq.0);
+                self.search_found(tag, search, &numbers, modseq, &[]);
+                return Ok(self.search_answer(Outcome::default()));
+            }
+        }
         let (outcome, ()) = match self.find(&search.keys, |_, _, _| ()).await? {
             Ok(found) => found,
             Err(answer) => return Ok(answer),
@@ -55,26 +65,31 @@ impl Connection {
         let numbers: Vec<u32> = outcome.found.iter().map(|item| number(item, search.uid)).collect();
         let modseq = highest_modseq(&outcome.found, by_modseq);
         self.search_save(returns, &outcome.found);
-        if returns.is_none() && !self.rev2 {
-            self.encoder().search(numbers, modseq);
-        } else {
-            let all = SearchReturn {
-                all: true,
-                ..SearchReturn::default()
-            };
-            let reply = Reply {
-                tag,
-                uid: search.uid,
-                returns: returns.unwrap_or(&all),
-                correlator: None,
-                sorted: false,
-                modseq,
-            };
-            self.search_reply(&reply, &numbers, &outcome.relevancy);
-        }
+        self.search_found(tag, search, &numbers, modseq, &outcome.relevancy);
         let update = returns.and_then(|returns| returns.update.as_ref());
         self.context_begin((tag, search.uid), &search.keys, None, update, &outcome.found);
         Ok(self.search_answer(outcome))
+    }
+
+    /// Says what was found: as a SEARCH response, or as an ESEARCH where that was asked for or is all that the client knows.
+    fn search_found(&mut self, tag: &str, search: &Search, numbers: &[u32], modseq: Option<u64>, relevancy: &[u8]) {
+        if search.returns.is_none() && !self.rev2 {
+            self.encoder().search(numbers.iter().copied(), modseq);
+            return;
+        }
+        let all = SearchReturn {
+            all: true,
+            ..SearchReturn::default()
+        };
+        let reply = Reply {
+            tag,
+            uid: search.uid,
+            returns: search.returns.as_ref().unwrap_or(&all),
+            correlator: None,
+            sorted: false,
+            modseq,
+        };
+        self.search_reply(&reply, numbers, relevancy);
     }
 
     /// What must hold before anything is looked for. Also when the search fails, the result that was kept before is gone (RFC 5182
