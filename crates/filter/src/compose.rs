@@ -392,7 +392,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_on_says_by_whom() {
-        let text = String::from_utf8(redirect(&FROM, MESSAGE, "c@y.example")).unwrap();
+        let text = String::from_utf8(redirect(&FROM, MESSAGE, Some("c@y.example"))).unwrap();
         assert!(text.starts_with(
             "Received: by mail.phys.example with Sieve id 0ABC\r\n\tfor <c@y.example>;\r\n\tTue, 14 Nov 2023 22:13:20 +0000\r\n\
              Delivered-To: ada@phys.example\r\nFrom: Bob"

@@ -67,6 +67,11 @@ impl World for Here<'_> {
 
     fn mailbox_metadata(&self, mailbox: &str, annotation: &str) -> Option<String> {
         let mailbox = self.account.mailbox_find(mailbox)?;
+        let mut computed = mailbox.computed_metadata();
+        if let Some((_, value)) = computed.find(|(entry, _)| entry.eq_ignore_ascii_case(annotation)) {
+            return Some(value.to_owned());
+        }
+        drop(computed);
         self.metadata(Some(mailbox.id), audience(self.account, annotation)?, annotation)
     }
 
