@@ -52,15 +52,46 @@ pub(crate) fn person(directory: &Directory, account: &Account) -> Person {
 }
 
 /// The envelope as scripts see it.
-pub(crate) fn envelope(acceptance: &Acceptance, recipient: &str, original: Option<&str>) -> sieve::Envelope {
+pub(crate) fn envelope(
+    acceptance: &Acceptance,
+    recipient: &str,
+    original: Option<&str>,
+    notify: Option<&str>,
+) -> sieve::Envelope {
     sieve::Envelope {
         from: Some(acceptance.sender.clone()),
         to: Some(recipient.to_owned()),
         ret: acceptance.ret.clone(),
-        envid: acceptance.envid.clone(),
-        orcpt: original.map(str::to_owned),
+        envid: acceptance.envid.as_deref().map(xtext_decoded),
+        orcpt: original.map(xtext_decoded),
+        notify: notify.map(str::to_owned),
         ..sieve::Envelope::default()
     }
+}
+
+/// What xtext stands for: `+` and two hexadecimal digits are an octet (RFC 3461 §4). Scripts compare what was meant (RFC 6009 §3).
+fn xtext_decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let octet = match (first, behind) {
+            (b'+', [high, low, ..]) => std::str::from_utf8(&[*high, *low])
+                .ok()
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok()),
+            _ => None,
+        };
+        match octet {
+            Some(octet) => {
+                out.push(octet);
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// What `environment` tells of the connection (RFC 5183 §4.1).
@@ -182,7 +213,12 @@ impl Local {
             };
             let delivery = Delivery {
                 message: &bytes,
-                envelope: envelope(&work.acceptance, &work.address, work.original.as_deref()),
+                envelope: envelope(
+                    &work.acceptance,
+                    &work.address,
+                    work.original.as_deref(),
+                    work.notify.as_deref(),
+                ),
                 now,
                 unique: format!("{}.{}", work.acceptance.id, work.number),
                 environment: environment(&work.acceptance),
@@ -484,4 +520,23 @@ impl Ready {
 
 fn blob_of(hex: &str) -> Option<blobs::BlobId> {
     hex.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::xtext_decoded;
+
+    #[test]
+    fn xtext() {
+        for (text, meant) in [
+            ("rfc822;ada+2Blist@x.example", "rfc822;ada+list@x.example"),
+            ("QQ314159", "QQ314159"),
+            ("a+3Db+", "a=b+"),
+            ("+2B+2", "++2"),
+            ("+C3+BC", "ü"),
+            ("", ""),
+        ] {
+            assert_eq!(xtext_decoded(text), meant, "{text}");
+        }
+    }
 }

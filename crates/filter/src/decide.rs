@@ -355,15 +355,6 @@ impl Filter {
                 person,
             };
             let mut outcome = compiled.run(&input, &here, &self.options().limits);
-            self.pipe(&mut outcome, bytes, &here, &mut reason);
-            globals = std::mem::take(&mut outcome.globals);
-            if let Some(error) = &outcome.error {
-                reason.notes.push(format!("it failed, the message is kept: {error}"));
-                tracing::warn!(account = account.id().0, script = name, %error, "a Sieve script failed");
-                if own {
-                    verdict.fault = Some(error.to_string());
-                }
-            }
             // In a script that is included, what cannot be done here shows only when it is done.
             let refused = |t: &sieve::Taken| matches!(t.action, Action::Reject { .. } | Action::Vacation(_));
             if delivery.is_event()
@@ -376,6 +367,15 @@ impl Filter {
                 }
                 verdict.why.push(reason);
                 break;
+            }
+            self.pipe(&mut outcome, bytes, &here, &mut reason);
+            globals = std::mem::take(&mut outcome.globals);
+            if let Some(error) = &outcome.error {
+                reason.notes.push(format!("it failed, the message is kept: {error}"));
+                tracing::warn!(account = account.id().0, script = name, %error, "a Sieve script failed");
+                if own {
+                    verdict.fault = Some(error.to_string());
+                }
             }
             reason.notes.extend(outcome.warnings.iter().map(ToString::to_string));
             for line in &outcome.logs {

@@ -41,7 +41,12 @@ fn refused(
     }
     let delivery = Delivery {
         message,
-        envelope: envelope(acceptance, &recipient.address, recipient.original.as_deref()),
+        envelope: envelope(
+            acceptance,
+            &recipient.address,
+            recipient.original.as_deref(),
+            recipient.notify.as_deref(),
+        ),
         now: acceptance.received_at,
         unique: format!("{}.{number}", acceptance.id),
         environment: environment(acceptance),
