@@ -164,6 +164,7 @@ fn filter_options(config: &Config) -> filter::Options {
     let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     options.limits.script_bytes = whole(sieve.script_size);
     options.limits.steps = whole(sieve.steps);
+    options.limits.regex_input_bytes = whole(sieve.regex_input);
     options.limits.redirects = whole(sieve.redirects);
     if let Some(folder) = &sieve.programs {
         for name in ["pipe", "filter", "execute"] {

@@ -467,7 +467,7 @@ fn programs_of_the_administrators_take_mail_and_nothing_else_runs() {
     // And sees it with the settings, until the script is written again.
     let shown = || server.admin(&["settings", "show", "--account", ADA]).text();
     assert!(
-        shown().contains("has failed  line 3, column 43: pipe \"hangs\": it took too long"),
+        shown().contains("has failed  line 3, column 33: pipe \"hangs\": it took too long"),
         "{}",
         shown()
     );

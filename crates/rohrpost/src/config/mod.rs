@@ -290,6 +290,7 @@ pub struct Sieve {
     pub scripts: u64,
     pub script_size: u64,
     pub steps: u64,
+    pub regex_input: u64,
     pub redirects: u64,
     pub sent_per_day: u64,
     pub create_mailboxes: bool,

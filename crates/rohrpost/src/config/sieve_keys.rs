@@ -86,6 +86,17 @@ pub static KEYS: &[Key] = &[
     ),
     setting(
         Section::Sieve,
+        "regex_input",
+        Kind::Size,
+        "\"64 KiB\"",
+        "How much of a value regular expressions are tried on. Their time grows with it and with nothing else.",
+        |c, g| {
+            c.sieve.regex_input = at_least_one(g)?;
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
         "redirects",
         Kind::Number,
         "5",
