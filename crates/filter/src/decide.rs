@@ -470,8 +470,11 @@ impl Filter {
             id: d.id.id.clone(),
             until: delivery.now.saturating_add(d.seconds.cast_signed()),
         }));
-        let header_of = |bytes: &[u8]| bytes.get(..mime::header_end(bytes)).unwrap_or_default().to_vec();
-        let header = header_of(delivery.message);
+        // Looked for when an action asks: most do not.
+        let header = || {
+            let end = mime::header_end(delivery.message);
+            delivery.message.get(..end).unwrap_or_default()
+        };
         let sender = delivery.envelope.from.clone().unwrap_or_default();
         let mut kept = None;
         let mut count = 0;
@@ -514,7 +517,7 @@ impl Filter {
                 Action::Redirect(redirect) => {
                     let (recipients, not) = self.redirected_to(&redirect, person);
                     let not = not
-                        .or_else(|| self.no_redirect(&header, person))
+                        .or_else(|| self.no_redirect(header(), person))
                         .or_else(|| self.no_more(account, memory, verdict, delivery.now));
                     if let Some(not) = not {
                         reason.notes.push(format!(
@@ -539,7 +542,7 @@ impl Filter {
                     reason: text,
                     in_dialogue,
                 } => {
-                    if let Err(why) = may_be_answered(&sender, &header, &person.addresses) {
+                    if let Err(why) = may_be_answered(&sender, header(), &person.addresses) {
                         reason
                             .notes
                             .push(format!("refused without a word to the sender: {why}"));
@@ -567,7 +570,7 @@ impl Filter {
                         .find(|a| a.handle == vacation.handle && a.sender == to)
                         .map(|a| a.until)
                         .or_else(|| account.answered_until(&vacation.handle, &to).ok().flatten());
-                    let not = may_be_answered(&vacation.to, &header, &person.addresses)
+                    let not = may_be_answered(&vacation.to, header(), &person.addresses)
                         .err()
                         .or_else(|| {
                             until
@@ -599,7 +602,7 @@ impl Filter {
                 }
                 Action::Notify(notify) => {
                     // RFC 5436 §2.7.1: a notice must not be answered with a notice.
-                    let automatic = mime::header_field(&header, "Auto-Submitted")
+                    let automatic = mime::header_field(header(), "Auto-Submitted")
                         .is_some_and(|v| !v.trim_ascii().eq_ignore_ascii_case(b"no"));
                     let not = automatic
                         .then(|| "the message was sent by a program (Auto-Submitted)".to_owned())

@@ -71,7 +71,7 @@ pub struct Decision {
 }
 
 impl Explanation {
-    /// Everything noted, failed tests too.
+    /// Everything noted: actions, and the tests of each `if` of which a branch was taken, those that failed too.
     pub fn decisions(&self) -> Vec<Decision> {
         self.events.iter().map(|event| self.decision(event)).collect()
     }

@@ -107,13 +107,12 @@ impl Field<'_> {
 
 impl<'m> Header<'m> {
     pub fn read(header: &'m [u8]) -> Header<'m> {
-        let fields = mime::fields(header)
-            .map(|field| Field {
-                hash: hash(field.name),
-                name: field.name.len(),
-                raw: Cow::Borrowed(field.raw),
-            })
-            .collect();
+        let mut fields = Vec::with_capacity(FIELDS);
+        fields.extend(mime::fields(header).map(|field| Field {
+            hash: hash(field.name),
+            name: field.name.len(),
+            raw: Cow::Borrowed(field.raw),
+        }));
         Header { fields }
     }
 
@@ -172,6 +171,10 @@ pub(crate) fn address_part(local: &str, host: &str, part: AddressPart) -> Option
         AddressPart::Detail => local.split_once('+')?.1.to_owned(),
     })
 }
+
+/// Fields that a message has, as a rule, and names of fields that a script asks for: lists of that length need not grow.
+const FIELDS: usize = 32;
+const ASKED: usize = 14;
 
 /// Addresses and fields that are looked at in one field.
 const ADDRESSES: usize = 10_000;
@@ -235,7 +238,7 @@ impl<'m> Mail<'m> {
             given,
             structure: OnceCell::new(),
             header,
-            cache: HashMap::default(),
+            cache: HashMap::with_capacity_and_hasher(ASKED, BuildHasherDefault::default()),
             edited: false,
             changed: false,
             saved: 0,

@@ -66,8 +66,7 @@ impl Compiled {
             warnings: Vec::new(),
             duplicates: Vec::new(),
             logs: Vec::new(),
-            // One for each test at least, as most scripts run: the list need not grow.
-            events: Vec::with_capacity(self.sites.len().min(1024).min(limits.explanation)),
+            events: Vec::new(),
             left_out: 0,
             matched: None,
             looked_at: 0,
@@ -305,6 +304,11 @@ impl Run<'_> {
     /// How far the explanation is; see [`Run::reasons_since`].
     pub fn mark(&self) -> usize {
         self.events.len()
+    }
+
+    /// Takes back what was noted since `mark`.
+    pub fn forget_since(&mut self, mark: usize) {
+        self.events.truncate(mark);
     }
 
     /// The tests noted since `mark` that tell why a condition held: those that passed, or if none did, those that failed.
