@@ -3,11 +3,12 @@
 use crate::acme::{self, Proofs};
 use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
+use crate::relaying::{self, Relaying};
 use crate::tls::{Lifetimes, Tls};
 use crate::{housekeeping, indexer, inspection, pages};
 use delivery::door;
 use delivery::inspect::{self, Inspector};
-use delivery::{Dispatch, Options as DeliveryOptions, Signer};
+use delivery::{Dispatch, ForwardOptions, Forwarding, Options as DeliveryOptions, Signer};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -35,6 +36,7 @@ pub struct Services {
     keeper: Option<JoinHandle<()>>,
     indexer: JoinHandle<()>,
     inspection: Option<JoinHandle<()>>,
+    relaying: Relaying,
 }
 
 impl Services {
@@ -47,15 +49,21 @@ impl Services {
         tls: Option<Arc<Tls>>,
         proofs: &Arc<Proofs>,
     ) -> std::io::Result<Services> {
-        let options = DeliveryOptions {
-            workers: whole(config.delivery.workers),
-            subaddress_mailbox: config.delivery.subaddress_mailbox,
-        };
         let (ledger, store, directory) = (
             engine.ledger.clone(),
             Arc::clone(&engine.store),
             engine.directory.clone(),
         );
+        let signer = Arc::new(Signer::new(config.data.join("dkim")));
+        let forwarding = Arc::new(forwarding(config, engine, &signer));
+        let notifier = engine.notifier_by(config);
+        let options = DeliveryOptions {
+            workers: whole(config.delivery.workers),
+            subaddress_mailbox: config.delivery.subaddress_mailbox,
+            forwarding: Some(Arc::clone(&forwarding)),
+            signer: Some(Arc::clone(&signer)),
+            notifier: Some(Arc::clone(&notifier)),
+        };
         let filter = engine.filter_by(config);
         if let Err(fault) = filter.administrators() {
             return Err(std::io::Error::other(format!("[sieve]: {fault}")));
@@ -85,12 +93,15 @@ impl Services {
         );
         let doors = door::Context::new(directory, store, ledger, door_options(config))
             .filtered(filter)
-            .signed(Arc::new(Signer::new(config.data.join("dkim"))));
+            .signed(Arc::clone(&signer))
+            .forwarding(forwarding);
         let inspector = inspector(config, engine)?;
         let doors = match &inspector {
             Some(inspector) => doors.inspected(Arc::clone(inspector)),
             None => doors,
         };
+
+        let relaying = relaying::start(config, engine, signer, notifier)?;
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
@@ -100,6 +111,7 @@ impl Services {
         registry.register_collector(Box::new(Figures {
             engine: Arc::clone(engine),
             dispatch: Arc::clone(&dispatch),
+            relaying: Box::new(relaying.gauge()),
         }));
         let web_metrics = web::Metrics::default();
         web_metrics.register(&mut registry);
@@ -139,6 +151,7 @@ impl Services {
             keeper,
             indexer,
             inspection,
+            relaying,
         })
     }
 
@@ -242,6 +255,7 @@ impl Services {
         {
             tracing::warn!("some sessions did not end in time");
         }
+        self.relaying.stop(patience).await;
         let dispatch = self.dispatch.lock().take();
         if let Some(dispatch) = dispatch {
             let _ = tokio::task::spawn_blocking(move || dispatch.stop()).await;
@@ -282,11 +296,36 @@ fn door_options(config: &Config) -> door::Options {
         unlimited: submission.unlimited_accounts.clone(),
     };
     options.languages.clone_from(&config.languages);
+    options.relay_domains = config
+        .routes
+        .iter()
+        .filter(|route| route.accept)
+        .flat_map(|route| route.domains.clone())
+        .collect();
     options.over_quota = match config.delivery.over_quota {
         OverQuota::Defer => door::OverQuota::Defer,
         OverQuota::Refuse => door::OverQuota::Refuse,
     };
     options
+}
+
+fn forward_options(config: &Config) -> ForwardOptions {
+    let set = &config.forwarding;
+    ForwardOptions {
+        rewrite: set.rewrite,
+        seal: set.seal,
+        tells_owner: set.tells_owner,
+        ..ForwardOptions::new(config.hostname.as_str())
+    }
+}
+
+/// How mail is sent on.
+pub fn forwarding(config: &Config, engine: &Engine, signer: &Arc<Signer>) -> Forwarding {
+    Forwarding::new(
+        engine.directory.clone(),
+        Some(Arc::clone(signer)),
+        forward_options(config),
+    )
 }
 
 /// Who looks at mail from outside, where that is wanted.
@@ -405,6 +444,7 @@ fn short(n: u64) -> u32 {
 struct Figures {
     engine: Arc<Engine>,
     dispatch: Arc<Mutex<Option<Dispatch>>>,
+    relaying: Box<dyn Fn() -> delivery::relay::Statistics + Send + Sync>,
 }
 
 impl std::fmt::Debug for Figures {
@@ -421,7 +461,34 @@ impl Collector for Figures {
             .as_ref()
             .map(Dispatch::statistics)
             .unwrap_or_default();
+        let relaying = (self.relaying)();
         for (name, help, value) in [
+            ("relay_relayed", "Recipients taken by other servers", relaying.relayed),
+            (
+                "relay_failed",
+                "Recipients elsewhere that were given up",
+                relaying.failed,
+            ),
+            (
+                "relay_deferred",
+                "Attempts elsewhere that failed for now",
+                relaying.deferred,
+            ),
+            (
+                "relay_doubtful",
+                "Attempts elsewhere of which nobody knows",
+                relaying.doubtful,
+            ),
+            (
+                "relay_connected",
+                "Connections made to other servers",
+                relaying.connected,
+            ),
+            (
+                "relay_not_connected",
+                "Destinations that were not reached",
+                relaying.not_connected,
+            ),
             ("delivery_delivered", "Recipients delivered", statistics.delivered),
             (
                 "delivery_deferred",
@@ -437,11 +504,29 @@ impl Collector for Figures {
             let metric = ConstCounter::new(value);
             metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
-        let mut gauges = vec![(
-            "delivery_waiting",
-            "Recipients that wait for a worker",
-            statistics.waiting,
-        )];
+        let mut gauges = vec![
+            (
+                "delivery_waiting",
+                "Recipients that wait for a worker",
+                statistics.waiting,
+            ),
+            (
+                "relay_connections",
+                "Connections to other servers",
+                relaying.connections,
+            ),
+            (
+                "relay_waiting",
+                "Recipients elsewhere that wait in memory",
+                relaying.waiting,
+            ),
+            ("relay_destinations", "Destinations with mail", relaying.destinations),
+            (
+                "relay_unreachable",
+                "Destinations that cannot be reached",
+                relaying.unreachable,
+            ),
+        ];
         match self.engine.ledger.totals() {
             Ok(totals) => gauges.extend([
                 ("ledger_open_local", "Recipients of ours not settled yet", totals.local),
