@@ -25,6 +25,7 @@ postfix      postfix
 dovecot      dovecot-imapd
 sieve-test   dovecot-sieve
 nsd          nsd
+pebble       pebble
 dnssec-signzone bind9-utils
 script       bsdutils
 strace       strace

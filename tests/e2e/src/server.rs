@@ -30,6 +30,8 @@ pub struct Setup {
     pub settings: String,
     /// Its name, also in its certificate; else `mail.e2e.test`.
     pub hostname: Option<String>,
+    /// The settings bring a certificate of their own: without the one of the data folder.
+    pub own_certificate: bool,
     /// Accounts beside Ada and Bob.
     pub accounts: Vec<String>,
 }
@@ -62,13 +64,13 @@ impl Server {
             listening: Vec::new(),
         };
         let hostname = setup.hostname.as_deref().unwrap_or("mail.e2e.test");
-        server.set_up(hostname, &setup.settings, &setup.accounts);
+        server.set_up(hostname, &setup.settings, setup.own_certificate, &setup.accounts);
         server.launch();
         server
     }
 
     /// Makes the data folder and accounts as an administrator does, then writes settings with ports the system chooses.
-    fn set_up(&self, hostname: &str, settings: &str, accounts: &[String]) {
+    fn set_up(&self, hostname: &str, settings: &str, own_certificate: bool, accounts: &[String]) {
         let first = self.folder.path().join("init.toml");
         let ran = self
             .plain_command()
@@ -103,13 +105,17 @@ impl Server {
             )
             .expect("text");
         }
-        write!(
-            text,
-            "\n[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n\n{settings}\n",
-            self.certificate().display(),
-            self.data.join("tls/key.pem").display()
-        )
-        .expect("text");
+        if own_certificate {
+            write!(text, "\n{settings}\n").expect("text");
+        } else {
+            write!(
+                text,
+                "\n[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n\n{settings}\n",
+                self.certificate().display(),
+                self.data.join("tls/key.pem").display()
+            )
+            .expect("text");
+        }
         std::fs::write(self.settings(), text).expect("settings");
         for account in [ADA, BOB].into_iter().chain(accounts.iter().map(String::as_str)) {
             self.account_add(account);

@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How often is looked whether something is due.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often is asked which names lead to us.
 const ASK_EVERY: i64 = 3600;
 /// After the first failure, and at most, in seconds. Let's Encrypt allows five failures an hour for a name.

@@ -29,7 +29,7 @@ pub struct State {
     pub certificates: BTreeMap<String, Progress>,
 }
 
-const NEW: Progress = Progress {
+static NEW: Progress = Progress {
     tried_at: 0,
     next_at: 0,
     failures: 0,
