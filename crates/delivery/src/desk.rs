@@ -27,7 +27,7 @@ pub(crate) enum Task {
     /// Deliveries for an account, oldest first. It is the only worker that has any of this account until it calls `done`.
     Deliver(AccountId, Vec<(Work, Option<String>)>),
     /// A recipient that is replaced by others.
-    Expand(Work, String, Vec<String>),
+    Expand(Box<Work>, String, Vec<String>),
 }
 
 #[derive(Default)]
@@ -98,7 +98,7 @@ impl Waiting {
             if let Some((work, name, targets)) = q.expand.pop_front() {
                 q.waiting -= 1;
                 q.waiting_bytes -= held(&work);
-                return Some(Task::Expand(work, name, targets));
+                return Some(Task::Expand(Box::new(work), name, targets));
             }
             if let Some(account) = q.ready.pop_front() {
                 q.busy.push(account);

@@ -232,7 +232,7 @@ impl Shared {
     fn work(&self, runtime: &Handle) {
         while let Some(task) = self.waiting.next() {
             match task {
-                Task::Expand(work, name, targets) => self.expand(runtime, work, &name, targets),
+                Task::Expand(work, name, targets) => self.expand(runtime, *work, &name, targets),
                 Task::Deliver(account, turn) => {
                     self.deliver(account, turn);
                     self.waiting.done(account);

@@ -107,11 +107,6 @@ impl Context {
         }
     }
 
-    /// Counts anew what an account sends, after somebody has looked and let it send again.
-    pub fn sending_forgotten(&self, account: db::AccountId) {
-        self.throttle.forget(account);
-    }
-
     /// The counters, to be registered.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics

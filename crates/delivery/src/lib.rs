@@ -11,11 +11,13 @@ mod alarm;
 mod desk;
 mod dispatch;
 mod local;
+mod notifier;
 pub mod own;
 mod retry;
 mod scripted;
 mod signing;
 
 pub use dispatch::{Dispatch, Options, Statistics};
+pub use notifier::{Lanes, NoticeOptions, Notifier};
 pub use retry::Strategy;
 pub use signing::{KeyFile, KeyState, Signer, key_files};

@@ -463,12 +463,13 @@ impl Events {
             let acceptance = Acceptance {
                 sender: sending.sender.clone(),
                 protocol: "Sieve".to_owned(),
-                listener: "sieve".to_owned(),
                 helo: self.filter.options().hostname.clone(),
                 login: Some(scene.event.account.id()),
                 ret: sending.ret.clone(),
                 body: if bytes.is_ascii() { "7BIT" } else { "8BITMIME" }.to_owned(),
                 smtputf8: !header.is_ascii(),
+                bulk: !redirected,
+                session: String::new(),
                 message_id: mime::header_field(header, "Message-ID")
                     .filter(|_| redirected)
                     .map(|id| String::from_utf8_lossy(&id).trim().to_owned()),

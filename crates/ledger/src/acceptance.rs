@@ -120,7 +120,7 @@ impl Acceptance {
 
     /// A number made of who sent it: the account, where somebody had logged in, else the reverse path. Whoever sends much to a destination
     /// gets his turn there, and so does everybody else.
-    pub(crate) fn sender_key(&self) -> i64 {
+    pub fn sender_key(&self) -> i64 {
         match self.login {
             Some(login) => fnv(&login.0.to_le_bytes()),
             None => fnv(self.sender.to_lowercase().as_bytes()),

@@ -104,7 +104,11 @@ impl Writer {
             && *room > 0
             && desk.is_some_and(|desk| desk.wants(&destination, acceptance.bulk));
         let lease = if leased { self.next_lease() } else { Lease(0) };
-        let lease_until = if leased { now + self.lease_seconds } else { 0 };
+        let lease_until = match lane {
+            _ if !leased => 0,
+            Lane::Local => now + self.lease_seconds,
+            Lane::Remote => now + self.relay_lease_seconds,
+        };
         tx.execute(
             "INSERT INTO recipient (acceptance, number, parent, address, original, notify, lane, state, due_at, lease_holder, lease_until,
                 attempts, destination, priority, queued_at, reason, sender)

@@ -41,6 +41,9 @@ const LARGE: u64 = 256 << 10;
 pub struct Options {
     /// How long a worker may keep a recipient before it is given to another, in seconds. Longer than any single delivery takes.
     pub lease_seconds: i64,
+    /// The same for recipients elsewhere: longer than a transaction takes with a server that is slow at every step (RFC 5321 §4.5.3.2), after
+    /// waiting in memory for its turn.
+    pub relay_lease_seconds: i64,
     /// What time it is. The system's clock, but for simulations.
     pub clock: Clock,
 }
@@ -52,6 +55,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             lease_seconds: 900,
+            relay_lease_seconds: 4 * 3600,
             clock: Arc::new(now),
         }
     }
@@ -117,6 +121,7 @@ impl Ledger {
             desks: Arc::clone(&desks),
             leases: AtomicI64::new(0),
             lease_seconds: options.lease_seconds,
+            relay_lease_seconds: options.relay_lease_seconds,
             clock: Arc::clone(&options.clock),
         };
         let thread = std::thread::Builder::new()

@@ -6,7 +6,7 @@
 use crate::ledger::Ledger;
 use crate::trace::{State, like};
 use crate::{AcceptanceId, Lane, Result, Unreachable};
-use db::{Row, Transaction, Value};
+use db::{AccountId, Row, Transaction, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub struct Selection {
     pub state: Option<State>,
     /// On their way to a mailbox or to another server.
     pub lane: Option<Lane>,
+    /// Sent by who had logged in to this account.
+    pub login: Option<AccountId>,
 }
 
 /// An open row, with as much of its message as a list shows.
@@ -294,6 +296,9 @@ fn open_in(
     }
     if let Some(lane) = s.lane {
         statement.and("r.lane = ?", lane.number().into());
+    }
+    if let Some(login) = s.login {
+        statement.and("a.login = ?", login.0.into());
     }
     statement.values.push(limit.into());
     statement.sql += &format!(" ORDER BY r.acceptance, r.number LIMIT ?{}", statement.values.len());

@@ -109,6 +109,7 @@ pub(crate) struct Writer {
     pub(crate) desks: Arc<Desks>,
     pub(crate) leases: AtomicI64,
     pub(crate) lease_seconds: i64,
+    pub(crate) relay_lease_seconds: i64,
     pub(crate) clock: crate::Clock,
 }
 
@@ -332,7 +333,11 @@ impl Writer {
         let claim = Claim {
             lease: self.next_lease(),
             now,
-            lease_until: now + self.lease_seconds,
+            lease_until: now
+                + match wanted {
+                    Wanted::Local(_) => self.lease_seconds,
+                    _ => self.relay_lease_seconds,
+                },
         };
         let mut work = Vec::new();
         let mut found = Vec::new();

@@ -10,7 +10,7 @@ use crate::admin::{
 use crate::cli::output::{self, Align, Column, Listing};
 use crate::cli::{
     AccountCommand, AclCommand, AddressCommand, AliasCommand, Command, DomainCommand, Global, GroupCommand,
-    PasswordArgs, QueueCommand, SearchCommand, TraceArgs, password,
+    PasswordArgs, QueueCommand, SearchCommand, SenderCommand, TraceArgs, password,
 };
 use crate::config::{Config, DEFAULT_FILES, units};
 use crate::failure::Failure;
@@ -27,11 +27,14 @@ static ACCOUNTS: [Column; 6] = [
     Column::size("used", "USED"),
     Column::size("quota", "QUOTA"),
 ];
-static ACCOUNT: [Column; 9] = [
+static ACCOUNT: [Column; 12] = [
     Column::text("address", "address"),
     Column::text("name", "name"),
     Column::text("also", "also"),
+    Column::text("sends_as", "sends also as"),
     Column::text("state", "state"),
+    Column::time("held_since", "held since"),
+    Column::text("held", "why"),
     Column::number("messages", "messages"),
     Column::size("used", "used"),
     Column::size("quota", "quota"),
@@ -435,6 +438,14 @@ fn account(command: AccountCommand, generated: &mut Option<String>) -> Result<(R
         AccountCommand::Address(AddressCommand::Remove { address }) => {
             (Request::AddressRemove { address }, Shown::Said)
         }
+        AccountCommand::Sender(SenderCommand::Add { account, address }) => {
+            (Request::SenderAdd { account, address }, Shown::Said)
+        }
+        AccountCommand::Sender(SenderCommand::Remove { account, address }) => {
+            (Request::SenderRemove { account, address }, Shown::Said)
+        }
+        AccountCommand::Hold { address } => (Request::AccountHold { address }, Shown::Said),
+        AccountCommand::Release { address, cancel } => (Request::AccountRelease { address, cancel }, Shown::Said),
     })
 }
 

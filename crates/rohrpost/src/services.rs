@@ -272,7 +272,16 @@ fn door_options(config: &Config) -> door::Options {
     options.login_failure_delay = limits.login_failure_delay;
     options.shutdown = limits.shutdown;
     options.handshake = limits.handshake;
-    options.own_senders_only = config.delivery.own_senders_only;
+    let submission = &config.submission;
+    options.own_senders_only = submission.own_senders_only;
+    options.future_release = submission.future_release;
+    options.sending = door::SendingLimits {
+        messages: short(submission.account_messages),
+        recipients: short(submission.account_recipients),
+        networks: short(submission.account_networks),
+        unlimited: submission.unlimited_accounts.clone(),
+    };
+    options.languages.clone_from(&config.languages);
     options.over_quota = match config.delivery.over_quota {
         OverQuota::Defer => door::OverQuota::Defer,
         OverQuota::Refuse => door::OverQuota::Refuse,

@@ -79,7 +79,11 @@ fn faults_say_what_to_do_and_set_the_exit_code() {
             1,
             "there is no message 1K0ZJWM2PET00",
         ),
-        (vec!["trace", "--fate", "eaten"], 2, "one of delivered, expanded"),
+        (
+            vec!["trace", "--fate", "eaten"],
+            2,
+            "one of delivered, relayed, expanded",
+        ),
         (vec!["trace", "--since", "someday"], 2, "how long ago"),
         (vec!["account", "frobnicate"], 2, "unrecognized subcommand"),
     ] {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -169,7 +170,7 @@ pub(crate) struct Mail<'m> {
     given: Option<&'m Structure>,
     structure: OnceCell<Rc<Structure>>,
     header: Header<'m>,
-    cache: HashMap<u64, Vec<Cached>>,
+    cache: HashMap<u64, Vec<Cached>, BuildHasherDefault<Hashed>>,
     /// Fields were added or taken away, and `bytes` does not have that yet.
     edited: bool,
     /// `bytes` is not the message that came.
@@ -181,6 +182,24 @@ pub(crate) struct Mail<'m> {
 }
 
 type Cached = (Box<str>, Aspect, Rc<[Value]>);
+
+/// Takes a number for its own hash: it is one already.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 ^= hash(bytes);
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+}
 
 impl<'m> Mail<'m> {
     pub fn new(bytes: &'m [u8], given: Option<&'m Structure>, header_bytes: usize) -> Mail<'m> {
@@ -201,7 +220,7 @@ impl<'m> Mail<'m> {
             given,
             structure: OnceCell::new(),
             header,
-            cache: HashMap::new(),
+            cache: HashMap::default(),
             edited: false,
             changed: false,
             saved: 0,

@@ -66,7 +66,8 @@ impl Compiled {
             warnings: Vec::new(),
             duplicates: Vec::new(),
             logs: Vec::new(),
-            events: Vec::new(),
+            // One for each test at least, as most scripts run: the list need not grow.
+            events: Vec::with_capacity(self.sites.len().min(1024).min(limits.explanation)),
             left_out: 0,
             matched: None,
             looked_at: 0,
@@ -82,6 +83,7 @@ impl Compiled {
             included_once: Vec::new(),
             parts: Vec::new(),
             decoded: HashMap::new(),
+            envelope: Vec::new(),
         };
         run.flags = world.flags();
         let ended = run.nodes(&self.body);
@@ -130,6 +132,7 @@ pub(crate) struct Run<'r> {
     pub parts: Vec<usize>,
     /// Decoded texts of parts, by part and whether as text.
     pub decoded: HashMap<(usize, bool), std::rc::Rc<[crate::matching::Value]>>,
+    pub envelope: crate::ext::tests::EnvelopeValues,
 }
 
 impl Run<'_> {

@@ -298,6 +298,20 @@ impl Account {
         Arc::clone(&self.lock().keywords)
     }
 
+    /// Whether nobody is at work in the account just now, so that a small change has not to wait for others. A hint: it may be otherwise a
+    /// moment later.
+    pub fn is_idle(&self) -> bool {
+        !self.state.is_locked()
+    }
+
+    /// Whether nobody is at work here, and a mailbox is in memory, all of it, so that opening it reads nothing. A hint as well.
+    pub fn is_at_hand(&self, mailbox: MailboxId) -> bool {
+        self.state.try_lock().is_some_and(|state| {
+            let in_memory = state.views.get(&mailbox).is_some_and(|view| view.strong_count() > 0);
+            in_memory && state.pending.iter().all(|(_, of, _)| *of != mailbox)
+        })
+    }
+
     /// Opens a mailbox. With `claim_recent` the session takes the `\Recent` messages for itself (SELECT, not EXAMINE).
     pub fn mailbox_open(&self, mailbox: MailboxId, claim_recent: bool) -> Result<OpenMailbox> {
         let mut state = self.lock();

@@ -26,6 +26,8 @@ pub const PASSWORD: &str = "correct horse";
 pub struct Setup {
     /// Where its data is; else in the test's own folder.
     pub data: Option<PathBuf>,
+    /// Settings that stand before all tables.
+    pub top: String,
     /// Settings to add at the end of the file.
     pub settings: String,
     /// Its name, also in its certificate; else `mail.e2e.test`.
@@ -51,12 +53,12 @@ impl Server {
     }
 
     /// Starts a server that is set up in a certain way.
-    pub fn start_with(setup: Setup) -> Server {
+    pub fn start_with(mut setup: Setup) -> Server {
         let folder = tempfile::Builder::new()
             .prefix("rohrpost-e2e-")
             .tempdir()
             .expect("folder");
-        let data = setup.data.unwrap_or_else(|| folder.path().join("data"));
+        let data = setup.data.take().unwrap_or_else(|| folder.path().join("data"));
         let mut server = Server {
             folder,
             data,
@@ -64,13 +66,14 @@ impl Server {
             listening: Vec::new(),
         };
         let hostname = setup.hostname.as_deref().unwrap_or("mail.e2e.test");
-        server.set_up(hostname, &setup.settings, setup.own_certificate, &setup.accounts);
+        server.set_up(hostname, &setup);
         server.launch();
         server
     }
 
     /// Makes the data folder and accounts as an administrator does, then writes settings with ports the system chooses.
-    fn set_up(&self, hostname: &str, settings: &str, own_certificate: bool, accounts: &[String]) {
+    fn set_up(&self, hostname: &str, setup: &Setup) {
+        let (top, settings, accounts) = (&setup.top, &setup.settings, &setup.accounts);
         let first = self.folder.path().join("init.toml");
         let ran = self
             .plain_command()
@@ -81,7 +84,7 @@ impl Server {
             .output()
             .expect("rohrpost init");
         assert!(ran.status.success(), "init: {}", String::from_utf8_lossy(&ran.stderr));
-        let mut text = format!("hostname = \"{hostname}\"\ndata = \"{}\"\n", self.data.display());
+        let mut text = format!("hostname = \"{hostname}\"\ndata = \"{}\"\n{top}\n", self.data.display());
         for protocol in [
             "smtp",
             "submission",
@@ -105,7 +108,7 @@ impl Server {
             )
             .expect("text");
         }
-        if own_certificate {
+        if setup.own_certificate {
             write!(text, "\n{settings}\n").expect("text");
         } else {
             write!(

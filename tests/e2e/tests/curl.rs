@@ -18,7 +18,7 @@ fn uploads_and_fetches() {
     let file = server.folder().join("message.eml");
     // Complete, so that submission has nothing to add.
     let message = [
-        b"Message-ID: <curl@b.example>\r\nDate: Thu, 21 May 2026 05:33:29 -0700\r\n".as_slice(),
+        b"From: ada@e2e.test\r\nMessage-ID: <curl@b.example>\r\nDate: Thu, 21 May 2026 05:33:29 -0700\r\n".as_slice(),
         &made_up(50_000),
     ]
     .concat();

@@ -15,9 +15,9 @@ from email.message import EmailMessage
 from email.policy import SMTP
 smtp, submission, submissions, lmtp, certificate, ada, bob, password = sys.argv[1:]
 context = ssl.create_default_context(cafile=certificate)
-def message(subject, body='Grüße aus Python.\n'):
+def message(subject, body='Grüße aus Python.\n', sender='sender@elsewhere.example'):
     m = EmailMessage()
-    m['From'], m['To'], m['Subject'] = 'sender@elsewhere.example', ada, subject
+    m['From'], m['To'], m['Subject'] = sender, ada, subject
     m.set_content(body)
     m.add_attachment(bytes(range(256)) * 40, maintype='application', subtype='octet-stream', filename='ä.bin')
     return m
@@ -48,11 +48,15 @@ for method in ('auth_plain', 'auth_login'):
         s.ehlo()
         s.user, s.password = ada, password
         s.auth(method[5:].upper(), getattr(s, method))
-        s.send_message(message(method), from_addr=ada)
+        s.send_message(message(method, sender=ada))
 with Server('127.0.0.1', int(submission)) as s:
     s.starttls(context=context)
     s.login(ada, password)
-    s.send_message(message('login'), from_addr=ada)
+    s.send_message(message('login', sender=ada))
+    try:
+        s.send_message(message('another name'), from_addr=ada)
+        raise SystemExit('a foreign author was taken')
+    except smtplib.SMTPDataError as refusal: assert refusal.smtp_code == 550, refusal
     try:
         s.sendmail(bob, [ada], b'Subject: forged\r\n\r\n')
         raise SystemExit('a foreign sender was taken')
@@ -62,7 +66,7 @@ loose = ssl.create_default_context(cafile=certificate)
 loose.check_hostname = False
 with smtplib.SMTP_SSL('127.0.0.1', int(submissions), context=loose) as s:
     s.login(ada, password)
-    s.send_message(message('submissions'), from_addr=ada)
+    s.send_message(message('submissions', sender=ada))
 with smtplib.LMTP('127.0.0.1', int(lmtp)) as s:
     s.send_message(message('lmtp'))
 "#;

@@ -217,3 +217,34 @@ fn what_is_wrong_is_named() {
     let (status, _, err) = house.run(&["dns", "other.test"]);
     assert!(status == 2 && err.contains("no domain of this server"), "{err}");
 }
+
+#[test]
+fn in_a_signed_zone_the_hash_of_the_key_counts() {
+    if !NameServer::available() {
+        return;
+    }
+    let house = House::new();
+    let (_, printed, _) = house.run(&["dns", "--zone"]);
+    let with = |records: &str, wanted: &str| {
+        let server = NameServer::start(&[
+            Zone::signed("test", "ns A 127.0.0.1\n"),
+            Zone::signed("phys.test", records),
+        ]);
+        let anchor = server.anchor().display().to_string();
+        let outgoing = format!("[outgoing]\ntrust_anchor = \"{anchor}\"\n");
+        house.settings(&server.address.to_string(), &outgoing);
+        let (_, rows) = house.found(&[]);
+        assert!(rows.iter().any(|row| row == wanted), "{wanted}\n{rows:#?}");
+    };
+    with(&printed, "ok optional _25._tcp.mail.phys.test TLSA");
+    let line = printed.lines().find(|line| line.contains("TLSA")).unwrap();
+    let hash = line.rsplit(' ').next().unwrap();
+    with(
+        &printed.replace(hash, &"00".repeat(32)),
+        "differs needed _25._tcp.mail.phys.test TLSA",
+    );
+    with(
+        &printed.replace(line, ""),
+        "missing optional _25._tcp.mail.phys.test TLSA",
+    );
+}

@@ -40,6 +40,15 @@ use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
+/// Messages up to which a change is small.
+const FEW: usize = 64;
+
+/// Runs what is `small`, and needs nobody's leave, at once: handing this thread's other tasks to another one, as [`blocking`] does, takes
+/// longer than a small change in an account where nobody else is at work.
+fn promptly<T>(small: bool, work: impl FnOnce() -> T) -> T {
+    if small { work() } else { blocking(work) }
+}
+
 /// What all IMAP listeners share.
 pub struct Context {
     directory: Directory,

@@ -190,7 +190,7 @@ fn one(engine: &Engine, id: &str, recipient: Option<u32>) -> Result<Selection, F
     })
 }
 
-fn recipients(n: u64) -> &'static str {
+pub(super) fn recipients(n: u64) -> &'static str {
     if n == 1 { "recipient" } else { "recipients" }
 }
 
@@ -203,7 +203,7 @@ fn known(engine: &Engine, id: &str) -> Result<AcceptanceId, Failure> {
 }
 
 /// Waits for the ledger on this thread, which is an administration session's own.
-fn wait<T>(answer: impl Future<Output = ledger::Result<T>>) -> Result<T, Failure> {
+pub(super) fn wait<T>(answer: impl Future<Output = ledger::Result<T>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(Failure::new)?;

@@ -1,11 +1,13 @@
 //! The commands about domains, accounts and aliases.
 
 use super::Rows;
+use super::custody::{recipients, wait};
 use super::request::{Done, Most, Request};
 use crate::config::units;
 use crate::engine::Engine;
 use crate::failure::Failure;
 use directory::{Account, Error, NewAccount};
+use ledger::{Order, Selection, State};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -94,6 +96,43 @@ pub(super) fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Resul
                 .map_err(advise)?;
             Ok(Done::say(format!("removed {address}")))
         }
+        Request::SenderAdd { account, address } => {
+            let id = find(engine, &account)?.id;
+            directory.sender_add(id, &address).map_err(advise)?;
+            Ok(Done::say(format!("{account} may send as {address}")))
+        }
+        Request::SenderRemove { account, address } => {
+            let id = find(engine, &account)?.id;
+            Ok(Done::say(if directory.sender_remove(id, &address).map_err(advise)? {
+                format!("{account} may no longer send as {address}")
+            } else {
+                format!("{account} was not given {address}; `rohrpost account show {account}` shows what it was")
+            }))
+        }
+        Request::AccountHold { address } => {
+            let id = find(engine, &address)?.id;
+            let reason = "the account is held by an administrator";
+            directory.sending_hold(id, net::now(), reason).map_err(advise)?;
+            Ok(Done::say(format!(
+                "what {address} sends waits until `rohrpost account release {address}`"
+            )))
+        }
+        Request::AccountRelease { address, cancel } => {
+            let id = find(engine, &address)?.id;
+            let was = directory.sending_release(id).map_err(advise)?;
+            let waiting = Selection {
+                login: Some(id),
+                state: Some(State::Held),
+                ..Selection::default()
+            };
+            let order = if cancel { Order::Cancel } else { Order::Release };
+            let count = wait(engine.ledger.order(order, &waiting))?;
+            let what = if cancel { "thrown away" } else { "on their way now" };
+            Ok(Done::say(match (was, count) {
+                (false, 0) => format!("{address} was not held"),
+                (_, count) => format!("{address} may send; {count} {} that waited: {what}", recipients(count)),
+            }))
+        }
         Request::DomainAdd { domain } => {
             directory.domain_add(&domain).map_err(advise)?;
             Ok(Done::say(format!("responsible for {domain}")))
@@ -153,8 +192,15 @@ fn account_row(engine: &Engine, account: &Account) -> Value {
         "address": account.address(), "name": account.name, "also": account.addresses.get(1..).unwrap_or_default(),
         "state": if account.disabled { "disabled" } else { "enabled" }, "admin": account.admin,
         "kind": if account.group { "group" } else { "person" }, "quota": account.quota_bytes, "quota_messages": account.quota_messages, "id": account.id.0, "file": engine.store.path_of(account.id),
-        "used": 0, "messages": 0,
+        "used": 0, "messages": 0, "sends_as": engine.directory.senders(account.id),
     });
+    if let (Some(hold), Value::Object(fields)) = (engine.directory.sending_held(account.id), &mut row) {
+        fields.insert("held_since".to_owned(), hold.since.into());
+        fields.insert("held".to_owned(), hold.reason.into());
+        if !account.disabled {
+            fields.insert("state".to_owned(), "held".into());
+        }
+    }
     // An account that never got mail has no file yet, and looking must not make one.
     if !engine.store.account_exists(account.id) {
         return row;

@@ -55,6 +55,22 @@ pub enum Request {
     AddressRemove {
         address: String,
     },
+    SenderAdd {
+        account: String,
+        address: String,
+    },
+    SenderRemove {
+        account: String,
+        address: String,
+    },
+    AccountHold {
+        address: String,
+    },
+    AccountRelease {
+        address: String,
+        /// What waited is thrown away.
+        cancel: bool,
+    },
     DomainAdd {
         domain: String,
     },

@@ -262,6 +262,42 @@ pub enum AccountCommand {
     /// The addresses an account receives mail for and may send from
     #[command(subcommand)]
     Address(AddressCommand),
+    /// Addresses that an account may send from beside its own
+    #[command(subcommand)]
+    Sender(SenderCommand),
+    /// Hold back what an account sends, until `release`
+    ///
+    /// The server does so by itself with an account that sends as if its password were stolen (`[submission]`).
+    Hold {
+        /// Any address of the account
+        address: String,
+    },
+    /// Let an account send again, and send what waited
+    Release {
+        /// Any address of the account
+        address: String,
+        /// Throw away what waited
+        #[arg(long)]
+        cancel: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SenderCommand {
+    /// Let an account send from an address that is not its own
+    Add {
+        /// Any address of the account
+        account: String,
+        /// The address, here or elsewhere, or @DOMAIN for all of a domain
+        address: String,
+    },
+    /// Undo `add`
+    Remove {
+        /// Any address of the account
+        account: String,
+        /// The address or @DOMAIN
+        address: String,
+    },
 }
 
 #[derive(Args, Debug)]

@@ -1,6 +1,7 @@
 //! The table of all keys.
 
 use super::{Config, Listener, LogFormat, Network, OverQuota, Protocol, TlsFiles, TlsMode, units};
+use smtp::dsn::Language;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -36,25 +37,31 @@ pub enum Section {
     Acme,
     Oauth,
     Limits,
+    Submission,
     Delivery,
     Sieve,
     Inspect,
     Web,
+    Outgoing,
+    Route,
     Log,
 }
 
 impl Section {
-    pub const ALL: [Section; 11] = [
+    pub const ALL: [Section; 14] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
         Section::Acme,
         Section::Oauth,
         Section::Limits,
+        Section::Submission,
         Section::Delivery,
         Section::Sieve,
         Section::Inspect,
         Section::Web,
+        Section::Outgoing,
+        Section::Route,
         Section::Log,
     ];
 
@@ -67,10 +74,13 @@ impl Section {
             Section::Acme => "acme",
             Section::Oauth => "oauth",
             Section::Limits => "limits",
+            Section::Submission => "submission",
             Section::Delivery => "delivery",
             Section::Sieve => "sieve",
             Section::Inspect => "inspect",
             Section::Web => "web",
+            Section::Outgoing => "outgoing",
+            Section::Route => "route",
             Section::Log => "log",
         }
     }
@@ -93,6 +103,7 @@ impl Section {
                  it is verified here, against the issuer's public keys, and says whose account it is for. Left out, tokens are not taken."
             }
             Section::Limits => "How much is too much. Everything that a stranger could make grow has its bound here.",
+            Section::Submission => "What people send with their own programs: docs/submission.md.",
             Section::Delivery => "Into mailboxes.",
             Section::Sieve => {
                 "What people's filters may do. A filter beyond a limit fails: the message is kept and the user is told."
@@ -102,6 +113,10 @@ impl Section {
                  `quarantine` (to Junk, unless the recipient's own rules say otherwise), `defer` (`451`) or `refuse` (`550`)."
             }
             Section::Web => "What `http` and `https` listeners answer: docs/dns.md tells what for.",
+            Section::Outgoing => "Mail for other servers: docs/sending.md.",
+            Section::Route => {
+                "The way for some domains. Write one `[[route]]` for each; the first that is for a domain counts. Domains without one go where the DNS says."
+            }
             Section::Log => "The log goes to standard error; systemd keeps it.",
         }
     }
@@ -295,7 +310,7 @@ pub(super) fn at_least_one(given: &Given) -> Result<u64, String> {
     }
 }
 
-const fn required(
+pub(super) const fn required(
     section: Section,
     name: &'static str,
     kind: Kind,
@@ -365,6 +380,9 @@ pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         .chain(super::sieve_keys::KEYS)
         .chain(super::inspect_keys::KEYS)
         .chain(super::web_keys::KEYS)
+        .chain(super::outgoing_keys::KEYS)
+        .chain(super::route_keys::KEYS)
+        .chain(super::submission_keys::KEYS)
         .copied()
         .collect()
 });
@@ -423,6 +441,23 @@ static MAIN: &[Key] = &[
         "The group to become with it. Left out: the user's own group.",
         |c, g| {
             c.group = g.some_text();
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Top,
+        "languages",
+        Kind::Text,
+        "\"en\"",
+        "In which languages people are told of what has happened (mail that could not be delivered, an account that is held): `en`, `de`, or several \
+         separated by spaces. With several, each message says the same in each of them.",
+        |c, g| {
+            let language = |tag: &str| Language::parse(tag).ok_or_else(|| format!("\"{tag}\" is neither en nor de"));
+            c.languages = g
+                .text()
+                .split_ascii_whitespace()
+                .map(language)
+                .collect::<Result<_, _>>()?;
             Ok(())
         },
     ),
@@ -590,17 +625,6 @@ static MAIN: &[Key] = &[
     ),
     setting(
         Section::Delivery,
-        "own_senders_only",
-        Kind::YesNo,
-        "true",
-        "People who have logged in send with addresses of their own only.",
-        |c, g| {
-            c.delivery.own_senders_only = g.yes();
-            Ok(())
-        },
-    ),
-    setting(
-        Section::Delivery,
         "over_quota",
         Kind::OneOf(&["defer", "refuse"]),
         "\"defer\"",
@@ -666,6 +690,7 @@ mod tests {
         for key in KEYS.iter() {
             let mut config = Config::defaults();
             config.listeners.push(blank_listener());
+            config.routes.push(crate::config::outgoing::blank_route());
             let text = key.default.unwrap_or(key.example);
             assert_eq!(apply_default(key, &mut config, text), Ok(()), "{}", key.name);
         }

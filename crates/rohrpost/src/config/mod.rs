@@ -9,9 +9,13 @@ mod inspect_keys;
 mod keys;
 mod limit_keys;
 mod network;
+pub mod outgoing;
+mod outgoing_keys;
 mod read;
 mod reference;
+mod route_keys;
 mod sieve_keys;
+mod submission_keys;
 pub mod units;
 mod web_keys;
 
@@ -19,6 +23,7 @@ pub use network::Network;
 pub use read::Faults;
 pub use reference::{Template, reference, template};
 
+use smtp::dsn::Language;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -49,6 +54,10 @@ pub struct Config {
     pub oauth: Option<directory::JwtOptions>,
     /// How much is too much.
     pub limits: Limits,
+    /// In which languages people are told of what has happened, the first first.
+    pub languages: Vec<Language>,
+    /// What people send.
+    pub submission: Submission,
     /// Into mailboxes.
     pub delivery: Delivery,
     /// People's filters.
@@ -57,6 +66,10 @@ pub struct Config {
     pub inspect: Inspect,
     /// What is answered by HTTP.
     pub web: Web,
+    /// Other servers.
+    pub outgoing: outgoing::Outgoing,
+    /// The way for some domains.
+    pub routes: Vec<outgoing::RouteSettings>,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -240,6 +253,19 @@ pub struct Limits {
     pub shutdown: Duration,
 }
 
+/// What people send. `docs/configuration.md` says what each one does.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Submission {
+    pub own_senders_only: bool,
+    /// In seconds.
+    pub future_release: Option<u32>,
+    pub account_messages: u64,
+    pub account_recipients: u64,
+    pub account_networks: u64,
+    pub unlimited_accounts: Vec<String>,
+}
+
 /// Into mailboxes.
 #[derive(Clone, Debug, Default)]
 pub struct Delivery {
@@ -247,8 +273,6 @@ pub struct Delivery {
     pub workers: u64,
     /// `ada+list@` goes into the mailbox `list` where there is one.
     pub subaddress_mailbox: bool,
-    /// People who have logged in send with addresses of their own only.
-    pub own_senders_only: bool,
     /// What a full mailbox answers.
     pub over_quota: OverQuota,
     /// How long settled rows are kept.
@@ -367,13 +391,18 @@ impl Config {
             acme: None,
             oauth: None,
             limits: Limits::default(),
+            languages: Vec::new(),
+            submission: Submission::default(),
             delivery: Delivery::default(),
             sieve: Sieve::default(),
             inspect: Inspect::default(),
             web: Web::default(),
+            outgoing: outgoing::Outgoing::default(),
+            routes: Vec::new(),
             log: Log::default(),
         };
-        for key in keys::KEYS.iter().filter(|k| k.section != keys::Section::Listener) {
+        let single = |k: &&keys::Key| !matches!(k.section, keys::Section::Listener | keys::Section::Route);
+        for key in keys::KEYS.iter().filter(single) {
             if let Some(default) = key.default {
                 // A test proves that every default is accepted.
                 let _ = keys::apply_default(key, &mut config, default);

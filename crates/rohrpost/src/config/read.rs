@@ -1,6 +1,7 @@
 //! From TOML text to [`Config`], with faults that name the line and say what to write instead.
 
 use super::keys::{KEYS, Key, Section, blank_listener, given};
+use super::outgoing::blank_route;
 use super::{Acme, Challenge, Config, Protocol, TlsMode};
 use std::fmt;
 use std::ops::Range;
@@ -62,6 +63,7 @@ pub(super) fn read(text: &str, file: &Path, folder: &Path) -> Result<Config, Fau
         config: Config::defaults(),
         faults: Vec::new(),
         listener_lines: Vec::new(),
+        route_lines: Vec::new(),
     };
     match text.parse::<Document<String>>() {
         Ok(document) => {
@@ -112,6 +114,7 @@ struct Reader<'t> {
     config: Config,
     faults: Vec<Fault>,
     listener_lines: Vec<usize>,
+    route_lines: Vec<usize>,
 }
 
 impl Reader<'_> {
@@ -143,17 +146,17 @@ impl Reader<'_> {
                 .into_iter()
                 .find(|s| *s != Section::Top && s.name() == name);
             match (section, item) {
-                (Some(Section::Listener), Item::ArrayOfTables(tables)) => {
+                (Some(many @ (Section::Listener | Section::Route)), Item::ArrayOfTables(tables)) => {
                     for table in tables {
-                        self.listener(table, table.span().as_ref());
+                        self.one_of_many(many, table, table.span().as_ref());
                     }
                 }
-                (Some(Section::Listener), Item::Value(toml_edit::Value::Array(array)))
+                (Some(many @ (Section::Listener | Section::Route)), Item::Value(toml_edit::Value::Array(array)))
                     if array.iter().all(toml_edit::Value::is_inline_table) =>
                 {
                     for value in array {
                         if let Some(table) = value.as_inline_table() {
-                            self.listener(table, value.span().as_ref());
+                            self.one_of_many(many, table, value.span().as_ref());
                         }
                     }
                 }
@@ -162,6 +165,9 @@ impl Reader<'_> {
                         span,
                         "write [[listener]] with two brackets, one such table for each port",
                     );
+                }
+                (Some(Section::Route), _) => {
+                    self.fault(span, "write [[route]] with two brackets, one such table for each route");
                 }
                 (Some(section), item) => match item.as_table_like() {
                     Some(table) => self.keys(section, table, span.as_ref()),
@@ -172,11 +178,16 @@ impl Reader<'_> {
         }
     }
 
-    fn listener(&mut self, table: &dyn TableLike, span: Option<&Range<usize>>) {
-        self.config.listeners.push(blank_listener());
-        self.listener_lines
-            .push(span.map_or(0, |s| line_of(self.text, s.start)));
-        self.keys(Section::Listener, table, span);
+    fn one_of_many(&mut self, section: Section, table: &dyn TableLike, span: Option<&Range<usize>>) {
+        let line = span.map_or(0, |s| line_of(self.text, s.start));
+        if section == Section::Route {
+            self.config.routes.push(blank_route());
+            self.route_lines.push(line);
+        } else {
+            self.config.listeners.push(blank_listener());
+            self.listener_lines.push(line);
+        }
+        self.keys(section, table, span);
     }
 
     /// Reads the keys of one table. In the top table, only its own keys: the other tables come after.
@@ -284,6 +295,18 @@ impl Reader<'_> {
             let bound = |other: &super::Listener| other.bind == listener.bind && listener.bind.port() != 0;
             if self.config.listeners.iter().take(i).any(bound) {
                 fault(format!("{} is bound twice", listener.bind));
+            }
+        }
+        for (i, (route, line)) in self.config.routes.iter().zip(&self.route_lines).enumerate() {
+            let mut fault = |message: String| faults.push(Fault { line: *line, message });
+            if self.config.routes.iter().take(i).any(|other| other.name == route.name) {
+                fault(format!("there are two routes with the name {}", route.name));
+            }
+            if route.user.is_some() != route.password_file.is_some() {
+                fault(format!(
+                    "the route {} needs both user and password_file, or neither",
+                    route.name
+                ));
             }
         }
         self.faults.append(&mut faults);
@@ -415,6 +438,16 @@ mod tests {
             (
                 "hostname = \"mail.test\"\ndata = \"d\"\n[listener]\nprotocol = \"smtp\"\n",
                 "r.toml:3: write [[listener]] with two brackets, one such table for each port",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[[route]]\nname = \"a\"\ndomains = \"x.test\"\nto = \"y.test\"\n",
+                "r.toml:6: route.to: \"y.test\" is neither mx nor smtp://HOST:PORT, smtps://HOST or lmtp://HOST:PORT",
+            ),
+            (
+                "hostname = \"mail.test\"\ndata = \"d\"\n[[route]]\nname = \"a\"\ndomains = \"x.test\"\nuser = \"y\"\n[[route]]\nname = \"a\"\n",
+                "r.toml:3: the route a needs both user and password_file, or neither\n\
+                 r.toml:7: route.domains is missing; write for instance domains = \"phys.example .phys.example\"\n\
+                 r.toml:7: there are two routes with the name a",
             ),
             (
                 "hostname = \"mail.test\"\ndata = \"d\"\n[tls]\nkey = \"k\"\n",

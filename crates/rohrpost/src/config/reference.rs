@@ -21,6 +21,7 @@ pub fn reference() -> String {
         let title = match section {
             Section::Top => "At the top of the file".to_owned(),
             Section::Listener => "`[[listener]]`".to_owned(),
+            Section::Route => "`[[route]]`".to_owned(),
             other => format!("`[{}]`", other.name()),
         };
         let _ = write!(
@@ -87,6 +88,14 @@ pub fn template(values: &Template<'_>) -> String {
                 if listener.plaintext {
                     file.push_str("plaintext = true\n");
                 }
+            }
+            continue;
+        }
+        if section == Section::Route {
+            comment(&mut file, section.about());
+            file.push_str("#     [[route]]\n#     name = \"provider\"\n#     domains = \"*\"\n#     to = \"smtps://mail.provider.example\"\n");
+            for key in KEYS.iter().filter(|k| k.section == section) {
+                comment(&mut file, &format!("{}: {}", key.name, key.about));
             }
             continue;
         }

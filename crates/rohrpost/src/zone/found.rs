@@ -6,9 +6,9 @@ use crate::failure::Failure;
 use authentication::results::Verdict;
 use authentication::{Limits, dmarc, spf};
 use delivery::inspect::Names;
-use dns::{Answer, Error, Options, Resolver, Security, Validation};
+use dns::{Answer, Error, Options, Resolver, Security};
 use serde::Serialize;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -64,19 +64,16 @@ impl Row {
     }
 }
 
-/// Asks for all that `facts` want.
-pub fn look(servers: &[SocketAddr], facts: &Facts) -> Result<Vec<Row>, Failure> {
+/// Asks for all that `facts` want: as `options` say, but with less patience.
+pub fn look(options: &Options, facts: &Facts) -> Result<Vec<Row>, Failure> {
     let options = Options {
-        servers: servers.to_vec(),
-        // Whether a zone is signed decides whether TLSA records mean something.
-        validation: Validation::Auto,
-        trust_anchor: None,
         limits: dns::Limits {
             timeout: TIMEOUT,
             patience: TIMEOUT,
             retries: 0,
             ..dns::Limits::default()
         },
+        ..options.clone()
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -21,7 +21,7 @@ pub(crate) mod mime_changes;
 pub(crate) mod mime_parts;
 pub(crate) mod reject;
 pub(crate) mod spamtest;
-mod tests;
+pub(crate) mod tests;
 pub(crate) mod vacation;
 pub(crate) mod variables;
 

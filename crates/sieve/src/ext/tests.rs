@@ -12,6 +12,7 @@ use crate::spec::{
 };
 use crate::template::Template;
 use crate::world::Envelope;
+use std::rc::Rc;
 
 pub(crate) const TESTS: &[TestSpec] = &[
     test(
@@ -175,12 +176,114 @@ fn size(_: &mut Builder<'_>, bound: &mut Bound<'_>) -> Result<Box<dyn Check>> {
 /// `envelope` (RFC 5228 §5.4; parts of RFC 6009 §3).
 #[derive(Debug)]
 struct EnvelopeTest {
-    parts: Box<[Template]>,
+    items: Items,
     part: AddressPart,
     /// An address part was named: only addresses have those.
     part_named: bool,
     matcher: Matcher,
 }
+
+/// Names of parts of the envelope.
+#[derive(Debug)]
+enum Items {
+    Fixed(Box<[EnvelopeItem]>),
+    Rendered(Box<[Template]>),
+}
+
+/// A part of the envelope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EnvelopeItem {
+    From,
+    To,
+    Auth,
+    Notify,
+    Orcpt,
+    Ret,
+    Envid,
+    ByTimeAbsolute,
+    ByTimeRelative,
+    ByMode,
+    ByTrace,
+}
+
+impl EnvelopeItem {
+    fn named(name: &str) -> Option<EnvelopeItem> {
+        Some(match name.to_ascii_lowercase().as_str() {
+            "from" => EnvelopeItem::From,
+            "to" => EnvelopeItem::To,
+            "auth" => EnvelopeItem::Auth,
+            "notify" => EnvelopeItem::Notify,
+            "orcpt" => EnvelopeItem::Orcpt,
+            "ret" => EnvelopeItem::Ret,
+            "envid" => EnvelopeItem::Envid,
+            "bytimeabsolute" => EnvelopeItem::ByTimeAbsolute,
+            "bytimerelative" => EnvelopeItem::ByTimeRelative,
+            "bymode" => EnvelopeItem::ByMode,
+            "bytrace" => EnvelopeItem::ByTrace,
+            _ => return None,
+        })
+    }
+
+    /// The extension that has it; `None`: `envelope` itself.
+    fn extension(self) -> Option<&'static str> {
+        match self {
+            EnvelopeItem::From | EnvelopeItem::To | EnvelopeItem::Auth => None,
+            EnvelopeItem::Notify | EnvelopeItem::Orcpt | EnvelopeItem::Ret | EnvelopeItem::Envid => {
+                Some("envelope-dsn")
+            }
+            _ => Some("envelope-deliverby"),
+        }
+    }
+
+    fn is_address(self) -> bool {
+        matches!(self, EnvelopeItem::From | EnvelopeItem::To)
+    }
+
+    fn values(self, envelope: &Envelope, part: AddressPart, now: i64) -> Vec<Value> {
+        let mut values = Vec::new();
+        let mut push = |text: String| values.push(Value::new(text));
+        match self {
+            EnvelopeItem::From | EnvelopeItem::To => {
+                let sender = self == EnvelopeItem::From;
+                let address = if sender { &envelope.from } else { &envelope.to };
+                if let Some(address) = address {
+                    // The null sender has empty parts (RFC 5228 §5.4).
+                    let (local, host) = address.rsplit_once('@').unwrap_or((address, ""));
+                    if let Some(text) = address_part(local, host, part) {
+                        push(text);
+                    }
+                }
+            }
+            EnvelopeItem::Auth => envelope.auth.iter().for_each(|text| push(text.clone())),
+            EnvelopeItem::Notify => envelope
+                .notify
+                .iter()
+                .flat_map(|list| list.split(','))
+                .for_each(|word| push(word.trim().to_owned())),
+            EnvelopeItem::Orcpt => envelope.orcpt.iter().for_each(|text| push(text.clone())),
+            EnvelopeItem::Ret => envelope.ret.iter().for_each(|text| push(text.clone())),
+            EnvelopeItem::Envid => envelope.envid.iter().for_each(|text| push(text.clone())),
+            EnvelopeItem::ByTimeAbsolute
+            | EnvelopeItem::ByTimeRelative
+            | EnvelopeItem::ByMode
+            | EnvelopeItem::ByTrace => {
+                if let Some(by) = &envelope.by {
+                    match self {
+                        EnvelopeItem::ByTimeAbsolute => push(crate::ext::date::iso8601(by.time, 0)),
+                        EnvelopeItem::ByTimeRelative => push((by.time - now).to_string()),
+                        EnvelopeItem::ByMode => push(by.mode.to_string()),
+                        _ if by.trace => push("T".to_owned()),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        values
+    }
+}
+
+/// What the envelope's parts are, as tests have asked for them.
+pub(crate) type EnvelopeValues = Vec<(EnvelopeItem, AddressPart, Rc<[Value]>)>;
 
 impl Check for EnvelopeTest {
     fn check(&self, run: &mut Run<'_>) -> Result<bool> {
@@ -188,13 +291,23 @@ impl Check for EnvelopeTest {
             return Err(run.error("there is no envelope to test: the script runs on an IMAP event"));
         }
         let mut count = 0;
-        for name in &self.parts {
-            let name = name.render(run).to_ascii_lowercase();
-            let input = run.input;
-            let values = self.values(&name, &input.envelope, input.now);
-            count += values.len();
-            if !self.matcher.is_count() && self.matcher.any(run, &values)? {
-                return Ok(true);
+        match &self.items {
+            Items::Fixed(items) => {
+                for item in items {
+                    if self.item(run, *item, &mut count)? {
+                        return Ok(true);
+                    }
+                }
+            }
+            Items::Rendered(templates) => {
+                for template in templates {
+                    let item = EnvelopeItem::named(&template.render(run));
+                    if let Some(item) = item
+                        && self.item(run, item, &mut count)?
+                    {
+                        return Ok(true);
+                    }
+                }
             }
         }
         if self.matcher.is_count() {
@@ -206,73 +319,57 @@ impl Check for EnvelopeTest {
 }
 
 impl EnvelopeTest {
-    fn values(&self, name: &str, envelope: &Envelope, now: i64) -> Vec<Value> {
-        let mut values = Vec::new();
-        let mut push = |text: String| values.push(Value::new(text));
-        match name {
-            "from" | "to" => {
-                let address = if name == "from" { &envelope.from } else { &envelope.to };
-                if let Some(address) = address {
-                    // The null sender has empty parts (RFC 5228 §5.4).
-                    let (local, host) = address.rsplit_once('@').unwrap_or((address, ""));
-                    if let Some(text) = address_part(local, host, self.part) {
-                        push(text);
-                    }
-                }
-            }
-            "auth" => envelope.auth.iter().for_each(|text| push(text.clone())),
-            "notify" => envelope
-                .notify
-                .iter()
-                .flat_map(|list| list.split(','))
-                .for_each(|word| push(word.trim().to_owned())),
-            "orcpt" => envelope.orcpt.iter().for_each(|text| push(text.clone())),
-            "ret" => envelope.ret.iter().for_each(|text| push(text.clone())),
-            "envid" => envelope.envid.iter().for_each(|text| push(text.clone())),
-            _ => {
-                if let Some(by) = &envelope.by {
-                    match name {
-                        "bytimeabsolute" => push(crate::ext::date::iso8601(by.time, 0)),
-                        "bytimerelative" => push((by.time - now).to_string()),
-                        "bymode" => push(by.mode.to_string()),
-                        "bytrace" if by.trace => push("T".to_owned()),
-                        _ => {}
-                    }
-                }
-            }
+    fn item(&self, run: &mut Run<'_>, item: EnvelopeItem, count: &mut usize) -> Result<bool> {
+        if self.part_named && !item.is_address() {
+            return Ok(false);
         }
-        if self.part_named && !matches!(name, "from" | "to") {
-            values.clear();
-        }
-        values
+        let known = run
+            .envelope
+            .iter()
+            .find(|(of, part, _)| *of == item && *part == self.part);
+        let values = match known {
+            Some((_, _, values)) => Rc::clone(values),
+            None => {
+                let input = run.input;
+                let values: Rc<[Value]> = item.values(&input.envelope, self.part, input.now).into();
+                run.envelope.push((item, self.part, Rc::clone(&values)));
+                values
+            }
+        };
+        *count += values.len();
+        Ok(!self.matcher.is_count() && self.matcher.any(run, &values)?)
     }
 }
 
 fn envelope(builder: &mut Builder<'_>, bound: &mut Bound<'_>) -> Result<Box<dyn Check>> {
     let argument = bound.argument(0)?;
     let parts = builder.texts(argument)?;
+    let mut fixed = Vec::with_capacity(parts.len());
     for part in parts.iter().filter_map(Template::fixed) {
-        let extension = match part.to_ascii_lowercase().as_str() {
-            "from" | "to" | "auth" => continue,
-            "notify" | "orcpt" | "ret" | "envid" => "envelope-dsn",
-            "bytimeabsolute" | "bytimerelative" | "bymode" | "bytrace" => "envelope-deliverby",
-            _ => {
-                return Err(Error::new(
-                    ErrorKind::Argument,
-                    argument.span.position,
-                    format!("\"{}\" is no part of the envelope", crate::lexer::shorten(part)),
-                )
-                .hint("write \"from\" or \"to\""));
-            }
+        let Some(item) = EnvelopeItem::named(part) else {
+            return Err(Error::new(
+                ErrorKind::Argument,
+                argument.span.position,
+                format!("\"{}\" is no part of the envelope", crate::lexer::shorten(part)),
+            )
+            .hint("write \"from\" or \"to\""));
         };
-        builder.need(
-            extension,
-            argument.span.position,
-            &format!("the envelope part \"{part}\""),
-        )?;
+        if let Some(extension) = item.extension() {
+            builder.need(
+                extension,
+                argument.span.position,
+                &format!("the envelope part \"{part}\""),
+            )?;
+        }
+        fixed.push(item);
     }
+    let items = if fixed.len() == parts.len() {
+        Items::Fixed(fixed.into())
+    } else {
+        Items::Rendered(parts)
+    };
     Ok(Box::new(EnvelopeTest {
-        parts,
+        items,
         part: address_part_of(bound),
         part_named: bound.of_group("address part").is_some(),
         matcher: builder.matcher(bound, bound.argument(1)?)?,

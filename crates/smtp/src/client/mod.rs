@@ -145,6 +145,7 @@ pub struct Session {
     /// A transaction was begun and not ended: RSET comes before the next.
     needs_reset: bool,
     mails: u32,
+    replies: u64,
 }
 
 impl Session {
@@ -163,6 +164,7 @@ impl Session {
             transaction: None,
             needs_reset: false,
             mails: 0,
+            replies: 0,
         }
     }
 
@@ -184,6 +186,11 @@ impl Session {
     /// Transactions that were begun on this connection.
     pub fn mails(&self) -> u32 {
         self.mails
+    }
+
+    /// Replies that were read. As long as this stays the same, the session waits for the same thing.
+    pub fn replies(&self) -> u64 {
+        self.replies
     }
 
     /// Whether the server still waits for octets of the message.
@@ -331,6 +338,7 @@ impl Session {
     }
 
     fn reply(&mut self, reply: Reply) -> Result<(), Violation> {
+        self.replies += 1;
         let quitting = self.awaited.contains(&Awaited::Quit);
         // 421 may come at any point, also where nothing was asked (RFC 5321 §4.2.4). Behind the message it is the answer to that.
         let answered = self.awaited.front() == Some(&Awaited::Message)
@@ -359,7 +367,7 @@ impl Session {
                 self.events.push_back(Event::TlsRefused(reply));
                 Ok(())
             }
-            Awaited::Auth => self.authenticated(reply),
+            Awaited::Auth => self.authenticated(&reply),
             Awaited::Quit => {
                 self.state = State::Closed;
                 self.events.push_back(Event::Goodbye);
@@ -414,7 +422,7 @@ impl Session {
         Ok(())
     }
 
-    fn authenticated(&mut self, reply: Reply) -> Result<(), Violation> {
+    fn authenticated(&mut self, reply: &Reply) -> Result<(), Violation> {
         let Some((mut login, rounds)) = self.login.take() else {
             return Err(Violation::Unasked);
         };
@@ -455,7 +463,7 @@ impl Session {
             Awaited::Mail => transaction.mail_answered(reply)?,
             Awaited::Recipient(index) => transaction.recipient_answered(index, reply)?,
             Awaited::Data => {
-                if transaction.data_answered(reply, &mut self.output)? {
+                if transaction.data_answered(&reply, &mut self.output)? {
                     self.awaited.push_back(Awaited::Message);
                     if transaction.has_takers() {
                         self.events.push_back(Event::Body);

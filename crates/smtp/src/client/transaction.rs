@@ -268,7 +268,7 @@ impl Transaction {
     }
 
     /// The answer to DATA; true: the message can begin.
-    pub(super) fn data_answered(&mut self, reply: Reply, output: &mut Vec<u8>) -> Result<bool, Violation> {
+    pub(super) fn data_answered(&mut self, reply: &Reply, output: &mut Vec<u8>) -> Result<bool, Violation> {
         if (300..400).contains(&reply.code) {
             self.progress = Progress::Under;
             if self.takers.is_empty() {
@@ -280,7 +280,7 @@ impl Transaction {
         if !reply.is_refusal() {
             return Err(Violation::OutOfPlace);
         }
-        self.refuse(&reply);
+        self.refuse(reply);
         Ok(false)
     }
 

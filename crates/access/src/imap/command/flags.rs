@@ -1,10 +1,10 @@
 //! STORE and EXPUNGE. RFC 9051 §6.4.6 and §6.4.3; RFC 4315 §2.1 (`UID EXPUNGE`); RFC 7162 §3.1.3 (`UNCHANGEDSINCE`).
 
 use crate::imap::answer::{Answer, OwnCode};
-use crate::imap::blocking;
 use crate::imap::connection::Connection;
 use crate::imap::place::{flags_allowed, not_allowed};
 use crate::imap::selected::{begin, flag_names, sequence};
+use crate::imap::{FEW, promptly};
 use imap::command::{Store, StoreAction};
 use imap::response::{Code, Status};
 use imap::{Flag, NumberSet, SequenceSet};
@@ -40,7 +40,8 @@ impl Connection {
         let create = store.action != StoreAction::Remove && selected.rights.contains(Rights::WRITE);
         let since = store.unchanged_since.map(ModSeq);
         let before = selected.open.snapshot();
-        let flagged = blocking(|| {
+        let small = uids.len() <= FEW && account.is_idle();
+        let flagged = promptly(small, || {
             let flags = account.flags_resolve(store.flags.iter().map(Flag::name), create)?;
             // RFC 4314 §4: what one may change is changed, the rest of what was named is left.
             let change = match store.action {
@@ -145,7 +146,8 @@ impl Connection {
             let uid = |position: &u32| told.at(*position as usize).map(|message| message.uid);
             positions.iter().filter_map(uid).collect::<Vec<Uid>>()
         });
-        match blocking(|| account.message_expunge(mailbox, among.as_deref())) {
+        let small = among.as_ref().is_some_and(|among| among.len() <= FEW) && account.is_idle();
+        match promptly(small, || account.message_expunge(mailbox, among.as_deref())) {
             Ok(expunged) if condstore && !expunged.uids.is_empty() => {
                 let highest = self.highest_modseq(expunged.modseq);
                 if lowest.is_some() {

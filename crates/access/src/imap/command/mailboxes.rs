@@ -1,10 +1,10 @@
 //! CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE, STATUS. RFC 9051 §6.3.4 to §6.3.8, §6.3.11.
 
 use crate::imap::answer::{Answer, OwnCode};
-use crate::imap::blocking;
 use crate::imap::connection::Connection;
 use crate::imap::object;
 use crate::imap::place::{Home, Place, not_allowed, nothing};
+use crate::imap::{blocking, promptly};
 use imap::command::{Create, StatusItem};
 use imap::response::{Code, Status};
 use imap::{MailboxName, State};
@@ -137,7 +137,10 @@ impl Connection {
             Ok(place) => place,
             Err(answer) => return answer,
         };
-        match blocking(|| status_values(&place.account, &place.mailbox, place.reader, items)) {
+        let small = place.reader.is_none() && !items.contains(&StatusItem::DeletedStorage) && place.account.is_idle();
+        match promptly(small, || {
+            status_values(&place.account, &place.mailbox, place.reader, items)
+        }) {
             Ok(values) => {
                 self.encoder().status(name, &values);
                 Answer::ok("that is all")

@@ -1,11 +1,11 @@
 //! SELECT, EXAMINE, CLOSE, UNSELECT. RFC 9051 §6.3.2, §6.3.3, §6.4.1, §6.4.2.
 
 use crate::imap::answer::{Answer, OwnCode};
-use crate::imap::blocking;
 use crate::imap::connection::Connection;
 use crate::imap::object;
 use crate::imap::place::{Place, flags_allowed, namespace};
 use crate::imap::selected::{Selected, all_flags, flags_line, sequence};
+use crate::imap::{blocking, promptly};
 use imap::State;
 use imap::command::Select;
 use imap::response::{Attribute, Code, ListResponse, Status};
@@ -50,7 +50,8 @@ impl Connection {
         // RFC 4314 §5.2: who may change nothing has it read-only.
         let changes = Rights::INSERT | Rights::EXPUNGE | Rights::SEEN | Rights::WRITE | Rights::DELETED;
         let read_only = select.read_only || !rights.intersects(changes);
-        let open = match blocking(|| account.mailbox_open_as(mailbox.id, reader, !read_only)) {
+        let small = reader.is_none() && account.is_at_hand(mailbox.id);
+        let open = match promptly(small, || account.mailbox_open_as(mailbox.id, reader, !read_only)) {
             Ok(open) => open,
             Err(error) => return self.trouble(&error),
         };
