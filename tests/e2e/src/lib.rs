@@ -15,6 +15,7 @@
 mod binary;
 mod browser;
 mod dovecot;
+mod fetchmail;
 mod imap;
 mod mail;
 mod maildir;
@@ -28,6 +29,7 @@ mod tools;
 pub use binary::path as binary;
 pub use browser::{browse, browser_available};
 pub use dovecot::Dovecot;
+pub use fetchmail::{body, fetchmail_collects};
 pub use imap::{Imap, Line, Reply};
 pub use mail::{Pattern, corpus, crlf, lf, made_up, ours_removed};
 pub use maildir::{maildir_files, maildir_make, maildir_messages, maildir_put};

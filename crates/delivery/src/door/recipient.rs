@@ -1,9 +1,9 @@
 //! Who may send, and to whom.
 
 use super::{Door, OverQuota, blocking, now};
-use crate::local::quota_of;
 use db::AccountId;
 use directory::Resolution;
+use filter::quota_of;
 use ledger::{Lane, NewRecipient};
 use smtp::{Hold, Recipient, Reply, Sender, Status};
 

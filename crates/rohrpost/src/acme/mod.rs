@@ -275,6 +275,10 @@ impl Keeper {
             return true;
         };
         let Some(own) = chain.first() else { return true };
+        // Somebody has taken the key away, so that a new one was made.
+        if !self.tls.is_of_our_key(&chain) {
+            return true;
+        }
         let there = tls::names(own);
         let covers = wish.names.iter().all(|name| there.contains(name));
         match tls::validity(own) {

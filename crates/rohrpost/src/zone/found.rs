@@ -391,7 +391,11 @@ impl Asker {
         let mut found: Vec<String> = there.iter().map(IpAddr::to_string).collect();
         let elsewhere: Vec<&IpAddr> = there.iter().filter(|a| !self.addresses.contains(a)).collect();
         if name == self.facts.hostname || elsewhere.is_empty() {
-            return (found, Judged::ok());
+            let judged = match self.facts.certifies(&wanted.name) {
+                true => Judged::ok(),
+                false => Judged::new(State::Differs, "It leads here, but no certificate here is for it."),
+            };
+            return (found, judged);
         }
         if name != wanted.name {
             found = vec![format!("{name}.")];
