@@ -41,9 +41,9 @@ pub enum Section {
     Delivery,
     Sieve,
     Inspect,
-    Web,
     Outgoing,
     Route,
+    Web,
     Log,
 }
 
@@ -59,9 +59,9 @@ impl Section {
         Section::Delivery,
         Section::Sieve,
         Section::Inspect,
-        Section::Web,
         Section::Outgoing,
         Section::Route,
+        Section::Web,
         Section::Log,
     ];
 
@@ -78,9 +78,9 @@ impl Section {
             Section::Delivery => "delivery",
             Section::Sieve => "sieve",
             Section::Inspect => "inspect",
-            Section::Web => "web",
             Section::Outgoing => "outgoing",
             Section::Route => "route",
+            Section::Web => "web",
             Section::Log => "log",
         }
     }
@@ -112,11 +112,11 @@ impl Section {
                 "What mail from outside is looked at for, before it is taken: docs/authentication.md. An action is `off`, `mark` (written down), \
                  `quarantine` (to Junk, unless the recipient's own rules say otherwise), `defer` (`451`) or `refuse` (`550`)."
             }
-            Section::Web => "What `http` and `https` listeners answer: docs/dns.md tells what for.",
             Section::Outgoing => "Mail for other servers: docs/sending.md.",
             Section::Route => {
                 "The way for some domains. Write one `[[route]]` for each; the first that is for a domain counts. Domains without one go where the DNS says."
             }
+            Section::Web => "What `http` and `https` listeners answer: docs/dns.md tells what for.",
             Section::Log => "The log goes to standard error; systemd keeps it.",
         }
     }
@@ -379,10 +379,10 @@ pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         .chain(super::limit_keys::KEYS)
         .chain(super::sieve_keys::KEYS)
         .chain(super::inspect_keys::KEYS)
-        .chain(super::web_keys::KEYS)
         .chain(super::outgoing_keys::KEYS)
         .chain(super::route_keys::KEYS)
         .chain(super::submission_keys::KEYS)
+        .chain(super::web_keys::KEYS)
         .copied()
         .collect()
 });

@@ -64,12 +64,12 @@ pub struct Config {
     pub sieve: Sieve,
     /// What mail from outside is looked at for.
     pub inspect: Inspect,
-    /// What is answered by HTTP.
-    pub web: Web,
     /// Other servers.
     pub outgoing: outgoing::Outgoing,
     /// The way for some domains.
     pub routes: Vec<outgoing::RouteSettings>,
+    /// What is answered by HTTP.
+    pub web: Web,
     /// What is logged, and how.
     pub log: Log,
 }
@@ -396,9 +396,9 @@ impl Config {
             delivery: Delivery::default(),
             sieve: Sieve::default(),
             inspect: Inspect::default(),
-            web: Web::default(),
             outgoing: outgoing::Outgoing::default(),
             routes: Vec::new(),
+            web: Web::default(),
             log: Log::default(),
         };
         let single = |k: &&keys::Key| !matches!(k.section, keys::Section::Listener | keys::Section::Route);
