@@ -22,9 +22,9 @@ pub use metrics::Metrics;
 pub use net::{Proxies, Tls, TlsProvider};
 pub use throttle::SendingLimits;
 
-use crate::Signer;
 use crate::inspect::Inspector;
 use crate::own::OwnMail;
+use crate::{Forwarding, Signer};
 use buffers::Buffers;
 use connection::Connection;
 use directory::Directory;
@@ -49,6 +49,7 @@ pub struct Context {
     filter: Option<Arc<Filter>>,
     inspector: Option<Arc<Inspector>>,
     signer: Option<Arc<Signer>>,
+    forwarding: Option<Arc<Forwarding>>,
     throttle: Throttle,
     own: OwnMail,
     options: Options,
@@ -66,6 +67,7 @@ impl Context {
             &options.languages,
         );
         Context {
+            forwarding: None,
             throttle: Throttle::default(),
             own,
             directory,
@@ -94,6 +96,15 @@ impl Context {
         Context {
             own: self.own.signed(Arc::clone(&signer)),
             signer: Some(signer),
+            ..self
+        }
+    }
+
+    /// The same with return paths of ours, to which bounces of forwarded mail come.
+    #[must_use]
+    pub fn forwarding(self, forwarding: Arc<Forwarding>) -> Context {
+        Context {
+            forwarding: Some(forwarding),
             ..self
         }
     }

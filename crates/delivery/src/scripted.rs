@@ -4,11 +4,16 @@
 //! recipient; the fate and the messages that go out follow in one transaction of the ledger. A crash in between finds the decision and
 //! goes on with it: what was remembered (whom vacation answered) and what goes out stay together.
 
+use crate::forward::Owner;
 use crate::local::{Local, Outcome, prefix};
+use crate::notifier::News;
+use crate::own;
+use crate::patience;
 use bytes::Bytes;
 use directory::{Directory, Resolution};
 use filter::{Delivery, Filter, Memory, Outgoing, Person, Place, Placed, Plan, Verdict};
 use ledger::{Acceptance, AcceptanceId, Conclusion, Fate, Lane, NewRecipient, Offspring, Settlement, Work};
+use smtp::dsn::Action;
 use std::sync::Arc;
 use store::{Account, Decided, DecidedDelivery, Digest, Flags, MailboxId, NewCopy, NewMessage};
 
@@ -159,6 +164,7 @@ impl Local {
         now: i64,
     ) -> store::Result<Ready> {
         let digest = self.digest(work)?;
+        let mut came = None;
         let mut verdict = if work.size > self.filter.options().message_bytes {
             let mut verdict = Verdict::default();
             verdict.filed.push(filter::Filed {
@@ -181,6 +187,7 @@ impl Local {
                 Some(bytes) => bytes.clone(),
                 None => Bytes::from(self.store.blobs().read(work.blob)?),
             };
+            came = Some(bytes.clone());
             let delivery = Delivery {
                 message: &bytes,
                 envelope: envelope(&work.acceptance, &work.address, work.original.as_deref()),
@@ -211,7 +218,21 @@ impl Local {
         let mut outgoing = Vec::with_capacity(verdict.sending.len());
         let mut sent = Vec::with_capacity(verdict.sending.len());
         for sending in &mut verdict.sending {
-            let bytes = Bytes::from(std::mem::take(&mut sending.bytes));
+            let message = std::mem::take(&mut sending.bytes);
+            let bytes = Bytes::from(match (sending.kind, &self.forwarding, &came) {
+                ("redirect", Some(forwarding), Some(came)) => {
+                    let owner = Owner::Account(account.id(), &person.address);
+                    let away = |to: &String| matches!(self.directory.resolve(to), Resolution::Remote);
+                    if sending.recipients.iter().any(away) {
+                        sending.sender = forwarding.return_path(&sending.sender, owner, now);
+                        forwarding.sealed(came, message, owner, now)
+                    } else {
+                        message
+                    }
+                }
+                ("redirect", ..) => message,
+                _ => own::signed(self.signer.as_deref(), message),
+            });
             let (blob, size) = put(&bytes)?;
             outgoing.push(Outgoing {
                 kind: sending.kind.to_owned(),
@@ -392,6 +413,18 @@ impl Local {
                 })
             })
             .collect();
+        let mut offspring: Vec<Offspring> = offspring;
+        if fate == Fate::Delivered
+            && News::is_wanted(work, Action::Delivered)
+            && let Some(notifier) = &self.notifier
+        {
+            match notifier.notices(&[patience::in_the_mailbox(work.clone(), now)]) {
+                Ok(notices) => offspring.extend(notices),
+                Err(error) => {
+                    tracing::error!(acceptance = %work.acceptance.id, %error, "a notice of success can't be written")
+                }
+            }
+        }
         Conclusion {
             settlements: vec![Settlement {
                 acceptance: work.acceptance.id,

@@ -4,11 +4,14 @@ use crate::config::Config;
 use crate::extractor::OutOfProcess;
 use crate::failure::{At as _, Failure};
 use crate::files::{self, DataLock};
+use crate::services;
 use blobs::Blobs;
 use db::{Database, Durability};
-use directory::Directory;
+use delivery::{NoticeOptions, Notifier, Signer};
+use directory::{Directory, Resolution};
 use filter::Filter;
-use ledger::Ledger;
+use ledger::{Lane, Ledger};
+use smtp::dsn::Language;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,6 +39,7 @@ pub struct Engine {
     /// The rows of `server.db`.
     pub database: Arc<Database>,
     filter: OnceLock<Arc<Filter>>,
+    notifier: OnceLock<Arc<Notifier>>,
     data: PathBuf,
     _lock: DataLock,
 }
@@ -72,6 +76,7 @@ impl Engine {
             blobs,
             database,
             filter: OnceLock::new(),
+            notifier: OnceLock::new(),
             data: data.to_path_buf(),
             _lock: lock,
         })
@@ -100,6 +105,38 @@ impl Engine {
         Arc::clone(self.filter.get_or_init(|| {
             Arc::new(Filter::new(filter::Options::new("localhost")).with_directory(self.directory.clone()))
         }))
+    }
+
+    /// Tells senders what became of their mail, as `config` has it. The first call decides.
+    pub fn notifier_by(&self, config: &Config) -> Arc<Notifier> {
+        Arc::clone(self.notifier.get_or_init(|| {
+            let signer = Arc::new(Signer::new(config.data.join("dkim")));
+            let forwarding = Arc::new(services::forwarding(config, self, &signer));
+            let notifier = self.notifier_of(&config.hostname, &config.languages);
+            Arc::new(notifier.signed(signer).forwarding(forwarding))
+        }))
+    }
+
+    /// The same, with the defaults where no settings were given.
+    pub fn notifier(&self) -> Arc<Notifier> {
+        Arc::clone(
+            self.notifier
+                .get_or_init(|| Arc::new(self.notifier_of("localhost", &[]))),
+        )
+    }
+
+    fn notifier_of(&self, hostname: &str, languages: &[Language]) -> Notifier {
+        let directory = self.directory.clone();
+        let lanes = move |address: &str| match directory.resolve(address) {
+            Resolution::Remote => Lane::Remote,
+            _ => Lane::Local,
+        };
+        let options = NoticeOptions {
+            hostname: hostname.to_owned(),
+            languages: languages.to_vec(),
+            postmaster: delivery::own::postmaster(&self.directory, hostname),
+        };
+        Notifier::new(self.ledger.clone(), Arc::new(lanes), options)
     }
 
     /// Tries every part for real: writes a row and reads it back, asks the ledger and the bytes, looks how much room is left.

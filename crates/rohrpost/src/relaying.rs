@@ -5,9 +5,7 @@ use crate::engine::Engine;
 use delivery::own::OwnMail;
 use delivery::relay::connector::{ClientTls, Connector};
 use delivery::relay::{Options, Relay, Statistics};
-use delivery::{NoticeOptions, Notifier, Signer};
-use directory::Resolution;
-use ledger::Lane;
+use delivery::{Notifier, Signer};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
@@ -34,7 +32,12 @@ impl Relaying {
 }
 
 /// Starts it. Called once, within a tokio runtime.
-pub fn start(config: &Config, engine: &Engine, signer: Arc<Signer>) -> std::io::Result<Relaying> {
+pub fn start(
+    config: &Config,
+    engine: &Engine,
+    signer: Arc<Signer>,
+    notifier: Arc<Notifier>,
+) -> std::io::Result<Relaying> {
     let fault = |text: String| std::io::Error::other(format!("[outgoing]: {text}"));
     let ports: Vec<u16> = config
         .listeners
@@ -53,25 +56,13 @@ pub fn start(config: &Config, engine: &Engine, signer: Arc<Signer>) -> std::io::
     let own = OwnMail::new(
         engine.ledger.clone(),
         engine.directory.clone(),
-        Some(Arc::clone(&signer)),
+        Some(signer),
         &config.hostname,
         &config.languages,
     );
     let reporter = connector.clone();
     let reporting = tokio::spawn(async move { reporter.report(own).await });
 
-    let directory = engine.directory.clone();
-    let postmaster = delivery::own::postmaster(&directory, &config.hostname);
-    let lanes = Arc::new(move |address: &str| match directory.resolve(address) {
-        Resolution::Remote => Lane::Remote,
-        _ => Lane::Local,
-    });
-    let notices = NoticeOptions {
-        hostname: config.hostname.clone(),
-        languages: config.languages.clone(),
-        postmaster,
-    };
-    let notifier = Notifier::new(engine.ledger.clone(), lanes, notices).signed(signer);
     let options = Options {
         connections: usize::try_from(config.outgoing.connections).unwrap_or(usize::MAX),
         ..Options::default()
@@ -80,7 +71,7 @@ pub fn start(config: &Config, engine: &Engine, signer: Arc<Signer>) -> std::io::
         engine.ledger.clone(),
         engine.blobs.clone(),
         Arc::new(connector),
-        Arc::new(notifier),
+        notifier,
         options,
     );
     Ok(Relaying { relay, reporting })

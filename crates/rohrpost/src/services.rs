@@ -8,7 +8,7 @@ use crate::tls::{Lifetimes, Tls};
 use crate::{housekeeping, indexer, inspection, pages};
 use delivery::door;
 use delivery::inspect::{self, Inspector};
-use delivery::{Dispatch, Options as DeliveryOptions, Signer};
+use delivery::{Dispatch, ForwardOptions, Forwarding, Options as DeliveryOptions, Signer};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -49,15 +49,21 @@ impl Services {
         tls: Option<Arc<Tls>>,
         proofs: &Arc<Proofs>,
     ) -> std::io::Result<Services> {
-        let options = DeliveryOptions {
-            workers: whole(config.delivery.workers),
-            subaddress_mailbox: config.delivery.subaddress_mailbox,
-        };
         let (ledger, store, directory) = (
             engine.ledger.clone(),
             Arc::clone(&engine.store),
             engine.directory.clone(),
         );
+        let signer = Arc::new(Signer::new(config.data.join("dkim")));
+        let forwarding = Arc::new(forwarding(config, engine, &signer));
+        let notifier = engine.notifier_by(config);
+        let options = DeliveryOptions {
+            workers: whole(config.delivery.workers),
+            subaddress_mailbox: config.delivery.subaddress_mailbox,
+            forwarding: Some(Arc::clone(&forwarding)),
+            signer: Some(Arc::clone(&signer)),
+            notifier: Some(Arc::clone(&notifier)),
+        };
         let filter = engine.filter_by(config);
         if let Err(fault) = filter.administrators() {
             return Err(std::io::Error::other(format!("[sieve]: {fault}")));
@@ -85,17 +91,17 @@ impl Services {
             Arc::clone(&filter),
             managesieve_options(config),
         );
-        let signer = Arc::new(Signer::new(config.data.join("dkim")));
         let doors = door::Context::new(directory, store, ledger, door_options(config))
             .filtered(filter)
-            .signed(Arc::clone(&signer));
+            .signed(Arc::clone(&signer))
+            .forwarding(forwarding);
         let inspector = inspector(config, engine)?;
         let doors = match &inspector {
             Some(inspector) => doors.inspected(Arc::clone(inspector)),
             None => doors,
         };
 
-        let relaying = relaying::start(config, engine, signer)?;
+        let relaying = relaying::start(config, engine, signer, notifier)?;
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
@@ -301,6 +307,25 @@ fn door_options(config: &Config) -> door::Options {
         OverQuota::Refuse => door::OverQuota::Refuse,
     };
     options
+}
+
+fn forward_options(config: &Config) -> ForwardOptions {
+    let set = &config.forwarding;
+    ForwardOptions {
+        rewrite: set.rewrite,
+        seal: set.seal,
+        tells_owner: set.tells_owner,
+        ..ForwardOptions::new(config.hostname.as_str())
+    }
+}
+
+/// How mail is sent on.
+pub fn forwarding(config: &Config, engine: &Engine, signer: &Arc<Signer>) -> Forwarding {
+    Forwarding::new(
+        engine.directory.clone(),
+        Some(Arc::clone(signer)),
+        forward_options(config),
+    )
 }
 
 /// Who looks at mail from outside, where that is wanted.
