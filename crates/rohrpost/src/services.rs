@@ -296,6 +296,12 @@ fn door_options(config: &Config) -> door::Options {
         unlimited: submission.unlimited_accounts.clone(),
     };
     options.languages.clone_from(&config.languages);
+    options.relay_domains = config
+        .routes
+        .iter()
+        .filter(|route| route.accept)
+        .flat_map(|route| route.domains.clone())
+        .collect();
     options.over_quota = match config.delivery.over_quota {
         OverQuota::Defer => door::OverQuota::Defer,
         OverQuota::Refuse => door::OverQuota::Refuse,

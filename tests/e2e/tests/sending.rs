@@ -131,6 +131,10 @@ fn world() -> World {
 
 impl World {
     fn connector(&self, change: impl FnOnce(&mut Options)) -> Connector {
+        self.connector_with(None, change)
+    }
+
+    fn connector_with(&self, database: Option<Arc<db::Database>>, change: impl FnOnce(&mut Options)) -> Connector {
         let options = dns::Options {
             servers: vec![self.server.address],
             validation: Validation::On,
@@ -149,7 +153,7 @@ impl World {
             options,
             resolver,
             ClientTls::new(Some(self.authority.path())).unwrap(),
-            None,
+            database,
         )
     }
 
@@ -494,6 +498,126 @@ fn what_a_message_or_a_route_asks_for() {
             let list: Vec<&str> = recipient.split(' ').collect();
             let line = world.send(&connector, &list, Needs::default()).await;
             assert!(fits(&line, expected), "{recipient}: {line}");
+        }
+    });
+}
+
+/// MTA-STS: what a domain says over HTTPS is kept, also when it cannot be asked again.
+#[test]
+fn policies_over_https() {
+    if !NameServer::available() {
+        return;
+    }
+    let domains = [
+        "enforce",
+        "wrongcert",
+        "plain",
+        "unnamed",
+        "testing",
+        "none",
+        "odd",
+        "gone",
+    ];
+    let mut names: Vec<String> = domains.iter().map(|d| format!("mta-sts.{d}.sts.test")).collect();
+    names.extend(["enforce", "unnamed", "none"].map(|d| format!("mx.{d}.sts.test")));
+    let identity = Identity::new(&names.iter().map(String::as_str).collect::<Vec<_>>(), false);
+    let remotes = Remotes::start(vec![
+        (1, Manners::good(&["PIPELINING"])),
+        (2, Manners::good(&["PIPELINING", "REQUIRETLS"]).with_tls(&identity)),
+    ]);
+    let policy = |mode: &str, host: &str| format!("version: STSv1\nmode: {mode}\nmx: {host}\nmax_age: 86400\n");
+    let texts = [
+        ("enforce", policy("enforce", "*.enforce.sts.test")),
+        ("wrongcert", policy("enforce", "mx.wrongcert.sts.test")),
+        ("plain", policy("enforce", "mx.plain.sts.test")),
+        ("unnamed", policy("enforce", "other.sts.test")),
+        ("testing", policy("testing", "mx.testing.sts.test")),
+        ("none", policy("none", "mx.none.sts.test")),
+        ("odd", "<html>".to_owned()),
+    ];
+    let texts = texts
+        .map(|(domain, text)| (format!("mta-sts.{domain}.sts.test"), text))
+        .into();
+    let https = e2e::Https::start(&identity, texts);
+    let mut records = String::new();
+    for domain in domains {
+        let host = if ["plain", "testing", "gone", "odd"].contains(&domain) {
+            1
+        } else {
+            2
+        };
+        writeln!(
+            records,
+            "{domain} MX 10 mx.{domain}\nmx.{domain} A 127.0.0.{host}\nmta-sts.{domain} A 127.0.0.1\n_mta-sts.{domain} TXT \"v=STSv1; id=1\""
+        )
+        .unwrap();
+    }
+    let server = NameServer::start(&[
+        Zone::signed("test", "ns A 127.0.0.1\n"),
+        Zone::unsigned("sts.test", &records),
+    ]);
+    let authority = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(authority.path(), identity.authority_pem()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let database = db::Database::open(
+        &folder.path().join("server.db"),
+        &[sightings::SCHEMA],
+        db::Options::default(),
+    );
+    let database = Arc::new(database.unwrap());
+    let blobs = Blobs::open(&folder.path().join("blobs"), blobs::Options::default()).unwrap();
+    let https_port = https.address.port();
+    let world = World {
+        remotes,
+        server,
+        authority,
+        blobs,
+        _folder: folder,
+    };
+    let with_database = || {
+        world.connector_with(Some(Arc::clone(&database)), |options| {
+            options.mta_sts = true;
+            options.https_port = https_port;
+        })
+    };
+    let cases = [
+        ("enforce", "mta-sts enforce, verified; taken 250"),
+        (
+            "wrongcert",
+            "no way 4.7.5: *the certificate is not for mx.wrongcert.sts.test",
+        ),
+        ("plain", "no way 4.7.5: *does not offer STARTTLS"),
+        (
+            "unnamed",
+            "no way 4.*: mx.unnamed.sts.test: the MTA-STS policy of unnamed.sts.test does not name it",
+        ),
+        ("testing", "opportunistic, TLS not offered; taken 250"),
+        ("none", "opportunistic, verified; taken 250"),
+        ("odd", "opportunistic, TLS not offered; taken 250"),
+        ("gone", "opportunistic, TLS not offered; taken 250"),
+    ];
+    runtime().block_on(async {
+        let connector = with_database();
+        for (domain, expected) in cases {
+            let line = world
+                .send(&connector, &[&format!("a@{domain}.sts.test")], Needs::default())
+                .await;
+            assert!(fits(&line, expected), "{domain}: {line}");
+        }
+        let required = Needs {
+            requiretls: true,
+            smtputf8: false,
+        };
+        let line = world.send(&connector, &["a@enforce.sts.test"], required).await;
+        assert!(fits(&line, "mta-sts enforce, verified; taken 250"), "{line}");
+        // Another process, and nobody to ask: what was said holds.
+        drop(https);
+        let connector = with_database();
+        for (domain, expected) in &cases[..4] {
+            let line = world
+                .send(&connector, &[&format!("a@{domain}.sts.test")], Needs::default())
+                .await;
+            assert!(fits(&line, expected), "{domain} later: {line}");
         }
     });
 }

@@ -23,7 +23,7 @@ mod tls;
 mod wire;
 
 pub use connection::Connection;
-pub use options::{Limits, Options, Own, Requirement, Route, Target};
+pub use options::{Limits, Options, Own, Requirement, Route, Target, takes};
 pub use tls::ClientTls;
 
 use super::transport::{Destination, Needs, Terms, Transport, Trouble};

@@ -101,21 +101,6 @@ pub fn blank_route() -> RouteSettings {
 }
 
 impl RouteSettings {
-    /// Whether it is for a domain.
-    pub fn takes(&self, domain: &str) -> bool {
-        let route = Route {
-            name: String::new(),
-            domains: self.domains.clone(),
-            target: Target::Mx(25),
-            tls: None,
-            identity: None,
-            hello: None,
-            sources: Vec::new(),
-            terms: Terms::default(),
-        };
-        route.takes(domain)
-    }
-
     fn route(&self, folder: &Path, outgoing: &Outgoing, base: &Terms) -> Result<Route, String> {
         let identity = match (&self.user, &self.password_file) {
             (Some(user), Some(file)) => {

@@ -128,15 +128,19 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether it is for this domain.
-    pub fn takes(&self, domain: &str) -> bool {
-        self.domains.iter().any(|pattern| match pattern.strip_prefix('.') {
-            Some(parent) => domain
-                .strip_suffix(parent)
-                .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
-            None => pattern == "*" || pattern == domain,
-        })
+    fn takes(&self, domain: &str) -> bool {
+        takes(&self.domains, domain)
     }
+}
+
+/// Whether a domain (lower case, A-labels) is one of these, as [`Route::domains`] are written.
+pub fn takes(domains: &[String], domain: &str) -> bool {
+    domains.iter().any(|pattern| match pattern.strip_prefix('.') {
+        Some(parent) => domain
+            .strip_suffix(parent)
+            .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
+        None => pattern == "*" || pattern == domain,
+    })
 }
 
 /// Where a route leads.

@@ -154,7 +154,9 @@ impl<'a> Search<'a> {
             Ok(asked) => asked,
             Err(why) => {
                 self.failing += 1;
-                self.note(format!("{}: {why}", host.name));
+                let text = format!("{}: {why}", host.name);
+                self.last = Some(Answer::own(Status(4, 7, 5), text.clone()));
+                self.note(text);
                 return Ok(None);
             }
         };
