@@ -34,6 +34,7 @@ pub struct Services {
     housekeeping: JoinHandle<()>,
     keeper: Option<JoinHandle<()>>,
     indexer: JoinHandle<()>,
+    inspector: Option<Arc<Inspector>>,
     inspection: Option<JoinHandle<()>>,
 }
 
@@ -128,7 +129,9 @@ impl Services {
         };
         let (stop, _) = watch::channel(false);
         let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(engine), config.delivery.history));
-        let inspection = inspector.map(|inspector| tokio::spawn(inspection::run(Arc::clone(engine), inspector)));
+        let inspection = inspector
+            .clone()
+            .map(|inspector| tokio::spawn(inspection::run(Arc::clone(&outward), inspector)));
         let indexer = tokio::spawn(indexer::run(Arc::clone(engine)));
         Ok(Services {
             tls,
@@ -143,6 +146,7 @@ impl Services {
             housekeeping,
             keeper,
             indexer,
+            inspector,
             inspection,
         })
     }
@@ -246,6 +250,11 @@ impl Services {
             .is_err()
         {
             tracing::warn!("some sessions did not end in time");
+        }
+        if let Some(inspector) = &self.inspector
+            && let Err(error) = net::blocking(|| inspector.tidy(net::now()))
+        {
+            tracing::warn!(%error, "what inspection has seen in the last minute is lost");
         }
         let dispatch = self.dispatch.lock().take();
         if let Some(dispatch) = dispatch {

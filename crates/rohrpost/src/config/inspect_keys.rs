@@ -128,8 +128,8 @@ pub static KEYS: &[Key] = &[
         Section::Inspect,
         "dmarc_reports",
         Kind::YesNo,
-        "false",
-        "Domains that ask for it are told once a day what was seen of mail in their name. Reports are messages to other servers: as long as this version does not send to those, they only wait in the queue.",
+        "true",
+        "Domains that ask for it are told once a day what was seen of mail in their name.",
         |c, g| {
             c.inspect.dmarc_reports = g.yes();
             Ok(())
