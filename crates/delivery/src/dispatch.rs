@@ -7,12 +7,13 @@ use crate::desk::{Task, Waiting};
 use crate::forward::{Forwarding, StandsFor};
 use crate::local::Local;
 use crate::notifier::{News, Notifier};
+use crate::patience;
 use crate::retry::Strategy;
 use crate::signing::Signer;
 use db::AccountId;
 use directory::{Directory, Resolution};
 use filter::Filter;
-use ledger::{Child, Conclusion, Deferral, Desk, Fate, Lane, Ledger, Settlement, Work};
+use ledger::{Child, Conclusion, Desk, Fate, Lane, Ledger, Settlement, Work};
 use net::now;
 use smtp::Status;
 use smtp::dsn::Action;
@@ -206,17 +207,7 @@ impl Shared {
     fn keep(&self, work: &Work, strategy: Strategy, reason: &str) {
         self.deferred.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(acceptance = %work.acceptance.id, recipient = %work.address, strategy = strategy.name(), reason, "delivery deferred");
-        self.ledger.defer(vec![Deferral {
-            acceptance: work.acceptance.id,
-            number: work.number,
-            lease: work.lease,
-            due_at: now() + strategy.wait(work.attempts),
-            reason: reason.to_owned(),
-            strategy: strategy.name(),
-            delay_told: false,
-            failed: true,
-            attempt: None,
-        }]);
+        patience::put_off(&self.ledger, self.notifier.as_deref(), work, strategy, reason, now());
     }
 
     async fn look_for_due(&self) {
@@ -308,6 +299,7 @@ impl Shared {
             Some(Ok(None)) => return self.went_round(&work, name),
             Some(Err(error)) => return self.keep_for(&work, &error),
         };
+        let alone = here.len() + away.len() == 1;
         let lanes = here.into_iter().map(|address| (address, Lane::Local));
         let lanes = lanes.chain(away.into_iter().map(|address| (address, Lane::Remote)));
         let children = lanes
@@ -315,7 +307,7 @@ impl Shared {
                 lane,
                 address,
                 original: work.original.clone(),
-                notify: None,
+                notify: work.notify.as_deref().and_then(|notify| passed_on(notify, alone)),
             })
             .collect();
         let detail = match name {
@@ -378,6 +370,41 @@ impl Shared {
                 }]);
             }
             Err(error) => self.keep_for(work, &error),
+        }
+    }
+}
+
+/// What a child of an alias's gets of its `NOTIFY`. RFC 3461 §5.2.7: where one address takes the place of one, all of it; several are not to
+/// tell of their success one by one, and who wants to hear of nothing hears of nothing.
+fn passed_on(notify: &str, alone: bool) -> Option<String> {
+    if alone {
+        return Some(notify.to_owned());
+    }
+    let rest: Vec<&str> = notify
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.eq_ignore_ascii_case("SUCCESS"))
+        .collect();
+    Some(if rest.is_empty() {
+        "NEVER".to_owned()
+    } else {
+        rest.join(",")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passed_on;
+
+    #[test]
+    fn notify_of_an_alias() {
+        for (notify, alone, expected) in [
+            ("SUCCESS,FAILURE", true, "SUCCESS,FAILURE"),
+            ("SUCCESS,FAILURE", false, "FAILURE"),
+            ("success", false, "NEVER"),
+            ("NEVER", false, "NEVER"),
+        ] {
+            assert_eq!(passed_on(notify, alone).as_deref(), Some(expected), "{notify}");
         }
     }
 }

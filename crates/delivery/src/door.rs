@@ -149,6 +149,9 @@ pub struct Options {
     pub over_quota: OverQuota,
     /// Who has logged in may send as an address of his own only: in the envelope, in From and in Sender. Default true.
     pub own_senders_only: bool,
+    /// Domains of others whose mail we take from outside and send on, as [`Route::domains`](crate::relay::connector::Route) has them. Default:
+    /// none.
+    pub relay_domains: Vec<String>,
     /// How much an account may send in an hour.
     pub sending: SendingLimits,
     /// The longest that a message may wait with us until it is sent (RFC 4865), in seconds; `None`: messages are sent at once. Default 30 days.
@@ -177,6 +180,7 @@ impl Options {
             inline_bytes: 256 * 1024,
             over_quota: OverQuota::Defer,
             own_senders_only: true,
+            relay_domains: Vec::new(),
             sending: SendingLimits::default(),
             future_release: Some(30 * 86_400),
             languages: vec![Language::English],

@@ -14,6 +14,7 @@ mod forward;
 mod local;
 mod notifier;
 pub mod own;
+mod patience;
 mod retry;
 mod scripted;
 mod signing;

@@ -2,13 +2,15 @@
 
 use crate::dispatch::Options;
 use crate::forward::Forwarding;
+use crate::notifier::Notifier;
+use crate::patience;
 use crate::retry::Strategy;
 use crate::scripted;
 use crate::signing::Signer;
 use db::AccountId;
 use directory::Directory;
 use filter::Filter;
-use ledger::{Deferral, Fate, Ledger, Settlement, Work};
+use ledger::{Fate, Ledger, Settlement, Work};
 use lru::LruCache;
 use parking_lot::Mutex;
 use std::io::Read;
@@ -31,6 +33,7 @@ pub(crate) struct Local {
     pub(crate) forwarding: Option<Arc<Forwarding>>,
     /// Signs what scripts write.
     pub(crate) signer: Option<Arc<Signer>>,
+    pub(crate) notifier: Option<Arc<Notifier>>,
     digests: Mutex<LruCache<blobs::BlobId, Arc<Digest>>>,
 }
 
@@ -64,6 +67,7 @@ impl Local {
             subaddress_mailbox: options.subaddress_mailbox,
             forwarding: options.forwarding.clone(),
             signer: options.signer.clone(),
+            notifier: options.notifier.clone(),
             digests: Mutex::new(LruCache::new(DIGESTS)),
         }
     }
@@ -141,10 +145,8 @@ impl Local {
         drop(arrivals);
         match delivered {
             Ok(delivered) => {
-                let settlements = ready
-                    .iter()
-                    .zip(&delivered)
-                    .map(|(r, d)| Settlement {
+                let done = ready.into_iter().zip(&delivered).map(|(r, d)| {
+                    let settlement = Settlement {
                         acceptance: r.work.acceptance.id,
                         number: r.work.number,
                         fate: Fate::Delivered,
@@ -153,9 +155,10 @@ impl Local {
                         account: Some(id),
                         place: Some((d.mailbox.0, d.uid.0)),
                         attempt: None,
-                    })
-                    .collect();
-                self.ledger.settle(settlements);
+                    };
+                    (r.work, settlement)
+                });
+                patience::delivered(&self.ledger, self.notifier.as_deref(), done.collect());
                 outcome.delivered += delivered.len() as u64;
             }
             Err(e) => self.defer(ready.iter().map(|r| &r.work), &e, now, &mut outcome),
@@ -240,28 +243,15 @@ impl Local {
         outcome: &mut Outcome,
     ) {
         let strategy = Strategy::of(error);
-        let deferrals: Vec<Deferral> = works
-            .into_iter()
-            .map(|work| {
-                tracing::warn!(
-                    acceptance = %work.acceptance.id, recipient = %work.address, strategy = strategy.name(), error = %error,
-                    "delivery deferred"
-                );
-                Deferral {
-                    acceptance: work.acceptance.id,
-                    number: work.number,
-                    lease: work.lease,
-                    due_at: now + strategy.wait(work.attempts),
-                    reason: error.to_string(),
-                    strategy: strategy.name(),
-                    delay_told: false,
-                    failed: true,
-                    attempt: None,
-                }
-            })
-            .collect();
-        outcome.deferred += deferrals.len() as u64;
-        self.ledger.defer(deferrals);
+        let reason = error.to_string();
+        for work in works {
+            tracing::warn!(
+                acceptance = %work.acceptance.id, recipient = %work.address, strategy = strategy.name(), error = %error,
+                "delivery deferred"
+            );
+            outcome.deferred += 1;
+            patience::put_off(&self.ledger, self.notifier.as_deref(), work, strategy, &reason, now);
+        }
     }
 }
 

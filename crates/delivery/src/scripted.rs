@@ -6,11 +6,14 @@
 
 use crate::forward::Owner;
 use crate::local::{Local, Outcome, prefix};
+use crate::notifier::News;
 use crate::own;
+use crate::patience;
 use bytes::Bytes;
 use directory::{Directory, Resolution};
 use filter::{Delivery, Filter, Memory, Outgoing, Person, Place, Placed, Plan, Verdict};
 use ledger::{Acceptance, AcceptanceId, Conclusion, Fate, Lane, NewRecipient, Offspring, Settlement, Work};
+use smtp::dsn::Action;
 use std::sync::Arc;
 use store::{Account, Decided, DecidedDelivery, Digest, Flags, MailboxId, NewCopy, NewMessage};
 
@@ -410,6 +413,18 @@ impl Local {
                 })
             })
             .collect();
+        let mut offspring: Vec<Offspring> = offspring;
+        if fate == Fate::Delivered
+            && News::is_wanted(work, Action::Delivered)
+            && let Some(notifier) = &self.notifier
+        {
+            match notifier.notices(&[patience::in_the_mailbox(work.clone(), now)]) {
+                Ok(notices) => offspring.extend(notices),
+                Err(error) => {
+                    tracing::error!(acceptance = %work.acceptance.id, %error, "a notice of success can't be written")
+                }
+            }
+        }
         Conclusion {
             settlements: vec![Settlement {
                 acceptance: work.acceptance.id,

@@ -3,6 +3,7 @@
 use crate::acme::{self, Proofs};
 use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
+use crate::relaying::{self, Relaying};
 use crate::tls::{Lifetimes, Tls};
 use crate::{housekeeping, indexer, inspection, pages};
 use delivery::door;
@@ -36,6 +37,7 @@ pub struct Services {
     indexer: JoinHandle<()>,
     inspector: Option<Arc<Inspector>>,
     inspection: Option<JoinHandle<()>>,
+    relaying: Relaying,
 }
 
 impl Services {
@@ -92,11 +94,16 @@ impl Services {
             .filtered(filter)
             .signed(Arc::clone(&outward.signer))
             .forwarding(Arc::clone(&outward.forwarding));
-        let inspector = inspector(config, engine)?;
+        // One for all, so that what is remembered serves everybody.
+        let resolver = dns::Resolver::new(&config.dns.options())
+            .map_err(|fault| std::io::Error::other(format!("[dns]: {fault}")))?;
+        let inspector = inspector(config, engine, &resolver);
         let doors = match &inspector {
             Some(inspector) => doors.inspected(Arc::clone(inspector)),
             None => doors,
         };
+
+        let relaying = relaying::start(config, engine, &outward, resolver)?;
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
@@ -106,6 +113,7 @@ impl Services {
         registry.register_collector(Box::new(Figures {
             engine: Arc::clone(engine),
             dispatch: Arc::clone(&dispatch),
+            relaying: Box::new(relaying.gauge()),
         }));
         let web_metrics = web::Metrics::default();
         web_metrics.register(&mut registry);
@@ -148,6 +156,7 @@ impl Services {
             indexer,
             inspector,
             inspection,
+            relaying,
         })
     }
 
@@ -256,6 +265,7 @@ impl Services {
         {
             tracing::warn!(%error, "what inspection has seen in the last minute is lost");
         }
+        self.relaying.stop(patience).await;
         let dispatch = self.dispatch.lock().take();
         if let Some(dispatch) = dispatch {
             let _ = tokio::task::spawn_blocking(move || dispatch.stop()).await;
@@ -296,6 +306,12 @@ fn door_options(config: &Config) -> door::Options {
         unlimited: submission.unlimited_accounts.clone(),
     };
     options.languages.clone_from(&config.languages);
+    options.relay_domains = config
+        .routes
+        .iter()
+        .filter(|route| route.accept)
+        .flat_map(|route| route.domains.clone())
+        .collect();
     options.over_quota = match config.delivery.over_quota {
         OverQuota::Defer => door::OverQuota::Defer,
         OverQuota::Refuse => door::OverQuota::Refuse,
@@ -304,17 +320,11 @@ fn door_options(config: &Config) -> door::Options {
 }
 
 /// Who looks at mail from outside, where that is wanted.
-fn inspector(config: &Config, engine: &Engine) -> std::io::Result<Option<Arc<Inspector>>> {
+fn inspector(config: &Config, engine: &Engine, resolver: &dns::Resolver) -> Option<Arc<Inspector>> {
     let set = &config.inspect;
     if !set.enabled {
-        return Ok(None);
+        return None;
     }
-    let asked = dns::Options {
-        servers: set.name_servers.clone(),
-        validation: dns::Validation::Off,
-        ..dns::Options::default()
-    };
-    let resolver = dns::Resolver::new(&asked).map_err(|fault| std::io::Error::other(format!("[inspect]: {fault}")))?;
     let mut options = inspect::Options::new(config.hostname.as_str());
     let trusted = set.trusted.clone();
     options.trusted = Arc::new(move |address| trusted.iter().any(|network| network.contains(address)));
@@ -334,11 +344,11 @@ fn inspector(config: &Config, engine: &Engine) -> std::io::Result<Option<Arc<Ins
     options.network_rate = short(set.network_rate);
     options.sender_rate = short(set.sender_rate);
     options.patience = set.patience;
-    Ok(Some(Arc::new(Inspector::new(
-        resolver,
+    Some(Arc::new(Inspector::new(
+        resolver.clone(),
         Arc::clone(&engine.database),
         options,
-    ))))
+    )))
 }
 
 fn imap_options(config: &Config) -> access::imap::Options {
@@ -419,6 +429,7 @@ fn short(n: u64) -> u32 {
 struct Figures {
     engine: Arc<Engine>,
     dispatch: Arc<Mutex<Option<Dispatch>>>,
+    relaying: Box<dyn Fn() -> delivery::relay::Statistics + Send + Sync>,
 }
 
 impl std::fmt::Debug for Figures {
@@ -435,7 +446,34 @@ impl Collector for Figures {
             .as_ref()
             .map(Dispatch::statistics)
             .unwrap_or_default();
+        let relaying = (self.relaying)();
         for (name, help, value) in [
+            ("relay_relayed", "Recipients taken by other servers", relaying.relayed),
+            (
+                "relay_failed",
+                "Recipients elsewhere that were given up",
+                relaying.failed,
+            ),
+            (
+                "relay_deferred",
+                "Attempts elsewhere that failed for now",
+                relaying.deferred,
+            ),
+            (
+                "relay_doubtful",
+                "Attempts elsewhere of which nobody knows",
+                relaying.doubtful,
+            ),
+            (
+                "relay_connected",
+                "Connections made to other servers",
+                relaying.connected,
+            ),
+            (
+                "relay_not_connected",
+                "Destinations that were not reached",
+                relaying.not_connected,
+            ),
             ("delivery_delivered", "Recipients delivered", statistics.delivered),
             (
                 "delivery_deferred",
@@ -451,11 +489,29 @@ impl Collector for Figures {
             let metric = ConstCounter::new(value);
             metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
-        let mut gauges = vec![(
-            "delivery_waiting",
-            "Recipients that wait for a worker",
-            statistics.waiting,
-        )];
+        let mut gauges = vec![
+            (
+                "delivery_waiting",
+                "Recipients that wait for a worker",
+                statistics.waiting,
+            ),
+            (
+                "relay_connections",
+                "Connections to other servers",
+                relaying.connections,
+            ),
+            (
+                "relay_waiting",
+                "Recipients elsewhere that wait in memory",
+                relaying.waiting,
+            ),
+            ("relay_destinations", "Destinations with mail", relaying.destinations),
+            (
+                "relay_unreachable",
+                "Destinations that cannot be reached",
+                relaying.unreachable,
+            ),
+        ];
         match self.engine.ledger.totals() {
             Ok(totals) => gauges.extend([
                 ("ledger_open_local", "Recipients of ours not settled yet", totals.local),

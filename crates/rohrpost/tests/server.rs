@@ -156,7 +156,7 @@ fn remote_mail_of_people_waits_and_can_be_held() {
     // Orders by filter; none without one.
     fails(&house.run(&["queue", "hold"], ""), 2);
     fails(&house.run(&["queue", "list", "--state", "lost"], ""), 2);
-    let mut listed = |words: &[&str]| {
+    let listed = |words: &[&str]| {
         let words: Vec<&str> = [&["queue", "list"], words].concat();
         house.json(&words).as_array().map_or(0, Vec::len)
     };

@@ -38,7 +38,7 @@ fn yesterday_is_reported_once() {
     let name_server = NameServer::start(&zones);
     let mut server = Server::start_with(Setup {
         settings: format!(
-            "[inspect]\ntrusted = []\nname_servers = \"{}\"\ngreeting_delay = \"0s\"\ngreylist = false\n",
+            "[dns]\nname_servers = \"{}\"\ndnssec = \"off\"\n[inspect]\ntrusted = []\ngreeting_delay = \"0s\"\ngreylist = false\n",
             name_server.address
         ),
         ..Setup::default()

@@ -2,6 +2,7 @@
 
 use super::{Door, OverQuota, blocking, now};
 use crate::local::quota_of;
+use crate::relay::connector::takes;
 use db::AccountId;
 use directory::Resolution;
 use ledger::{Lane, NewRecipient};
@@ -79,7 +80,7 @@ impl Door {
                 Lane::Local
             }
             Resolution::Alias { .. } => Lane::Local,
-            Resolution::Remote if account.is_some() => Lane::Remote,
+            Resolution::Remote if account.is_some() || self.relays_for(address) => Lane::Remote,
             Resolution::Remote => {
                 return Err(Reply::new(550, Status(5, 7, 1), "relaying denied: this is not our domain").into());
             }
@@ -94,6 +95,13 @@ impl Door {
             }
         };
         Ok(new(recipient, lane))
+    }
+
+    /// Whether we are a backup MX for the domain of an address, or stand in front of its server.
+    fn relays_for(&self, address: &str) -> bool {
+        let domains = &self.context.options.relay_domains;
+        let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        !domains.is_empty() && authentication::normal(domain).is_some_and(|domain| takes(domains, &domain))
     }
 
     /// Whether a message of this size fits into the account. What cannot be found out now, delivery will.

@@ -5,7 +5,7 @@ use delivery::relay::transport::Terms;
 use sasl::Password;
 use sasl::client::Identity;
 use smtp::client::{Dialect, Timeouts};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,9 +20,6 @@ pub struct Outgoing {
     pub dane: bool,
     pub mta_sts: bool,
     pub tls_reports: bool,
-    pub dnssec: dns::Validation,
-    pub trust_anchor: Option<PathBuf>,
-    pub name_servers: Vec<SocketAddr>,
     pub authorities: Option<PathBuf>,
     pub terms: TermSettings,
     pub connections: u64,
@@ -30,6 +27,7 @@ pub struct Outgoing {
     pub patience: Duration,
     pub dead_host: Duration,
     pub port: u16,
+    pub https_port: u16,
     pub loopback: bool,
 }
 
@@ -100,21 +98,6 @@ pub fn blank_route() -> RouteSettings {
 }
 
 impl RouteSettings {
-    /// Whether it is for a domain.
-    pub fn takes(&self, domain: &str) -> bool {
-        let route = Route {
-            name: String::new(),
-            domains: self.domains.clone(),
-            target: Target::Mx(25),
-            tls: None,
-            identity: None,
-            hello: None,
-            sources: Vec::new(),
-            terms: Terms::default(),
-        };
-        route.takes(domain)
-    }
-
     fn route(&self, folder: &Path, outgoing: &Outgoing, base: &Terms) -> Result<Route, String> {
         let identity = match (&self.user, &self.password_file) {
             (Some(user), Some(file)) => {
@@ -164,6 +147,8 @@ impl super::Config {
         options.tls = set.tls;
         options.dane = set.dane;
         options.mta_sts = set.mta_sts;
+        options.tls_reports = set.tls_reports;
+        options.https_port = set.https_port;
         options.terms = set.terms.over(&Terms::default());
         let folder = self.file.parent().unwrap_or_else(|| Path::new(""));
         options.routes = self
@@ -179,17 +164,6 @@ impl super::Config {
             ..Limits::default()
         };
         Ok(options)
-    }
-
-    /// How the DNS is asked for other servers.
-    pub fn outgoing_dns(&self) -> dns::Options {
-        let folder = self.file.parent().unwrap_or_else(|| Path::new(""));
-        dns::Options {
-            servers: self.outgoing.name_servers.clone(),
-            validation: self.outgoing.dnssec,
-            trust_anchor: self.outgoing.trust_anchor.as_ref().map(|file| folder.join(file)),
-            ..dns::Options::default()
-        }
     }
 }
 

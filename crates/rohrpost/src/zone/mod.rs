@@ -239,14 +239,14 @@ pub fn run(config: &Config, arguments: &DnsArgs, json: bool) -> Result<bool, Fai
         print::zone(&facts).map_err(crate::commands::printing)?;
         return Ok(true);
     }
-    let rows = found::look(&config.inspect.name_servers, &facts)?;
+    let rows = found::look(&config.dns.name_servers, &facts)?;
     print::rows(&rows, json, arguments.all).map_err(crate::commands::printing)?;
     Ok(rows.iter().all(Row::is_sound))
 }
 
 /// What `rohrpost check` looks at.
 pub fn look(config: &Config, facts: &Facts) -> Result<Vec<Row>, Failure> {
-    found::look(&config.inspect.name_servers, facts)
+    found::look(&config.dns.name_servers, facts)
 }
 
 /// What `rohrpost init` prints: the lines of a zone file.
