@@ -19,10 +19,10 @@ use store::{Account, Decided, DecidedDelivery, Digest, Flags, MailboxId, NewCopy
 
 /// A delivery with what the script made of it, ready to be written.
 struct Ready {
-    work: Work,
     prefix: Vec<u8>,
     copies: Vec<Copy>,
     plan: Plan,
+    /// The plan as it is kept; empty where there is nothing to keep of it.
     encoded: String,
     verdict: Verdict,
     /// The bytes of what goes out, in the order of the plan.
@@ -57,15 +57,46 @@ pub(crate) fn person(directory: &Directory, account: &Account) -> Person {
 }
 
 /// The envelope as scripts see it.
-pub(crate) fn envelope(acceptance: &Acceptance, recipient: &str, original: Option<&str>) -> sieve::Envelope {
+pub(crate) fn envelope(
+    acceptance: &Acceptance,
+    recipient: &str,
+    original: Option<&str>,
+    notify: Option<&str>,
+) -> sieve::Envelope {
     sieve::Envelope {
         from: Some(acceptance.sender.clone()),
         to: Some(recipient.to_owned()),
         ret: acceptance.ret.clone(),
-        envid: acceptance.envid.clone(),
-        orcpt: original.map(str::to_owned),
+        envid: acceptance.envid.as_deref().map(xtext_decoded),
+        orcpt: original.map(xtext_decoded),
+        notify: notify.map(str::to_owned),
         ..sieve::Envelope::default()
     }
+}
+
+/// What xtext stands for: `+` and two hexadecimal digits are an octet (RFC 3461 §4). Scripts compare what was meant (RFC 6009 §3).
+fn xtext_decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let octet = match (first, behind) {
+            (b'+', [high, low, ..]) => std::str::from_utf8(&[*high, *low])
+                .ok()
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok()),
+            _ => None,
+        };
+        match octet {
+            Some(octet) => {
+                out.push(octet);
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// What `environment` tells of the connection (RFC 5183 §4.1).
@@ -114,8 +145,7 @@ impl Local {
                 Err(e) => self.defer([&work], &e, now, outcome),
             }
         }
-        let ready: Vec<Ready> = ready.into_iter().map(|(_, r)| r).collect();
-        let decided: Vec<Decided<'_>> = ready.iter().map(|r| r.decided(now)).collect();
+        let decided: Vec<Decided<'_>> = ready.iter().map(|(work, r)| r.decided(work, now)).collect();
         // Only what is on disk is settled: until then the open row in the ledger is what makes it safe.
         let delivered = account
             .deliver_decided(&decided)
@@ -123,18 +153,18 @@ impl Local {
         drop(decided);
         match delivered {
             Ok(delivered) => {
-                for (r, d) in ready.into_iter().zip(delivered) {
+                for ((work, r), d) in ready.into_iter().zip(delivered) {
                     // An earlier order may have been quicker than we thought: what it decided stands.
                     let other = d.before.as_deref().and_then(Plan::decode);
                     let (plan, bytes) = match other {
                         Some(plan) => (plan, Vec::new()),
                         None => (r.plan, r.bytes),
                     };
-                    conclusions.push(self.conclusion(account, &r.work, &plan, &d, bytes, now));
+                    conclusions.push(self.conclusion(account, &work, &plan, &d, bytes, now));
                     outcome.delivered += 1;
                 }
             }
-            Err(e) => self.defer(ready.iter().map(|r| &r.work), &e, now, outcome),
+            Err(e) => self.defer(ready.iter().map(|(work, _)| work), &e, now, outcome),
         }
         for (work, known) in settled_before {
             let plan = match known.before.as_deref() {
@@ -190,11 +220,17 @@ impl Local {
             came = Some(bytes.clone());
             let delivery = Delivery {
                 message: &bytes,
-                envelope: envelope(&work.acceptance, &work.address, work.original.as_deref()),
+                envelope: envelope(
+                    &work.acceptance,
+                    &work.address,
+                    work.original.as_deref(),
+                    work.notify.as_deref(),
+                ),
                 now,
                 unique: format!("{}.{}", work.acceptance.id, work.number),
                 environment: environment(&work.acceptance),
                 flags: Vec::new(),
+                rehearsal: false,
             };
             let mut verdict = self.filter.decide(account, person, &delivery, memory)?;
             verdict.answerable(&self.directory);
@@ -309,6 +345,9 @@ impl Local {
         for out in &outgoing {
             said.push(format!("{} to {}", out.kind, out.recipients.join(", ")));
         }
+        for program in &verdict.piped {
+            said.push(format!("to the program {program}"));
+        }
         if let Some(refusal) = &verdict.refusal {
             said.push(format!(
                 "refused: {}",
@@ -318,6 +357,12 @@ impl Local {
         if said.is_empty() {
             said.push("thrown away".to_owned());
         }
+        let plain = verdict.is_plain();
+        if plain {
+            // Most mail matches no rule: that is said in the ledger, and nothing is kept beside it.
+            let scripts: Vec<&str> = verdict.why.iter().map(|reason| reason.script.as_str()).collect();
+            said.push(format!("no rule of {} says otherwise", scripts.join(", ")));
+        }
         let plan = Plan {
             fate: verdict.fate().to_owned(),
             detail: format!("Sieve: {}", said.join("; ")),
@@ -326,12 +371,8 @@ impl Local {
         };
         Ok(Ready {
             prefix: prefix(work),
-            work: Work {
-                bytes: None,
-                ..work.clone()
-            },
             copies,
-            encoded: plan.encode(),
+            encoded: if plain { String::new() } else { plan.encode() },
             plan,
             verdict,
             bytes: sent,
@@ -481,10 +522,10 @@ impl Local {
 }
 
 impl Ready {
-    fn decided(&self, now: i64) -> Decided<'_> {
+    fn decided<'r>(&'r self, work: &Work, now: i64) -> Decided<'r> {
         Decided {
-            acceptance: self.work.acceptance.id.0,
-            recipient: self.work.number,
+            acceptance: work.acceptance.id.0,
+            recipient: work.number,
             at: now,
             copies: self
                 .copies
@@ -497,7 +538,7 @@ impl Ready {
                         prefix: if c.prefixed { &self.prefix } else { &[] },
                         digest: &c.digest,
                         flags: c.flags,
-                        received: self.work.acceptance.received_at,
+                        received: work.acceptance.received_at,
                     },
                 })
                 .collect(),
@@ -512,4 +553,23 @@ impl Ready {
 
 fn blob_of(hex: &str) -> Option<blobs::BlobId> {
     hex.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::xtext_decoded;
+
+    #[test]
+    fn xtext() {
+        for (text, meant) in [
+            ("rfc822;ada+2Blist@x.example", "rfc822;ada+list@x.example"),
+            ("QQ314159", "QQ314159"),
+            ("a+3Db+", "a=b+"),
+            ("+2B+2", "++2"),
+            ("+C3+BC", "ü"),
+            ("", ""),
+        ] {
+            assert_eq!(xtext_decoded(text), meant, "{text}");
+        }
+    }
 }

@@ -240,7 +240,21 @@ fn filter_options(config: &Config) -> filter::Options {
     let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     options.limits.script_bytes = whole(sieve.script_size);
     options.limits.steps = whole(sieve.steps);
+    options.limits.regex_input_bytes = whole(sieve.regex_input);
     options.limits.redirects = whole(sieve.redirects);
+    if let Some(folder) = &sieve.programs {
+        for name in ["pipe", "filter", "execute"] {
+            options.extensions = options.extensions.with(&format!("vnd.dovecot.{name}"));
+        }
+        options.programs = filter::ProgramOptions {
+            folder: Some(folder.clone()),
+            time: sieve.program_time,
+            memory: sieve.program_memory,
+            at_once: whole(sieve.programs_at_once),
+            ..filter::ProgramOptions::default()
+        };
+    }
+    options.lists.clone_from(&sieve.lists);
     options.extensions = sieve
         .without
         .iter()

@@ -57,7 +57,7 @@ pub use ids::{ContentId, MailboxId, ModSeq, Uid};
 pub use indexing::{IndexDue, IndexStep, SearchOptions};
 pub use mailbox::{MAX_MAILBOX_DEPTH, MAX_MAILBOX_NAME_BYTES, MAX_MAILBOXES, Mailbox, SpecialUse};
 pub use message::{Appended, Flagged, NewMessage};
-pub use metadata::{Audience, MAX_METADATA_BYTES, MAX_METADATA_ENTRIES, MetadataKey};
+pub use metadata::{Audience, MAX_METADATA_BYTES, MAX_METADATA_ENTRIES, MetadataKey, SEEN_ENTRY, SPECIAL_USE_ENTRY};
 pub use quota::{Quota, Usage};
 pub use rights::{Acl, AclEntry, Identifier, MAX_ACL_ENTRIES, Rights, Who};
 pub use seeker::Seeker;

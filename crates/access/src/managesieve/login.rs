@@ -7,6 +7,7 @@ use managesieve::Code;
 use net::blocking;
 use rand::Rng;
 use sasl::{Exchange, Mechanism, Offer, Password, Step};
+use std::collections::HashMap;
 use std::fmt::Write;
 use store::AccountId;
 
@@ -198,7 +199,11 @@ impl Connection {
             Ok(account) => {
                 self.listener.metrics.login("ok");
                 tracing::info!(session = self.name, client = %self.peer, user, account = id.0, tls = self.stream.is_tls(), "logged in");
-                self.owner = Some(Owner { id, account });
+                self.owner = Some(Owner {
+                    id,
+                    account,
+                    read: HashMap::new(),
+                });
                 Answer::ok(last_words.map(Code::Sasl), "logged in")
             }
             Err(error) => {

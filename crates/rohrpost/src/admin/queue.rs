@@ -142,8 +142,21 @@ fn explained(engine: &Engine, id: AcceptanceId, r: &RecipientRecord) -> Value {
             let known = stored.decisions(&[(id.0, r.number)]).ok()?.pop()??;
             filter::Plan::decode(&known.before?)
         });
-    if let (Value::Object(row), Some(plan)) = (&mut row, decided) {
-        row.insert("why".to_owned(), plan.explain().into());
+    let why = match decided {
+        Some(plan) => plan.explain(),
+        // Where no rule said anything, this is all that is kept.
+        None => r
+            .detail
+            .as_deref()
+            .and_then(|d| d.strip_prefix("Sieve: "))
+            .map(str::to_owned)
+            .into_iter()
+            .collect(),
+    };
+    if let Value::Object(row) = &mut row
+        && !why.is_empty()
+    {
+        row.insert("why".to_owned(), why.into());
     }
     row
 }
