@@ -60,7 +60,7 @@ impl House {
         }
         writeln!(
             text,
-            "[tls]\ncertificate = \"data/tls/cert.pem\"\nkey = \"data/tls/key.pem\"\n[inspect]\nname_servers = \"{name_server}\"\n{more}"
+            "[tls]\ncertificate = \"data/tls/cert.pem\"\nkey = \"data/tls/key.pem\"\n[dns]\nname_servers = \"{name_server}\"\n{more}"
         )
         .unwrap();
         std::fs::write(self.file(), text).unwrap();

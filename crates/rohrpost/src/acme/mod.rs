@@ -137,9 +137,8 @@ impl Keeper {
         metrics: Metrics,
     ) -> Result<Keeper, Failure> {
         let asked = dns::Options {
-            servers: config.inspect.name_servers.clone(),
             validation: dns::Validation::Off,
-            ..dns::Options::default()
+            ..config.dns.options()
         };
         Ok(Keeper {
             hostname: config.hostname.clone(),

@@ -250,23 +250,14 @@ pub fn run(config: &Config, arguments: &DnsArgs, json: bool) -> Result<bool, Fai
         print::zone(&facts).map_err(crate::commands::printing)?;
         return Ok(true);
     }
-    let rows = found::look(&options(config), &facts)?;
+    let rows = found::look(&config.dns.options(), &facts)?;
     print::rows(&rows, json, arguments.all).map_err(crate::commands::printing)?;
     Ok(rows.iter().all(Row::is_sound))
 }
 
 /// What `rohrpost check` looks at.
 pub fn look(config: &Config, facts: &Facts) -> Result<Vec<Row>, Failure> {
-    found::look(&options(config), facts)
-}
-
-/// How is asked: as for mail that goes out, since whether a zone is signed decides whether TLSA records mean something.
-fn options(config: &Config) -> dns::Options {
-    let mut options = config.outgoing_dns();
-    if options.servers.is_empty() {
-        options.servers.clone_from(&config.inspect.name_servers);
-    }
-    options
+    found::look(&config.dns.options(), facts)
 }
 
 /// What `rohrpost init` prints: the lines of a zone file.
