@@ -4,10 +4,9 @@ use crate::config::Config;
 use crate::extractor::OutOfProcess;
 use crate::failure::{At as _, Failure};
 use crate::files::{self, DataLock};
-use crate::services;
 use blobs::Blobs;
 use db::{Database, Durability};
-use delivery::{NoticeOptions, Notifier, Signer};
+use delivery::{ForwardOptions, Forwarding, NoticeOptions, Notifier, Signer};
 use directory::{Directory, Resolution};
 use filter::Filter;
 use ledger::{Lane, Ledger};
@@ -26,6 +25,16 @@ const HEARTBEAT: db::Schema = db::Schema {
     }],
 };
 
+/// What mail on its way to others needs.
+pub struct Outward {
+    /// Signs what our people and we ourselves write.
+    pub signer: Arc<Signer>,
+    /// Sends on.
+    pub forwarding: Arc<Forwarding>,
+    /// Tells senders what became of their mail.
+    pub notifier: Arc<Notifier>,
+}
+
 /// Everything that lies in a data directory. Whoever holds one is alone in it.
 pub struct Engine {
     /// Domains, accounts, addresses.
@@ -39,7 +48,7 @@ pub struct Engine {
     /// The rows of `server.db`.
     pub database: Arc<Database>,
     filter: OnceLock<Arc<Filter>>,
-    notifier: OnceLock<Arc<Notifier>>,
+    outward: OnceLock<Arc<Outward>>,
     data: PathBuf,
     _lock: DataLock,
 }
@@ -76,7 +85,7 @@ impl Engine {
             blobs,
             database,
             filter: OnceLock::new(),
-            notifier: OnceLock::new(),
+            outward: OnceLock::new(),
             data: data.to_path_buf(),
             _lock: lock,
         })
@@ -107,36 +116,55 @@ impl Engine {
         }))
     }
 
+    /// Signs, sends on and tells senders what became of their mail, as `config` has it. The first call decides.
+    pub fn outward_by(&self, config: &Config) -> Arc<Outward> {
+        Arc::clone(self.outward.get_or_init(|| {
+            let set = &config.forwarding;
+            let options = ForwardOptions {
+                rewrite: set.rewrite,
+                seal: set.seal,
+                tells_owner: set.tells_owner,
+                ..ForwardOptions::new(config.hostname.as_str())
+            };
+            Arc::new(self.outward_of(options, &config.languages))
+        }))
+    }
+
     /// Tells senders what became of their mail, as `config` has it. The first call decides.
     pub fn notifier_by(&self, config: &Config) -> Arc<Notifier> {
-        Arc::clone(self.notifier.get_or_init(|| {
-            let signer = Arc::new(Signer::new(config.data.join("dkim")));
-            let forwarding = Arc::new(services::forwarding(config, self, &signer));
-            let notifier = self.notifier_of(&config.hostname, &config.languages);
-            Arc::new(notifier.signed(signer).forwarding(forwarding))
-        }))
+        Arc::clone(&self.outward_by(config).notifier)
     }
 
     /// The same, with the defaults where no settings were given.
     pub fn notifier(&self) -> Arc<Notifier> {
-        Arc::clone(
-            self.notifier
-                .get_or_init(|| Arc::new(self.notifier_of("localhost", &[]))),
-        )
+        let outward = self
+            .outward
+            .get_or_init(|| Arc::new(self.outward_of(ForwardOptions::new("localhost"), &[])));
+        Arc::clone(&outward.notifier)
     }
 
-    fn notifier_of(&self, hostname: &str, languages: &[Language]) -> Notifier {
+    fn outward_of(&self, options: ForwardOptions, languages: &[Language]) -> Outward {
         let directory = self.directory.clone();
         let lanes = move |address: &str| match directory.resolve(address) {
             Resolution::Remote => Lane::Remote,
             _ => Lane::Local,
         };
-        let options = NoticeOptions {
-            hostname: hostname.to_owned(),
+        let notices = NoticeOptions {
+            hostname: options.hostname.clone(),
             languages: languages.to_vec(),
-            postmaster: delivery::own::postmaster(&self.directory, hostname),
+            postmaster: delivery::own::postmaster(&self.directory, &options.hostname),
         };
-        Notifier::new(self.ledger.clone(), Arc::new(lanes), options)
+        let signer = Arc::new(Signer::new(self.data.join("dkim")));
+        let forwarding = Forwarding::new(self.directory.clone(), Some(Arc::clone(&signer)), options);
+        let forwarding = Arc::new(forwarding);
+        let notifier = Notifier::new(self.ledger.clone(), Arc::new(lanes), notices)
+            .signed(Arc::clone(&signer))
+            .forwarding(Arc::clone(&forwarding));
+        Outward {
+            signer,
+            forwarding,
+            notifier: Arc::new(notifier),
+        }
     }
 
     /// Tries every part for real: writes a row and reads it back, asks the ledger and the bytes, looks how much room is left.

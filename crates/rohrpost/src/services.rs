@@ -8,7 +8,7 @@ use crate::tls::{Lifetimes, Tls};
 use crate::{housekeeping, indexer, inspection, pages};
 use delivery::door;
 use delivery::inspect::{self, Inspector};
-use delivery::{Dispatch, ForwardOptions, Forwarding, Options as DeliveryOptions, Signer};
+use delivery::{Dispatch, Options as DeliveryOptions};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -54,15 +54,13 @@ impl Services {
             Arc::clone(&engine.store),
             engine.directory.clone(),
         );
-        let signer = Arc::new(Signer::new(config.data.join("dkim")));
-        let forwarding = Arc::new(forwarding(config, engine, &signer));
-        let notifier = engine.notifier_by(config);
+        let outward = engine.outward_by(config);
         let options = DeliveryOptions {
             workers: whole(config.delivery.workers),
             subaddress_mailbox: config.delivery.subaddress_mailbox,
-            forwarding: Some(Arc::clone(&forwarding)),
-            signer: Some(Arc::clone(&signer)),
-            notifier: Some(Arc::clone(&notifier)),
+            forwarding: Some(Arc::clone(&outward.forwarding)),
+            signer: Some(Arc::clone(&outward.signer)),
+            notifier: Some(Arc::clone(&outward.notifier)),
         };
         let filter = engine.filter_by(config);
         if let Err(fault) = filter.administrators() {
@@ -93,15 +91,15 @@ impl Services {
         );
         let doors = door::Context::new(directory, store, ledger, door_options(config))
             .filtered(filter)
-            .signed(Arc::clone(&signer))
-            .forwarding(forwarding);
+            .signed(Arc::clone(&outward.signer))
+            .forwarding(Arc::clone(&outward.forwarding));
         let inspector = inspector(config, engine)?;
         let doors = match &inspector {
             Some(inspector) => doors.inspected(Arc::clone(inspector)),
             None => doors,
         };
 
-        let relaying = relaying::start(config, engine, signer, notifier)?;
+        let relaying = relaying::start(config, engine, Arc::clone(&outward.signer), Arc::clone(&outward.notifier))?;
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
@@ -307,25 +305,6 @@ fn door_options(config: &Config) -> door::Options {
         OverQuota::Refuse => door::OverQuota::Refuse,
     };
     options
-}
-
-fn forward_options(config: &Config) -> ForwardOptions {
-    let set = &config.forwarding;
-    ForwardOptions {
-        rewrite: set.rewrite,
-        seal: set.seal,
-        tells_owner: set.tells_owner,
-        ..ForwardOptions::new(config.hostname.as_str())
-    }
-}
-
-/// How mail is sent on.
-pub fn forwarding(config: &Config, engine: &Engine, signer: &Arc<Signer>) -> Forwarding {
-    Forwarding::new(
-        engine.directory.clone(),
-        Some(Arc::clone(signer)),
-        forward_options(config),
-    )
 }
 
 /// Who looks at mail from outside, where that is wanted.
