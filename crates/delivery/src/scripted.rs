@@ -462,7 +462,7 @@ impl Local {
             match notifier.notices(&[patience::in_the_mailbox(work.clone(), now)]) {
                 Ok(notices) => offspring.extend(notices),
                 Err(error) => {
-                    tracing::error!(acceptance = %work.acceptance.id, %error, "a notice of success can't be written")
+                    tracing::error!(acceptance = %work.acceptance.id, %error, "a notice of success can't be written");
                 }
             }
         }

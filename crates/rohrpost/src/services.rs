@@ -99,7 +99,12 @@ impl Services {
             None => doors,
         };
 
-        let relaying = relaying::start(config, engine, Arc::clone(&outward.signer), Arc::clone(&outward.notifier))?;
+        let relaying = relaying::start(
+            config,
+            engine,
+            Arc::clone(&outward.signer),
+            Arc::clone(&outward.notifier),
+        )?;
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
