@@ -3,6 +3,7 @@
 use crate::acme::{self, Proofs};
 use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
+use crate::queue_figures::QueueFigures;
 use crate::relaying::{self, Relaying};
 use crate::tls::{Lifetimes, Tls};
 use crate::{housekeeping, indexer, inspection, pages};
@@ -116,6 +117,7 @@ impl Services {
             dispatch: Arc::clone(&dispatch),
             relaying: Box::new(relaying.gauge()),
         }));
+        registry.register_collector(Box::new(QueueFigures(Arc::clone(engine))));
         let web_metrics = web::Metrics::default();
         web_metrics.register(&mut registry);
         let acme_metrics = acme::Metrics::default();

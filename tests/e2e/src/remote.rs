@@ -266,8 +266,7 @@ impl Talk {
                     self.act("HELO", "250 remote.test");
                 }
                 "STARTTLS" => {
-                    self.act("STARTTLS", "220 go");
-                    if !self.closed {
+                    if self.act("STARTTLS", "220 go") {
                         self.start_tls();
                     }
                 }

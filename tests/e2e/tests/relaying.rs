@@ -340,3 +340,62 @@ fn by_routes() {
     );
     server.assert_sound();
 }
+
+/// What was seen of TLS on a day that is over is told to who asks for it (RFC 8460).
+#[test]
+fn reports_on_tls() {
+    if !NameServer::available() {
+        return;
+    }
+    let remotes = Remotes::start(vec![(1, Manners::good(&["PIPELINING"]))]);
+    let names = NameServer::start(&[
+        Zone::signed("test", "ns A 127.0.0.1\n"),
+        Zone::signed(
+            "else.test",
+            "good MX 10 mx.good\nmx.good A 127.0.0.1\n_smtp._tls.asks TXT \"v=TLSRPTv1; rua=mailto:tls@good.else.test\"\n",
+        ),
+    ]);
+    let mut server = Server::start_with(Setup {
+        settings: outgoing(&names, remotes.port, ""),
+        ..Setup::default()
+    });
+    server.stop();
+    let yesterday = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64 / 86_400 - 1;
+    let seen = |domain: &str| sightings::Sighting {
+        day: yesterday,
+        domain: domain.to_owned(),
+        line: r#"{"policy":{"kind":"no-policy-found","strings":[],"hosts":[]},"failure":null}"#.to_owned(),
+        record: String::new(),
+        count: 3,
+    };
+    let file = server.data().join("server.db");
+    {
+        let database = db::Database::open(&file, &[sightings::SCHEMA], db::Options::default()).unwrap();
+        let tally = sightings::Tally::of_tls(std::sync::Arc::new(database));
+        tally.add(&[seen("asks.else.test"), seen("silent.else.test")]).unwrap();
+    }
+    server.launch();
+    let got = wait_for("a report", Duration::from_secs(30), || {
+        Some(remotes.take()).filter(|got| !got.is_empty())
+    });
+    let text = String::from_utf8_lossy(&got[0].bytes).into_owned();
+    assert_eq!(
+        (got.len(), got[0].recipients.as_slice()),
+        (1, &["<tls@good.else.test>".to_owned()][..]),
+        "{got:?}"
+    );
+    for part in [
+        "TLS-Report-Domain: asks.else.test",
+        "report-type=\"tlsrpt\"",
+        "application/tlsrpt+gzip",
+    ] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    // Told once.
+    server.stop();
+    let database = db::Database::open(&file, &[sightings::SCHEMA], db::Options::default()).unwrap();
+    let tally = sightings::Tally::of_tls(std::sync::Arc::new(database));
+    assert_eq!(tally.days_before(yesterday + 1).unwrap(), []);
+    server.launch();
+    server.assert_sound();
+}

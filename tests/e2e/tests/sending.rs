@@ -518,7 +518,11 @@ fn policies_over_https() {
         "odd",
         "gone",
     ];
-    let mut names: Vec<String> = domains.iter().map(|d| format!("mta-sts.{d}.sts.test")).collect();
+    let mut names: Vec<String> = domains
+        .iter()
+        .chain(&["bare"])
+        .map(|d| format!("mta-sts.{d}.sts.test"))
+        .collect();
     names.extend(["enforce", "unnamed", "none"].map(|d| format!("mx.{d}.sts.test")));
     let identity = Identity::new(&names.iter().map(String::as_str).collect::<Vec<_>>(), false);
     let remotes = Remotes::start(vec![
@@ -534,6 +538,7 @@ fn policies_over_https() {
         ("testing", policy("testing", "mx.testing.sts.test")),
         ("none", policy("none", "mx.none.sts.test")),
         ("odd", "<html>".to_owned()),
+        ("bare", policy("enforce", "mx.bare.sts.test")),
     ];
     let texts = texts
         .map(|(domain, text)| (format!("mta-sts.{domain}.sts.test"), text))
@@ -552,6 +557,8 @@ fn policies_over_https() {
         )
         .unwrap();
     }
+    // Without MX records the policy counts, too.
+    records.push_str("bare A 127.0.0.1\nmta-sts.bare A 127.0.0.1\n_mta-sts.bare TXT \"v=STSv1; id=1\"\n");
     let server = NameServer::start(&[
         Zone::signed("test", "ns A 127.0.0.1\n"),
         Zone::unsigned("sts.test", &records),
@@ -589,7 +596,11 @@ fn policies_over_https() {
         ("plain", "no way 4.7.5: *does not offer STARTTLS"),
         (
             "unnamed",
-            "no way 4.*: mx.unnamed.sts.test: the MTA-STS policy of unnamed.sts.test does not name it",
+            "no way 4.7.5: mx.unnamed.sts.test: the MTA-STS policy of unnamed.sts.test does not name it",
+        ),
+        (
+            "bare",
+            "no way 4.7.5: bare.sts.test: the MTA-STS policy of bare.sts.test does not name it",
         ),
         ("testing", "opportunistic, TLS not offered; taken 250"),
         ("none", "opportunistic, verified; taken 250"),
@@ -613,7 +624,7 @@ fn policies_over_https() {
         // Another process, and nobody to ask: what was said holds.
         drop(https);
         let connector = with_database();
-        for (domain, expected) in &cases[..4] {
+        for (domain, expected) in &cases[..5] {
             let line = world
                 .send(&connector, &[&format!("a@{domain}.sts.test")], Needs::default())
                 .await;
@@ -629,11 +640,15 @@ fn large_messages() {
         return;
     }
     let world = world();
-    let mut text = b"Subject: large\r\n\r\n".to_vec();
-    while text.len() < 3_000_000 {
-        text.extend_from_slice(b".a line of a message that is long\r\n");
-    }
-    let text: &'static [u8] = Box::leak(text.into_boxed_slice());
+    let text = |octets| -> &'static [u8] {
+        let mut text = b"Subject: large\r\n\r\n".to_vec();
+        while text.len() < octets {
+            text.extend_from_slice(b".a line of a message that is long\r\n");
+        }
+        Box::leak(text.into_boxed_slice())
+    };
+    // More than the system's buffers take: what is in those counts as given.
+    let (text, larger) = (text(3_000_000), text(40_000_000));
     runtime().block_on(async {
         let connector = world.connector(|options| {
             options.limits.timeouts = smtp::client::Timeouts::default().at_most(Duration::from_secs(30));
@@ -649,7 +664,7 @@ fn large_messages() {
             .await;
         assert!(fits(&line, "*; refused 5.3.4 *the message has 30"), "{line}");
         let line = world
-            .send_text(&connector, &["a@h8.sending.test"], Needs::default(), text)
+            .send_text(&connector, &["a@h8.sending.test"], Needs::default(), larger)
             .await;
         assert!(fits(&line, "*; broken 4.4.2 *; over"), "{line}");
     });

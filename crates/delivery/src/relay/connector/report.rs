@@ -142,7 +142,7 @@ impl Reports {
         for round in 0u64.. {
             ticks.tick().await;
             net::blocking(|| self.flush());
-            if round % REPORT_EVERY == 1 {
+            if round % REPORT_EVERY == 0 {
                 self.report(https, own).await;
             }
         }

@@ -107,7 +107,9 @@ impl<'a> Search<'a> {
                 Err(answer) => return Err(self.trouble_with(answer)),
             },
         };
-        if fixed.is_none() && options.mta_sts && self.requirement() != Requirement::Off && hosts.by_mx {
+        // Also without MX records: somebody may have taken them away.
+        let literal = hosts::literal(self.destination.as_str()).is_some();
+        if fixed.is_none() && options.mta_sts && self.requirement() != Requirement::Off && !literal {
             let domain = self.destination.as_str();
             let (policy, fault) = self.with.sts.policy(domain).await;
             if let Some(fault) = fault {
@@ -154,7 +156,9 @@ impl<'a> Search<'a> {
             Ok(asked) => asked,
             Err(why) => {
                 self.failing += 1;
-                self.note(format!("{}: {why}", host.name));
+                let text = format!("{}: {why}", host.name);
+                self.last = Some(Answer::own(Status(4, 7, 5), text.clone()));
+                self.note(text);
                 return Ok(None);
             }
         };
