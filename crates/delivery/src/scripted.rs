@@ -299,7 +299,7 @@ impl Local {
                     }
                 },
             };
-            names.push(account.mailbox(mailbox).map_or_else(|| "INBOX".to_owned(), |m| m.name));
+            names.push(account.mailbox_name(mailbox).unwrap_or_else(|| "INBOX".to_owned()));
             let flags = match account.flags_resolve(filed.flags.iter().map(String::as_str), true) {
                 Ok(flags) => flags,
                 Err(e @ store::Error::Limit(_)) => {

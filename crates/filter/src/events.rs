@@ -194,7 +194,7 @@ impl Events {
         let owner = self.directory.account(account.id())?;
         Some(Scene {
             event,
-            mailbox: account.mailbox(event.mailbox)?.name,
+            mailbox: account.mailbox_name(event.mailbox)?,
             owner: Person {
                 address: owner.address().to_owned(),
                 addresses: owner.addresses.clone(),
