@@ -24,6 +24,7 @@ mod pebble;
 mod roundcube;
 mod server;
 mod smtp;
+mod tls_line;
 mod tools;
 
 pub use binary::path as binary;
@@ -38,6 +39,7 @@ pub use pebble::{Looks, Names, Pebble, free_port};
 pub use roundcube::Roundcube;
 pub use server::{ADA, BOB, DOMAIN, PASSWORD, Server, Setup};
 pub use smtp::Smtp;
+pub use tls_line::TlsLine;
 pub use tools::{Ran, installed, is_root, python, required, run, run_unchecked, skipped};
 
 use std::time::{Duration, Instant};
