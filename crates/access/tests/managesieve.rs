@@ -196,4 +196,4 @@ macro_rules! dialogues {
     };
 }
 
-dialogues! { entry scripts limits }
+dialogues! { entry scripts limits together }

@@ -39,6 +39,17 @@ pub struct Chain {
 }
 
 impl Chain {
+    /// The chain of a message that [`verify`] has looked at before: `verdict` is what it said then.
+    pub fn remembered(header: &[u8], verdict: Verdict, limits: &Limits) -> Chain {
+        match sets(header, limits) {
+            Ok(sets) if sets.is_empty() => Chain::new(Verdict::None, 0, None),
+            // A chain that nobody has looked at.
+            Ok(_) if verdict == Verdict::None => Chain::new(Verdict::Fail, 0, None),
+            Ok(sets) => Chain::new(verdict, u32::try_from(sets.len()).unwrap_or(u32::MAX), None),
+            Err((count, reason)) => Chain::new(Verdict::Fail, count, Some(reason)),
+        }
+    }
+
     fn new(verdict: Verdict, sets: u32, reason: Option<String>) -> Chain {
         Chain {
             verdict,

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 /// A blob that is readable and on its way to the disk.
 ///
 /// While it is held, [`crate::Blobs::reclaim`] leaves the blob alone. So hold it until the row that refers to the blob is committed.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[must_use = "the blob is durable only after `durable` or `wait` returned"]
 pub struct Commit {
     pub(crate) len: u64,
@@ -50,6 +50,14 @@ impl Commit {
         match &self.flight {
             None => Ok(()),
             Some(flight) => flight.wait(),
+        }
+    }
+
+    /// How it went, without waiting: `None` where that is not known yet.
+    pub fn landed(&self) -> Option<bool> {
+        match &self.flight {
+            None => Some(true),
+            Some(flight) => flight.progress.lock().outcome.as_ref().map(Result::is_ok),
         }
     }
 

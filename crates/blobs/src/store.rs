@@ -157,6 +157,14 @@ impl Blobs {
         Ok(self.core.find_lasting(&id)?.map(|_| pin))
     }
 
+    /// Waits until a blob that is there is on the disk.
+    pub fn wait(&self, id: BlobId) -> Result<()> {
+        match self.core.find(&id)? {
+            Some(Place::Pending(pending)) => pending.flight.wait(),
+            _ => Ok(()),
+        }
+    }
+
     /// Counts and sizes, for `/metrics` and people.
     pub fn statistics(&self) -> Statistics {
         Statistics::of(&self.core)

@@ -120,9 +120,12 @@ fn reclaiming_gives_the_space_back() {
             Err(e) => panic!("{e}"),
         }
     }
-    // Nothing is left to do.
-    let again = blobs
-        .reclaim(blobs.mark(), &|id| live.contains(id), &Policy::default())
-        .unwrap();
-    assert_eq!(again.removed, 0, "{again:?}");
+    // What was the growing segment had its turn later; then nothing is left to do.
+    let again = || {
+        blobs
+            .reclaim(blobs.mark(), &|id| live.contains(id), &Policy::default())
+            .unwrap()
+    };
+    assert!(again().removed <= 1);
+    assert_eq!(again().removed, 0);
 }

@@ -4,13 +4,19 @@
 //! A worker that panics over a message is caught, the message is kept and named in the queue, and the worker goes on.
 
 use crate::desk::{Task, Waiting};
+use crate::forward::{Forwarding, StandsFor};
 use crate::local::Local;
+use crate::notifier::{News, Notifier};
+use crate::patience;
 use crate::retry::Strategy;
+use crate::signing::Signer;
 use db::AccountId;
 use directory::{Directory, Resolution};
 use filter::Filter;
-use ledger::{Child, Deferral, Desk, Lane, Ledger, Work};
+use ledger::{Child, Conclusion, Desk, Fate, Lane, Ledger, Settlement, Work};
 use net::now;
+use smtp::Status;
+use smtp::dsn::Action;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +39,12 @@ pub struct Options {
     pub workers: usize,
     /// Whether `ada+list@` goes into a mailbox named `list`, where there is one.
     pub subaddress_mailbox: bool,
+    /// How mail is sent on; `None`: as it came.
+    pub forwarding: Option<Arc<Forwarding>>,
+    /// Signs what scripts write.
+    pub signer: Option<Arc<Signer>>,
+    /// Tells senders what became of their mail.
+    pub notifier: Option<Arc<Notifier>>,
 }
 
 impl Default for Options {
@@ -40,6 +52,9 @@ impl Default for Options {
         Options {
             workers: 6,
             subaddress_mailbox: true,
+            forwarding: None,
+            signer: None,
+            notifier: None,
         }
     }
 }
@@ -69,6 +84,8 @@ struct Shared {
     directory: Directory,
     ledger: Ledger,
     local: Local,
+    forwarding: Option<Arc<Forwarding>>,
+    notifier: Option<Arc<Notifier>>,
     look: Notify,
     delivered: AtomicU64,
     deferred: AtomicU64,
@@ -86,13 +103,9 @@ impl Dispatch {
     ) -> std::io::Result<Dispatch> {
         let shared = Arc::new(Shared {
             waiting: Waiting::default(),
-            local: Local::new(
-                store,
-                directory.clone(),
-                ledger.clone(),
-                filter,
-                options.subaddress_mailbox,
-            ),
+            local: Local::new(store, directory.clone(), ledger.clone(), filter, options),
+            forwarding: options.forwarding.clone(),
+            notifier: options.notifier.clone(),
             directory,
             ledger,
             look: Notify::new(),
@@ -168,7 +181,14 @@ impl Desk for Front {
 impl Shared {
     /// Finds out what becomes of a recipient and puts it where that is done.
     fn route(&self, work: Work) {
-        match self.directory.resolve(&work.address) {
+        let return_path = self.forwarding.as_ref().and_then(|f| f.reverse(&work.address, now()));
+        let stands_for = match return_path {
+            None => None,
+            Some(Ok(StandsFor::Sender(address))) => return self.waiting.expand(work, String::new(), vec![address]),
+            Some(Ok(StandsFor::Owner(address))) => Some(address),
+            Some(Err(refused)) => return self.keep(&work, Strategy::AddressGone, &refused.to_string()),
+        };
+        match self.directory.resolve(stands_for.as_deref().unwrap_or(&work.address)) {
             Resolution::Account {
                 account, subaddress, ..
             } => self.waiting.deliver(account, subaddress, work),
@@ -187,17 +207,7 @@ impl Shared {
     fn keep(&self, work: &Work, strategy: Strategy, reason: &str) {
         self.deferred.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(acceptance = %work.acceptance.id, recipient = %work.address, strategy = strategy.name(), reason, "delivery deferred");
-        self.ledger.defer(vec![Deferral {
-            acceptance: work.acceptance.id,
-            number: work.number,
-            lease: work.lease,
-            due_at: now() + strategy.wait(work.attempts),
-            reason: reason.to_owned(),
-            strategy: strategy.name(),
-            delay_told: false,
-            failed: true,
-            attempt: None,
-        }]);
+        patience::put_off(&self.ledger, self.notifier.as_deref(), work, strategy, reason, now());
     }
 
     async fn look_for_due(&self) {
@@ -272,37 +282,129 @@ impl Shared {
         }
     }
 
+    /// Replaces a recipient by others. `name`: the alias; empty for a return path, whose mail goes on as it is.
     fn expand(&self, runtime: &Handle, work: Work, name: &str, targets: Vec<String>) {
-        let children = targets
-            .into_iter()
-            .map(|address| Child {
-                lane: match self.directory.resolve(&address) {
-                    Resolution::Remote => Lane::Remote,
-                    _ => Lane::Local,
-                },
+        let is_away = |address: &String| matches!(self.directory.resolve(address), Resolution::Remote);
+        let (mut away, here): (Vec<String>, Vec<String>) = targets.into_iter().partition(is_away);
+        let forwarding = self
+            .forwarding
+            .as_ref()
+            .filter(|_| !name.is_empty() && !away.is_empty());
+        let offspring = match forwarding.map(|f| f.forwarded(&self.ledger, &work, name, &away, now())) {
+            None => Vec::new(),
+            Some(Ok(Some(message))) => {
+                away.clear();
+                vec![message]
+            }
+            Some(Ok(None)) => return self.went_round(&work, name),
+            Some(Err(error)) => return self.keep_for(&work, &error),
+        };
+        let alone = here.len() + away.len() == 1;
+        let lanes = here.into_iter().map(|address| (address, Lane::Local));
+        let lanes = lanes.chain(away.into_iter().map(|address| (address, Lane::Remote)));
+        let children = lanes
+            .map(|(address, lane)| Child {
+                lane,
                 address,
                 original: work.original.clone(),
-                notify: None,
+                notify: work.notify.as_deref().and_then(|notify| passed_on(notify, alone)),
             })
             .collect();
-        let detail = format!("alias {name}");
+        let detail = match name {
+            "" => "a return path of ours".to_owned(),
+            name => format!("alias {name}"),
+        };
         let kept = Work {
             bytes: None,
             ..work.clone()
         };
-        match runtime.block_on(self.ledger.expand(work, children, Some(detail))) {
+        match runtime.block_on(self.ledger.expand_with(work, children, offspring, Some(detail))) {
             Ok(()) => {
                 self.expanded.fetch_add(1, Ordering::Relaxed);
             }
             Err(ledger::Error::Closing) => {}
-            Err(e) => {
-                let strategy = if e.is_no_space() {
-                    Strategy::ShortOfSpace
-                } else {
-                    Strategy::Transient
+            Err(e) => self.keep_for(&kept, &e),
+        }
+    }
+
+    fn keep_for(&self, work: &Work, error: &ledger::Error) {
+        let strategy = if error.is_no_space() {
+            Strategy::ShortOfSpace
+        } else {
+            Strategy::Transient
+        };
+        self.keep(work, strategy, &error.to_string());
+    }
+
+    /// What an alias has sent on comes back to it: it goes no further, and its sender is told.
+    fn went_round(&self, work: &Work, name: &str) {
+        let why = format!("mail to {name} comes back to it (Delivered-To): it goes in a circle");
+        let Some(notifier) = &self.notifier else {
+            return self.keep(work, Strategy::AddressGone, &why);
+        };
+        let news = News {
+            work: work.clone(),
+            action: Action::Failed,
+            status: Status(5, 4, 6),
+            remote: None,
+            diagnostic: why.clone(),
+            at: now(),
+        };
+        match notifier.notices(&[news]) {
+            Ok(offspring) => {
+                tracing::warn!(acceptance = %work.acceptance.id, alias = name, "mail goes in a circle");
+                let settlement = Settlement {
+                    acceptance: work.acceptance.id,
+                    number: work.number,
+                    fate: Fate::Failed,
+                    at: now(),
+                    detail: Some(why),
+                    account: None,
+                    place: None,
+                    attempt: None,
                 };
-                self.keep(&kept, strategy, &e.to_string());
+                self.ledger.conclude(vec![Conclusion {
+                    settlements: vec![settlement],
+                    deferrals: Vec::new(),
+                    offspring,
+                }]);
             }
+            Err(error) => self.keep_for(work, &error),
+        }
+    }
+}
+
+/// What a child of an alias's gets of its `NOTIFY`. RFC 3461 §5.2.7: where one address takes the place of one, all of it; several are not to
+/// tell of their success one by one, and who wants to hear of nothing hears of nothing.
+fn passed_on(notify: &str, alone: bool) -> Option<String> {
+    if alone {
+        return Some(notify.to_owned());
+    }
+    let rest: Vec<&str> = notify
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.eq_ignore_ascii_case("SUCCESS"))
+        .collect();
+    Some(if rest.is_empty() {
+        "NEVER".to_owned()
+    } else {
+        rest.join(",")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passed_on;
+
+    #[test]
+    fn notify_of_an_alias() {
+        for (notify, alone, expected) in [
+            ("SUCCESS,FAILURE", true, "SUCCESS,FAILURE"),
+            ("SUCCESS,FAILURE", false, "FAILURE"),
+            ("success", false, "NEVER"),
+            ("NEVER", false, "NEVER"),
+        ] {
+            assert_eq!(passed_on(notify, alone).as_deref(), Some(expected), "{notify}");
         }
     }
 }

@@ -22,9 +22,9 @@ pub use metrics::Metrics;
 pub use net::{Proxies, Tls, TlsProvider};
 pub use throttle::SendingLimits;
 
-use crate::Signer;
 use crate::inspect::Inspector;
 use crate::own::OwnMail;
+use crate::{Forwarding, Signer};
 use buffers::Buffers;
 use connection::Connection;
 use directory::Directory;
@@ -49,6 +49,7 @@ pub struct Context {
     filter: Option<Arc<Filter>>,
     inspector: Option<Arc<Inspector>>,
     signer: Option<Arc<Signer>>,
+    forwarding: Option<Arc<Forwarding>>,
     throttle: Throttle,
     own: OwnMail,
     options: Options,
@@ -66,6 +67,7 @@ impl Context {
             &options.languages,
         );
         Context {
+            forwarding: None,
             throttle: Throttle::default(),
             own,
             directory,
@@ -94,6 +96,15 @@ impl Context {
         Context {
             own: self.own.signed(Arc::clone(&signer)),
             signer: Some(signer),
+            ..self
+        }
+    }
+
+    /// The same with return paths of ours, to which bounces of forwarded mail come.
+    #[must_use]
+    pub fn forwarding(self, forwarding: Arc<Forwarding>) -> Context {
+        Context {
+            forwarding: Some(forwarding),
             ..self
         }
     }
@@ -138,6 +149,9 @@ pub struct Options {
     pub over_quota: OverQuota,
     /// Who has logged in may send as an address of his own only: in the envelope, in From and in Sender. Default true.
     pub own_senders_only: bool,
+    /// Domains of others whose mail we take from outside and send on, as [`Route::domains`](crate::relay::connector::Route) has them. Default:
+    /// none.
+    pub relay_domains: Vec<String>,
     /// How much an account may send in an hour.
     pub sending: SendingLimits,
     /// The longest that a message may wait with us until it is sent (RFC 4865), in seconds; `None`: messages are sent at once. Default 30 days.
@@ -166,6 +180,7 @@ impl Options {
             inline_bytes: 256 * 1024,
             over_quota: OverQuota::Defer,
             own_senders_only: true,
+            relay_domains: Vec::new(),
             sending: SendingLimits::default(),
             future_release: Some(30 * 86_400),
             languages: vec![Language::English],

@@ -10,14 +10,17 @@ pub mod relay;
 mod alarm;
 mod desk;
 mod dispatch;
+mod forward;
 mod local;
 mod notifier;
 pub mod own;
+mod patience;
 mod retry;
 mod scripted;
 mod signing;
 
 pub use dispatch::{Dispatch, Options, Statistics};
-pub use notifier::{Lanes, NoticeOptions, Notifier};
+pub use forward::{ForwardOptions, Forwarding, Owner, StandsFor};
+pub use notifier::{Bounced, Lanes, NoticeOptions, Notifier, bounce};
 pub use retry::Strategy;
 pub use signing::{KeyFile, KeyState, Signer, key_files};

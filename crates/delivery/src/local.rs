@@ -1,11 +1,16 @@
 //! Delivery into an account's mailboxes.
 
+use crate::dispatch::Options;
+use crate::forward::Forwarding;
+use crate::notifier::Notifier;
+use crate::patience;
 use crate::retry::Strategy;
 use crate::scripted;
+use crate::signing::Signer;
 use db::AccountId;
 use directory::Directory;
 use filter::Filter;
-use ledger::{Deferral, Fate, Ledger, Settlement, Work};
+use ledger::{Fate, Ledger, Settlement, Work};
 use lru::LruCache;
 use parking_lot::Mutex;
 use std::io::Read;
@@ -25,6 +30,10 @@ pub(crate) struct Local {
     pub(crate) filter: Arc<Filter>,
     /// Whether a subaddress may name a mailbox.
     subaddress_mailbox: bool,
+    pub(crate) forwarding: Option<Arc<Forwarding>>,
+    /// Signs what scripts write.
+    pub(crate) signer: Option<Arc<Signer>>,
+    pub(crate) notifier: Option<Arc<Notifier>>,
     digests: Mutex<LruCache<blobs::BlobId, Arc<Digest>>>,
 }
 
@@ -48,20 +57,23 @@ impl Local {
         directory: Directory,
         ledger: Ledger,
         filter: Arc<Filter>,
-        subaddress_mailbox: bool,
+        options: &Options,
     ) -> Local {
         Local {
             store,
             directory,
             ledger,
             filter,
-            subaddress_mailbox,
+            subaddress_mailbox: options.subaddress_mailbox,
+            forwarding: options.forwarding.clone(),
+            signer: options.signer.clone(),
+            notifier: options.notifier.clone(),
             digests: Mutex::new(LruCache::new(DIGESTS)),
         }
     }
 
     /// Delivers a turn's work: one transaction, one wait for the disk, then the fates.
-    pub(crate) fn deliver(&self, id: AccountId, turn: Vec<(Work, Option<String>)>, now: i64) -> Outcome {
+    pub(crate) fn deliver(&self, id: AccountId, mut turn: Vec<(Work, Option<String>)>, now: i64) -> Outcome {
         let mut outcome = Outcome::default();
         let account = match self.store.account(id) {
             Ok(account) => account,
@@ -81,8 +93,15 @@ impl Local {
         };
         match scripted::applies(&self.filter, &account) {
             Ok(true) => {
-                self.deliver_scripted(&account, turn, inbox, now, &mut outcome);
-                return outcome;
+                // What comes of mail that this account sends on must not be sent on itself.
+                let scripted: Vec<_>;
+                (turn, scripted) = turn.into_iter().partition(|(w, _)| self.is_return_path(w, now));
+                if !scripted.is_empty() {
+                    self.deliver_scripted(&account, scripted, inbox, now, &mut outcome);
+                }
+                if turn.is_empty() {
+                    return outcome;
+                }
             }
             Ok(false) => {}
             Err(e) => {
@@ -126,10 +145,8 @@ impl Local {
         drop(arrivals);
         match delivered {
             Ok(delivered) => {
-                let settlements = ready
-                    .iter()
-                    .zip(&delivered)
-                    .map(|(r, d)| Settlement {
+                let done = ready.into_iter().zip(&delivered).map(|(r, d)| {
+                    let settlement = Settlement {
                         acceptance: r.work.acceptance.id,
                         number: r.work.number,
                         fate: Fate::Delivered,
@@ -138,14 +155,21 @@ impl Local {
                         account: Some(id),
                         place: Some((d.mailbox.0, d.uid.0)),
                         attempt: None,
-                    })
-                    .collect();
-                self.ledger.settle(settlements);
+                    };
+                    (r.work, settlement)
+                });
+                patience::delivered(&self.ledger, self.notifier.as_deref(), done.collect());
                 outcome.delivered += delivered.len() as u64;
             }
             Err(e) => self.defer(ready.iter().map(|r| &r.work), &e, now, &mut outcome),
         }
         outcome
+    }
+
+    /// Whether a recipient is a return path of ours, which stands for the account.
+    fn is_return_path(&self, work: &Work, now: i64) -> bool {
+        let forwarding = self.forwarding.as_ref();
+        forwarding.is_some_and(|forwarding| forwarding.reverse(&work.address, now).is_some())
     }
 
     /// Where a message goes that no rule says anything about: Junk if it was found to be suspicious when it came, else where its
@@ -219,28 +243,15 @@ impl Local {
         outcome: &mut Outcome,
     ) {
         let strategy = Strategy::of(error);
-        let deferrals: Vec<Deferral> = works
-            .into_iter()
-            .map(|work| {
-                tracing::warn!(
-                    acceptance = %work.acceptance.id, recipient = %work.address, strategy = strategy.name(), error = %error,
-                    "delivery deferred"
-                );
-                Deferral {
-                    acceptance: work.acceptance.id,
-                    number: work.number,
-                    lease: work.lease,
-                    due_at: now + strategy.wait(work.attempts),
-                    reason: error.to_string(),
-                    strategy: strategy.name(),
-                    delay_told: false,
-                    failed: true,
-                    attempt: None,
-                }
-            })
-            .collect();
-        outcome.deferred += deferrals.len() as u64;
-        self.ledger.defer(deferrals);
+        let reason = error.to_string();
+        for work in works {
+            tracing::warn!(
+                acceptance = %work.acceptance.id, recipient = %work.address, strategy = strategy.name(), error = %error,
+                "delivery deferred"
+            );
+            outcome.deferred += 1;
+            patience::put_off(&self.ledger, self.notifier.as_deref(), work, strategy, &reason, now);
+        }
     }
 }
 

@@ -4,11 +4,15 @@
 //! off), so that it is sent once, and sent if and only if that is so. Nobody is told of a message whose own reverse path is null: if it was
 //! to be a notice itself, it is the postmaster who learns that it reaches nobody (a double bounce), and of that one's failure only the log.
 
+use crate::forward::{Forwarding, StandsFor};
 use crate::{Signer, own};
 use blobs::BlobId;
-use ledger::{Acceptance, Lane, Ledger, NewRecipient, Offspring, Work};
+use ledger::{
+    Acceptance, AcceptanceId, Conclusion, Fate, Lane, Ledger, NewRecipient, Offspring, Selection, Settlement, Work,
+};
 use smtp::dsn::{Action, Language, Limits, Notice, Notified, Original, Reader};
 use smtp::{Body, Return, Status};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Which part of us makes notices for senders.
@@ -36,6 +40,15 @@ pub struct Notifier {
     lanes: Lanes,
     options: NoticeOptions,
     signer: Option<Arc<Signer>>,
+    forwarding: Option<Arc<Forwarding>>,
+}
+
+impl std::fmt::Debug for Notifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Notifier")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is to be told of a recipient.
@@ -79,6 +92,16 @@ impl Notifier {
             lanes,
             options,
             signer: None,
+            forwarding: None,
+        }
+    }
+
+    /// The same; what is owed to a return path of ours goes to whom that stands for.
+    #[must_use]
+    pub fn forwarding(self, forwarding: Arc<Forwarding>) -> Notifier {
+        Notifier {
+            forwarding: Some(forwarding),
+            ..self
         }
     }
 
@@ -98,13 +121,31 @@ impl Notifier {
             return Ok(Vec::new());
         };
         let (work, about) = (&first.work, &first.work.acceptance);
-        let (reader, to, by) = match about.sender.as_str() {
-            "" => (Reader::Postmaster, self.options.postmaster.as_str(), DOUBLE_BOUNCE),
-            sender => (Reader::Sender, sender, NOTICE),
+        let now = self.ledger.now();
+        let forwarding = self.forwarding.as_ref();
+        let stands_for = forwarding.and_then(|forwarding| forwarding.reverse(&about.sender, now));
+        // Whom it speaks to, and by which address it reaches him: what an owner is told goes to his return path, past his scripts.
+        let (reader, to, recipient, by) = match (about.sender.as_str(), &stands_for) {
+            ("", _) => (
+                Reader::Postmaster,
+                &*self.options.postmaster,
+                &*self.options.postmaster,
+                DOUBLE_BOUNCE,
+            ),
+            (path, Some(Ok(StandsFor::Owner(owner)))) => (Reader::Forwarder, owner.as_str(), path, NOTICE),
+            (_, Some(Ok(StandsFor::Sender(sender)))) => (Reader::Sender, sender.as_str(), sender.as_str(), NOTICE),
+            (sender, _) => (Reader::Sender, sender, sender, NOTICE),
         };
+        let sender = match (reader, about.parent) {
+            (Reader::Forwarder, Some((parent, _))) => {
+                self.ledger.show(parent)?.map(|came| came.acceptance.sender.clone())
+            }
+            _ => None,
+        };
+        let sender = sender.as_deref().unwrap_or(&about.sender);
         let limits = Limits::default();
         let bytes = self.beginning(work.blob, work.size, &limits);
-        let (id, now) = (self.ledger.next_id(), self.ledger.now());
+        let id = self.ledger.next_id();
         let recipients: Vec<Notified<'_>> = wanted
             .iter()
             .map(|n| Notified {
@@ -144,7 +185,7 @@ impl Notifier {
                     }
                 }),
                 envid: about.envid.as_deref(),
-                sender: &about.sender,
+                sender,
                 arrived: about.received_at,
                 id: &about_id,
             },
@@ -163,10 +204,10 @@ impl Notifier {
             notes: Some(format!("notice about {about_id}: {}", words.join(", "))),
             parent: Some((about.id, work.number)),
             recipients: vec![NewRecipient {
-                address: to.to_owned(),
+                address: recipient.to_owned(),
                 original: None,
                 notify: None,
-                lane: (self.lanes)(to),
+                lane: (self.lanes)(recipient),
             }],
             ..Acceptance::ours(id, now, by)
         };
@@ -189,4 +230,81 @@ impl Notifier {
             }
         }
     }
+}
+
+/// What an order to bounce came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounced {
+    /// Recipients given up.
+    pub returned: u64,
+    /// Recipients that were being worked on, and were left alone.
+    pub busy: u64,
+}
+
+/// Rows looked at together.
+const PAGE: u32 = 500;
+
+/// Gives up open recipients by an administrator's order, and tells their senders. Blocks.
+pub fn bounce(ledger: &Ledger, notifier: &Notifier, selection: &Selection) -> ledger::Result<Bounced> {
+    let mut bounced = Bounced::default();
+    let mut after = None;
+    loop {
+        let page = ledger.open_rows(selection, after, PAGE)?;
+        let Some(last) = page.last() else { return Ok(bounced) };
+        after = Some((last.id, last.number));
+        let keys: Vec<(AcceptanceId, u32)> = page.iter().map(|row| (row.id, row.number)).collect();
+        ledger.recall(&keys);
+        let claimed = ledger.claim_these(keys)?;
+        bounced.busy += page.len().saturating_sub(claimed.len()) as u64;
+        let mut messages: BTreeMap<AcceptanceId, Vec<Work>> = BTreeMap::new();
+        for work in claimed {
+            messages.entry(work.acceptance.id).or_default().push(work);
+        }
+        for works in messages.into_values() {
+            bounced.returned += returned(ledger, notifier, works)?;
+        }
+    }
+}
+
+fn returned(ledger: &Ledger, notifier: &Notifier, mut works: Vec<Work>) -> ledger::Result<u64> {
+    const WHY: &str = "given up by the postmaster";
+    let now = ledger.now();
+    while !works.is_empty() {
+        let news: Vec<News> = works
+            .iter()
+            .map(|work| News {
+                work: work.clone(),
+                action: Action::Failed,
+                // RFC 3463 §3.8: by our own rules, for other reasons.
+                status: Status(5, 7, 0),
+                remote: None,
+                diagnostic: WHY.to_owned(),
+                at: now,
+            })
+            .collect();
+        let settlements = works.iter().map(|work| Settlement {
+            acceptance: work.acceptance.id,
+            number: work.number,
+            fate: Fate::Failed,
+            at: now,
+            detail: Some(WHY.to_owned()),
+            account: None,
+            place: None,
+            attempt: None,
+        });
+        let conclusion = Conclusion {
+            settlements: settlements.collect(),
+            deferrals: Vec::new(),
+            offspring: notifier.notices(&news)?,
+        };
+        let alone = conclusion.offspring.is_empty();
+        let stale = ledger.conclude_all(vec![conclusion])?.pop().unwrap_or_default();
+        let all = works.len() as u64;
+        if stale.is_empty() || alone {
+            return Ok(all - stale.len() as u64);
+        }
+        // Somebody settled one of them meanwhile: the notice is written anew without it.
+        works.retain(|work| !stale.contains(&work.key()));
+    }
+    Ok(0)
 }

@@ -4,20 +4,25 @@
 //! recipient; the fate and the messages that go out follow in one transaction of the ledger. A crash in between finds the decision and
 //! goes on with it: what was remembered (whom vacation answered) and what goes out stay together.
 
+use crate::forward::Owner;
 use crate::local::{Local, Outcome, prefix};
+use crate::notifier::News;
+use crate::own;
+use crate::patience;
 use bytes::Bytes;
 use directory::{Directory, Resolution};
 use filter::{Delivery, Filter, Memory, Outgoing, Person, Place, Placed, Plan, Verdict};
 use ledger::{Acceptance, AcceptanceId, Conclusion, Fate, Lane, NewRecipient, Offspring, Settlement, Work};
+use smtp::dsn::Action;
 use std::sync::Arc;
 use store::{Account, Decided, DecidedDelivery, Digest, Flags, MailboxId, NewCopy, NewMessage};
 
 /// A delivery with what the script made of it, ready to be written.
 struct Ready {
-    work: Work,
     prefix: Vec<u8>,
     copies: Vec<Copy>,
     plan: Plan,
+    /// The plan as it is kept; empty where there is nothing to keep of it.
     encoded: String,
     verdict: Verdict,
     /// The bytes of what goes out, in the order of the plan.
@@ -52,15 +57,46 @@ pub(crate) fn person(directory: &Directory, account: &Account) -> Person {
 }
 
 /// The envelope as scripts see it.
-pub(crate) fn envelope(acceptance: &Acceptance, recipient: &str, original: Option<&str>) -> sieve::Envelope {
+pub(crate) fn envelope(
+    acceptance: &Acceptance,
+    recipient: &str,
+    original: Option<&str>,
+    notify: Option<&str>,
+) -> sieve::Envelope {
     sieve::Envelope {
         from: Some(acceptance.sender.clone()),
         to: Some(recipient.to_owned()),
         ret: acceptance.ret.clone(),
-        envid: acceptance.envid.clone(),
-        orcpt: original.map(str::to_owned),
+        envid: acceptance.envid.as_deref().map(xtext_decoded),
+        orcpt: original.map(xtext_decoded),
+        notify: notify.map(str::to_owned),
         ..sieve::Envelope::default()
     }
+}
+
+/// What xtext stands for: `+` and two hexadecimal digits are an octet (RFC 3461 §4). Scripts compare what was meant (RFC 6009 §3).
+fn xtext_decoded(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let octet = match (first, behind) {
+            (b'+', [high, low, ..]) => std::str::from_utf8(&[*high, *low])
+                .ok()
+                .and_then(|digits| u8::from_str_radix(digits, 16).ok()),
+            _ => None,
+        };
+        match octet {
+            Some(octet) => {
+                out.push(octet);
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// What `environment` tells of the connection (RFC 5183 §4.1).
@@ -109,8 +145,7 @@ impl Local {
                 Err(e) => self.defer([&work], &e, now, outcome),
             }
         }
-        let ready: Vec<Ready> = ready.into_iter().map(|(_, r)| r).collect();
-        let decided: Vec<Decided<'_>> = ready.iter().map(|r| r.decided(now)).collect();
+        let decided: Vec<Decided<'_>> = ready.iter().map(|(work, r)| r.decided(work, now)).collect();
         // Only what is on disk is settled: until then the open row in the ledger is what makes it safe.
         let delivered = account
             .deliver_decided(&decided)
@@ -118,18 +153,18 @@ impl Local {
         drop(decided);
         match delivered {
             Ok(delivered) => {
-                for (r, d) in ready.into_iter().zip(delivered) {
+                for ((work, r), d) in ready.into_iter().zip(delivered) {
                     // An earlier order may have been quicker than we thought: what it decided stands.
                     let other = d.before.as_deref().and_then(Plan::decode);
                     let (plan, bytes) = match other {
                         Some(plan) => (plan, Vec::new()),
                         None => (r.plan, r.bytes),
                     };
-                    conclusions.push(self.conclusion(account, &r.work, &plan, &d, bytes, now));
+                    conclusions.push(self.conclusion(account, &work, &plan, &d, bytes, now));
                     outcome.delivered += 1;
                 }
             }
-            Err(e) => self.defer(ready.iter().map(|r| &r.work), &e, now, outcome),
+            Err(e) => self.defer(ready.iter().map(|(work, _)| work), &e, now, outcome),
         }
         for (work, known) in settled_before {
             let plan = match known.before.as_deref() {
@@ -159,6 +194,7 @@ impl Local {
         now: i64,
     ) -> store::Result<Ready> {
         let digest = self.digest(work)?;
+        let mut came = None;
         let mut verdict = if work.size > self.filter.options().message_bytes {
             let mut verdict = Verdict::default();
             verdict.filed.push(filter::Filed {
@@ -181,13 +217,20 @@ impl Local {
                 Some(bytes) => bytes.clone(),
                 None => Bytes::from(self.store.blobs().read(work.blob)?),
             };
+            came = Some(bytes.clone());
             let delivery = Delivery {
                 message: &bytes,
-                envelope: envelope(&work.acceptance, &work.address, work.original.as_deref()),
+                envelope: envelope(
+                    &work.acceptance,
+                    &work.address,
+                    work.original.as_deref(),
+                    work.notify.as_deref(),
+                ),
                 now,
                 unique: format!("{}.{}", work.acceptance.id, work.number),
                 environment: environment(&work.acceptance),
                 flags: Vec::new(),
+                rehearsal: false,
             };
             let mut verdict = self.filter.decide(account, person, &delivery, memory)?;
             verdict.answerable(&self.directory);
@@ -211,7 +254,21 @@ impl Local {
         let mut outgoing = Vec::with_capacity(verdict.sending.len());
         let mut sent = Vec::with_capacity(verdict.sending.len());
         for sending in &mut verdict.sending {
-            let bytes = Bytes::from(std::mem::take(&mut sending.bytes));
+            let message = std::mem::take(&mut sending.bytes);
+            let bytes = Bytes::from(match (sending.kind, &self.forwarding, &came) {
+                ("redirect", Some(forwarding), Some(came)) => {
+                    let owner = Owner::Account(account.id(), &person.address);
+                    let away = |to: &String| matches!(self.directory.resolve(to), Resolution::Remote);
+                    if sending.recipients.iter().any(away) {
+                        sending.sender = forwarding.return_path(&sending.sender, owner, now);
+                        forwarding.sealed(came, message, owner, now)
+                    } else {
+                        message
+                    }
+                }
+                ("redirect", ..) => message,
+                _ => own::signed(self.signer.as_deref(), message),
+            });
             let (blob, size) = put(&bytes)?;
             outgoing.push(Outgoing {
                 kind: sending.kind.to_owned(),
@@ -288,6 +345,9 @@ impl Local {
         for out in &outgoing {
             said.push(format!("{} to {}", out.kind, out.recipients.join(", ")));
         }
+        for program in &verdict.piped {
+            said.push(format!("to the program {program}"));
+        }
         if let Some(refusal) = &verdict.refusal {
             said.push(format!(
                 "refused: {}",
@@ -297,6 +357,12 @@ impl Local {
         if said.is_empty() {
             said.push("thrown away".to_owned());
         }
+        let plain = verdict.is_plain();
+        if plain {
+            // Most mail matches no rule: that is said in the ledger, and nothing is kept beside it.
+            let scripts: Vec<&str> = verdict.why.iter().map(|reason| reason.script.as_str()).collect();
+            said.push(format!("no rule of {} says otherwise", scripts.join(", ")));
+        }
         let plan = Plan {
             fate: verdict.fate().to_owned(),
             detail: format!("Sieve: {}", said.join("; ")),
@@ -305,12 +371,8 @@ impl Local {
         };
         Ok(Ready {
             prefix: prefix(work),
-            work: Work {
-                bytes: None,
-                ..work.clone()
-            },
             copies,
-            encoded: plan.encode(),
+            encoded: if plain { String::new() } else { plan.encode() },
             plan,
             verdict,
             bytes: sent,
@@ -392,6 +454,18 @@ impl Local {
                 })
             })
             .collect();
+        let mut offspring: Vec<Offspring> = offspring;
+        if fate == Fate::Delivered
+            && News::is_wanted(work, Action::Delivered)
+            && let Some(notifier) = &self.notifier
+        {
+            match notifier.notices(&[patience::in_the_mailbox(work.clone(), now)]) {
+                Ok(notices) => offspring.extend(notices),
+                Err(error) => {
+                    tracing::error!(acceptance = %work.acceptance.id, %error, "a notice of success can't be written")
+                }
+            }
+        }
         Conclusion {
             settlements: vec![Settlement {
                 acceptance: work.acceptance.id,
@@ -448,10 +522,10 @@ impl Local {
 }
 
 impl Ready {
-    fn decided(&self, now: i64) -> Decided<'_> {
+    fn decided<'r>(&'r self, work: &Work, now: i64) -> Decided<'r> {
         Decided {
-            acceptance: self.work.acceptance.id.0,
-            recipient: self.work.number,
+            acceptance: work.acceptance.id.0,
+            recipient: work.number,
             at: now,
             copies: self
                 .copies
@@ -464,7 +538,7 @@ impl Ready {
                         prefix: if c.prefixed { &self.prefix } else { &[] },
                         digest: &c.digest,
                         flags: c.flags,
-                        received: self.work.acceptance.received_at,
+                        received: work.acceptance.received_at,
                     },
                 })
                 .collect(),
@@ -479,4 +553,23 @@ impl Ready {
 
 fn blob_of(hex: &str) -> Option<blobs::BlobId> {
     hex.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::xtext_decoded;
+
+    #[test]
+    fn xtext() {
+        for (text, meant) in [
+            ("rfc822;ada+2Blist@x.example", "rfc822;ada+list@x.example"),
+            ("QQ314159", "QQ314159"),
+            ("a+3Db+", "a=b+"),
+            ("+2B+2", "++2"),
+            ("+C3+BC", "ü"),
+            ("", ""),
+        ] {
+            assert_eq!(xtext_decoded(text), meant, "{text}");
+        }
+    }
 }

@@ -3,8 +3,9 @@
 //! A key is a file, `DOMAIN/SELECTOR.END` in the folder of keys: PKCS #8, readable by us alone; how it ends says what it is for ([`KeyState`]).
 //! `rohrpost dkim` makes and changes them; they are read again when a minute has passed, so that a rotation needs no restart.
 
-use authentication::SigningKey;
+use authentication::arc::{self, Chain, Sealer};
 use authentication::dkim::{BodyDigest, Request, sign};
+use authentication::{Algorithm, Heard, Limits, SigningKey};
 use aws_lc_rs::rand::SystemRandom;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -104,6 +105,14 @@ pub struct Signer {
     keys: Mutex<Option<(Arc<Keys>, Instant)>>,
 }
 
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Signer")
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Signer {
     /// With the keys of a folder, which need not be there.
     pub fn new(folder: PathBuf) -> Signer {
@@ -119,14 +128,7 @@ impl Signer {
     pub fn sign(&self, domain: &str, header: &[u8], body: &BodyDigest, now: u64) -> Vec<u8> {
         let mut out = Vec::new();
         let keys = self.keys();
-        let mut name = Some(domain);
-        let found = std::iter::from_fn(|| {
-            let this = name?;
-            name = this.split_once('.').map(|(_, above)| above);
-            Some(this)
-        })
-        .find_map(|name| keys.get_key_value(name));
-        let Some((domain, keys)) = found else {
+        let Some((domain, keys)) = nearest(&keys, domain) else {
             return out;
         };
         for Key { selector, key } in keys {
@@ -143,6 +145,32 @@ impl Signer {
             }
         }
         out
+    }
+
+    /// Seals a message that is sent on (RFC 8617), with a key of the domain or of the nearest one above it that has any: with RSA where there
+    /// is a choice, since §4.1.3 knows no other. Gives fields for the top; none where there is no key, or nothing may be added.
+    pub fn seal(&self, domain: &str, heard: &Heard, results: &str, chain: &Chain, now: u64) -> Vec<u8> {
+        let keys = self.keys();
+        let Some((domain, keys)) = nearest(&keys, domain) else {
+            return Vec::new();
+        };
+        let rsa = |key: &&Key| key.key.algorithm() == Algorithm::RsaSha256;
+        let Some(Key { selector, key }) = keys.iter().find(rsa).or_else(|| keys.first()) else {
+            return Vec::new();
+        };
+        let sealer = Sealer {
+            domain,
+            selector,
+            key,
+            time: now,
+        };
+        match arc::seal(heard, results, chain, &sealer, &Limits::default(), &self.random) {
+            Ok(set) => set.unwrap_or_default(),
+            Err(error) => {
+                tracing::error!(domain, selector, %error, "a message that is sent on was not sealed");
+                Vec::new()
+            }
+        }
     }
 
     fn keys(&self) -> Arc<Keys> {
@@ -162,6 +190,17 @@ impl Signer {
         *known = Some((Arc::clone(&keys), Instant::now()));
         keys
     }
+}
+
+/// The keys of a domain, or of the nearest domain above it that has any.
+fn nearest<'k>(keys: &'k Keys, domain: &str) -> Option<(&'k String, &'k Vec<Key>)> {
+    let mut name = Some(domain);
+    std::iter::from_fn(|| {
+        let this = name?;
+        name = this.split_once('.').map(|(_, above)| above);
+        Some(this)
+    })
+    .find_map(|name| keys.get_key_value(name))
 }
 
 /// The keys that sign. One that cannot be used is passed over.

@@ -92,3 +92,9 @@ CREATE TABLE sending_held (
     since BIGINT NOT NULL,               -- seconds since 1970
     reason TEXT NOT NULL                 -- for people
 );
+
+-- Who is told when what an account sends on cannot be delivered. Accounts without a row: as the settings say.
+CREATE TABLE forwarding (
+    account_id BIGINT PRIMARY KEY,
+    tells_owner BIGINT NOT NULL          -- 1: the account; 0: who had sent the message
+);

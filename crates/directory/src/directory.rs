@@ -29,6 +29,10 @@ pub const SCHEMA: Schema = Schema {
             name: "under whose names accounts send, and whose mail is held back",
             sql: include_str!("../migrations/0005_sending.sql"),
         },
+        Migration {
+            name: "who is told of forwarding that fails",
+            sql: include_str!("../migrations/0006_forwarding.sql"),
+        },
     ],
 };
 
@@ -88,6 +92,11 @@ impl Directory {
     /// meanwhile.
     pub fn sharing_alone(&self) -> impl Drop + '_ {
         self.inner.sharing.lock()
+    }
+
+    /// A secret of this server for one purpose, always the same. `purpose` is a constant of the program.
+    pub fn secret_for(&self, purpose: &'static str) -> [u8; 32] {
+        blake3::derive_key(purpose, self.inner.passwords.secret())
     }
 
     /// The tables as they are now.

@@ -122,6 +122,10 @@ struct Verified {
 }
 
 impl Passwords {
+    pub(crate) fn secret(&self) -> &[u8; 32] {
+        &self.secret
+    }
+
     pub(crate) fn new(options: &Options, secret: [u8; 32]) -> Passwords {
         let dummy = Phc {
             memory_kib: options.hash.memory_kib,

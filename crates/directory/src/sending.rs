@@ -1,4 +1,4 @@
-//! Under whose names accounts send beside their own, and which accounts' mail is held back.
+//! Under whose names accounts send beside their own, which accounts' mail is held back, and whom forwarding tells that fails.
 
 use crate::accounts::account_must_exist_in;
 use crate::address::domain_canonical;
@@ -24,6 +24,8 @@ pub struct SendingHold {
 pub(crate) struct Sending {
     names: BTreeSet<(AccountId, String)>,
     held: BTreeMap<AccountId, SendingHold>,
+    /// Who is told of forwarding that fails: the account itself.
+    tells_owner: BTreeMap<AccountId, bool>,
 }
 
 impl Sending {
@@ -39,6 +41,10 @@ impl Sending {
                 reason: row.text(2)?.to_owned(),
             };
             sending.held.insert(AccountId(row.i64(0)?), hold);
+            Ok(())
+        })?;
+        tx.query("SELECT account_id, tells_owner FROM forwarding", &[], |row| {
+            sending.tells_owner.insert(AccountId(row.i64(0)?), row.bool(1)?);
             Ok(())
         })?;
         Ok(sending)
@@ -109,6 +115,26 @@ impl Directory {
         })
     }
 
+    /// Says who is told when what the account sends on cannot be delivered: itself, or who had sent the message. `None`: as the settings say.
+    pub fn forwarding_tells_owner_set(&self, id: AccountId, owner: Option<bool>) -> Result<()> {
+        self.change(|tx| {
+            account_must_exist_in(tx, id)?;
+            tx.execute("DELETE FROM forwarding WHERE account_id = ?1", &[id.into()])?;
+            if let Some(owner) = owner {
+                tx.execute(
+                    "INSERT INTO forwarding (account_id, tells_owner) VALUES (?1, ?2)",
+                    &[id.into(), owner.into()],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether the account is told when what it sends on cannot be delivered; `None`: nobody has said so. Reads memory only.
+    pub fn forwarding_tells_owner(&self, id: AccountId) -> Option<bool> {
+        self.tables().sending.tells_owner.get(&id).copied()
+    }
+
     /// Whether an account's mail is held back. Reads memory only.
     pub fn sending_held(&self, id: AccountId) -> Option<SendingHold> {
         self.tables().sending.held.get(&id).cloned()
@@ -144,5 +170,6 @@ fn canonical(name: &str) -> Result<String> {
 pub(crate) fn forget_in(tx: &Transaction<'_>, id: AccountId) -> Result<()> {
     tx.execute("DELETE FROM sends_as WHERE account_id = ?1", &[id.into()])?;
     tx.execute("DELETE FROM sending_held WHERE account_id = ?1", &[id.into()])?;
+    tx.execute("DELETE FROM forwarding WHERE account_id = ?1", &[id.into()])?;
     Ok(())
 }

@@ -25,14 +25,14 @@ const REFERENCES: usize = 2000;
 const RETURNED: usize = 32 * 1024;
 
 /// A message that is sent on: a line of our way (RFC 5321 §4.4), and for whom we did so, by which a circle is known.
-pub fn redirect(from: &From<'_>, message: &[u8], to: &str) -> Vec<u8> {
+/// To several, nobody of them is named to the others.
+pub fn redirect(from: &From<'_>, message: &[u8], to: Option<&str>) -> Vec<u8> {
     let mut out = Vec::with_capacity(message.len() + 300);
-    let mut head = format!(
-        "Received: by {} with Sieve id {}\r\n\tfor <{}>;\r\n\t",
-        from.hostname,
-        from.unique,
-        one_line(to)
-    );
+    let mut head = format!("Received: by {} with Sieve id {}", from.hostname, from.unique);
+    if let Some(to) = to {
+        let _ = write!(head, "\r\n\tfor <{}>", one_line(to));
+    }
+    head.push_str(";\r\n\t");
     push_date(&mut head, from.now);
     let _ = write!(head, "\r\nDelivered-To: {}\r\n", from.address);
     out.extend_from_slice(head.as_bytes());
@@ -392,7 +392,7 @@ mod tests {
 
     #[test]
     fn what_is_sent_on_says_by_whom() {
-        let text = String::from_utf8(redirect(&FROM, MESSAGE, "c@y.example")).unwrap();
+        let text = String::from_utf8(redirect(&FROM, MESSAGE, Some("c@y.example"))).unwrap();
         assert!(text.starts_with(
             "Received: by mail.phys.example with Sieve id 0ABC\r\n\tfor <c@y.example>;\r\n\tTue, 14 Nov 2023 22:13:20 +0000\r\n\
              Delivered-To: ada@phys.example\r\nFrom: Bob"

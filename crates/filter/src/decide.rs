@@ -8,7 +8,7 @@ use crate::plan::Reason;
 use crate::world::Here;
 use crate::{Filter, compose, may_be_answered};
 use directory::{Directory, Resolution};
-use sieve::{Action, Envelope, Fcc, Input, Outcome, Target};
+use sieve::{Action, Envelope, Fcc, Input, Outcome, ProgramKind, Redirect, Target, World as _};
 use std::sync::Arc;
 use store::{Account, Answered, Script, Seen};
 
@@ -27,6 +27,8 @@ pub struct Delivery<'d> {
     pub environment: Vec<(String, String)>,
     /// Flags that the message has already.
     pub flags: Vec<String>,
+    /// The script is only tried: no program runs.
+    pub rehearsal: bool,
 }
 
 impl Delivery<'_> {
@@ -128,6 +130,8 @@ pub struct Verdict {
     pub fault: Option<String>,
     /// The actions, each in a few words.
     pub said: Vec<String>,
+    /// Programs that have taken the message, or would.
+    pub piped: Vec<String>,
 }
 
 impl Verdict {
@@ -137,11 +141,32 @@ impl Verdict {
             "delivered"
         } else if self.refusal.is_some() {
             "rejected"
-        } else if self.sending.iter().any(|s| s.kind == "redirect") {
+        } else if !self.piped.is_empty() || self.sending.iter().any(|s| s.kind == "redirect") {
             "redirected"
         } else {
             "discarded"
         }
+    }
+
+    /// Whether no rule says anything: the message is kept as it would be without a script, and there is nothing to remember.
+    pub fn is_plain(&self) -> bool {
+        let kept = Filed {
+            place: Place::Kept,
+            flags: Vec::new(),
+            message: 0,
+        };
+        let silent = |reason: &Reason| {
+            let implied = |d: &sieve::Decision| d.line == 0 && d.script.is_none();
+            reason.notes.is_empty() && reason.decisions.iter().all(implied)
+        };
+        self.filed == [kept]
+            && self.sending.is_empty()
+            && self.piped.is_empty()
+            && self.refusal.is_none()
+            && self.fault.is_none()
+            && self.answered.is_empty()
+            && self.seen.is_empty()
+            && self.why.iter().all(silent)
     }
 
     /// Messages that count against the bound of the account.
@@ -327,16 +352,9 @@ impl Filter {
                 account,
                 delivery,
                 memory,
+                person,
             };
             let mut outcome = compiled.run(&input, &here, &self.options().limits);
-            globals = std::mem::take(&mut outcome.globals);
-            if let Some(error) = &outcome.error {
-                reason.notes.push(format!("it failed, the message is kept: {error}"));
-                tracing::warn!(account = account.id().0, script = name, %error, "a Sieve script failed");
-                if own {
-                    verdict.fault = Some(error.to_string());
-                }
-            }
             // In a script that is included, what cannot be done here shows only when it is done.
             let refused = |t: &sieve::Taken| matches!(t.action, Action::Reject { .. } | Action::Vacation(_));
             if delivery.is_event()
@@ -349,6 +367,15 @@ impl Filter {
                 }
                 verdict.why.push(reason);
                 break;
+            }
+            self.pipe(&mut outcome, bytes, &here, &mut reason);
+            globals = std::mem::take(&mut outcome.globals);
+            if let Some(error) = &outcome.error {
+                reason.notes.push(format!("it failed, the message is kept: {error}"));
+                tracing::warn!(account = account.id().0, script = name, %error, "a Sieve script failed");
+                if own {
+                    verdict.fault = Some(error.to_string());
+                }
             }
             reason.notes.extend(outcome.warnings.iter().map(ToString::to_string));
             for line in &outcome.logs {
@@ -376,6 +403,51 @@ impl Filter {
         verdict
     }
 
+    /// Gives the message to programs, where a script says so. One that fails is the script's failure, which keeps the message and does
+    /// nothing else; with `:try` it is as if the script had not said so.
+    fn pipe(&self, outcome: &mut Outcome, message: &[u8], here: &Here<'_>, reason: &mut Reason) {
+        if here.delivery.rehearsal || !outcome.actions.iter().any(|t| matches!(t.action, Action::Pipe { .. })) {
+            return;
+        }
+        let mut untaken = Vec::new();
+        for (at, taken) in outcome.actions.iter().enumerate() {
+            let Action::Pipe {
+                program,
+                arguments,
+                copy,
+                r#try,
+            } = &taken.action
+            else {
+                continue;
+            };
+            let input = outcome.message(taken, message);
+            let ended = here.program_run(ProgramKind::Pipe, program, arguments, input);
+            let failed = match ended {
+                Ok(Some(_)) => continue,
+                Ok(None) => "it ended with a failure".to_owned(),
+                Err(failed) => failed,
+            };
+            let text = format!("pipe \"{program}\": {failed}");
+            if *r#try {
+                reason.notes.push(text);
+                untaken.push((at, *copy));
+                continue;
+            }
+            let mut error = sieve::Error::run(taken.position, text);
+            error.script.clone_from(&taken.script);
+            outcome.fail(error, here.delivery.flags.clone());
+            return;
+        }
+        let stays = untaken.iter().any(|(_, copy)| !copy);
+        for (at, _) in untaken.into_iter().rev() {
+            outcome.actions.remove(at);
+        }
+        // It was to go to the program and nowhere else.
+        if stays && !outcome.takes_message() {
+            outcome.keep(here.delivery.flags.clone());
+        }
+    }
+
     /// Takes over what a script decided. Gives the flags of its keep, if it keeps the message.
     #[allow(clippy::too_many_arguments)]
     fn take(
@@ -398,8 +470,11 @@ impl Filter {
             id: d.id.id.clone(),
             until: delivery.now.saturating_add(d.seconds.cast_signed()),
         }));
-        let header_of = |bytes: &[u8]| bytes.get(..mime::header_end(bytes)).unwrap_or_default().to_vec();
-        let header = header_of(delivery.message);
+        // Looked for when an action asks: most do not.
+        let header = || {
+            let end = mime::header_end(delivery.message);
+            delivery.message.get(..end).unwrap_or_default()
+        };
         let sender = delivery.envelope.from.clone().unwrap_or_default();
         let mut kept = None;
         let mut count = 0;
@@ -440,12 +515,10 @@ impl Filter {
                     }
                 }
                 Action::Redirect(redirect) => {
-                    let not = if redirect.list {
-                        Some("it goes to a list, and lists of addresses cannot be asked here".to_owned())
-                    } else {
-                        self.no_redirect(&header, person)
-                            .or_else(|| self.no_more(account, memory, verdict, delivery.now))
-                    };
+                    let (recipients, not) = self.redirected_to(&redirect, person);
+                    let not = not
+                        .or_else(|| self.no_redirect(header(), person))
+                        .or_else(|| self.no_more(account, memory, verdict, delivery.now));
                     if let Some(not) = not {
                         reason.notes.push(format!(
                             "not sent on to {}: {not}; the message is kept",
@@ -457,18 +530,19 @@ impl Filter {
                     verdict.sending.push(Sending {
                         kind: "redirect",
                         sender: sender.clone(),
-                        recipients: vec![redirect.address.clone()],
-                        bytes: compose::redirect(&from, message, &redirect.address),
+                        recipients,
+                        bytes: compose::redirect(&from, message, (!redirect.list).then_some(redirect.address.as_str())),
                         notify: redirect.notify,
                         ret: redirect.ret,
                     });
                 }
                 Action::Discard => {}
+                Action::Pipe { program, .. } => verdict.piped.push(program),
                 Action::Reject {
                     reason: text,
                     in_dialogue,
                 } => {
-                    if let Err(why) = may_be_answered(&sender, &header, &person.addresses) {
+                    if let Err(why) = may_be_answered(&sender, header(), &person.addresses) {
                         reason
                             .notes
                             .push(format!("refused without a word to the sender: {why}"));
@@ -496,7 +570,7 @@ impl Filter {
                         .find(|a| a.handle == vacation.handle && a.sender == to)
                         .map(|a| a.until)
                         .or_else(|| account.answered_until(&vacation.handle, &to).ok().flatten());
-                    let not = may_be_answered(&vacation.to, &header, &person.addresses)
+                    let not = may_be_answered(&vacation.to, header(), &person.addresses)
                         .err()
                         .or_else(|| {
                             until
@@ -528,7 +602,7 @@ impl Filter {
                 }
                 Action::Notify(notify) => {
                     // RFC 5436 §2.7.1: a notice must not be answered with a notice.
-                    let automatic = mime::header_field(&header, "Auto-Submitted")
+                    let automatic = mime::header_field(header(), "Auto-Submitted")
                         .is_some_and(|v| !v.trim_ascii().eq_ignore_ascii_case(b"no"));
                     let not = automatic
                         .then(|| "the message was sent by a program (Auto-Submitted)".to_owned())
@@ -584,6 +658,28 @@ impl Filter {
             }
         }
         kept
+    }
+
+    /// Whom a message is sent on to, and if it must not be, why. Members of a list who are the user himself have it already.
+    fn redirected_to(&self, redirect: &Redirect, person: &Person) -> (Vec<String>, Option<String>) {
+        if !redirect.list {
+            return (vec![redirect.address.clone()], None);
+        }
+        let list = match self.list(&redirect.address) {
+            Ok(Some(list)) => list,
+            Ok(None) => return (Vec::new(), Some("there is no such list any more".to_owned())),
+            Err(reason) => return (Vec::new(), Some(reason)),
+        };
+        let own = |address: &String| person.addresses.iter().any(|a| a.eq_ignore_ascii_case(address));
+        let others = list.entries.iter().filter(|entry| entry.contains('@') && !own(entry));
+        let recipients: Vec<String> = others.cloned().collect();
+        let most = self.options().list_recipients;
+        let not = if recipients.is_empty() {
+            Some("nobody is in the list".to_owned())
+        } else {
+            (recipients.len() > most).then(|| format!("more than {most} are in the list (limit list_recipients)"))
+        };
+        (recipients, not)
     }
 
     /// Why a message must not be sent on: it goes in a circle.

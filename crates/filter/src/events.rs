@@ -274,6 +274,7 @@ impl Events {
                 item("imap.changedflags", &names(touched.changed).join(" ")),
             ],
             flags: names(message.flags),
+            rehearsal: false,
         };
         let script = scene.script.clone();
         let mut verdict = self
@@ -345,7 +346,8 @@ impl Events {
             None => message.flags | Flags::DELETED,
         };
         let (add, remove) = (flags & !message.flags, message.flags & !flags);
-        let nothing = copies.is_empty() && verdict.sending.is_empty() && add == Flags::NONE && remove == Flags::NONE;
+        let sent = !verdict.sending.is_empty() || !verdict.piped.is_empty();
+        let nothing = copies.is_empty() && !sent && add == Flags::NONE && remove == Flags::NONE;
         let told = verdict.fault.is_some() || !notes.is_empty() || verdict.why.iter().any(|r| !r.notes.is_empty());
         if nothing && !told && verdict.seen.is_empty() {
             return Ok(None);

@@ -1,3 +1,4 @@
+use crate::ProgramOptions;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +48,12 @@ pub struct Options {
     pub after: Option<PathBuf>,
     /// Folder of scripts that `include :global` finds, as NAME.sieve.
     pub global: Option<PathBuf>,
+    /// Folder of files with lists that scripts may ask (`extlists`), an entry a line.
+    pub lists: Option<PathBuf>,
+    /// Members of a list that one `redirect :list` may send to. Default 100: a script must not become a list server.
+    pub list_recipients: usize,
+    /// Programs that scripts may use.
+    pub programs: ProgramOptions,
     /// Scripts that run on IMAP events.
     pub events: EventOptions,
     /// Messages that the scripts of one account may send in 24 hours: answers, notices and what is sent on. Default 2,000: a script must
@@ -73,6 +80,9 @@ impl Options {
             before: None,
             after: None,
             global: None,
+            lists: None,
+            list_recipients: 100,
+            programs: ProgramOptions::default(),
             events: EventOptions::default(),
             sent_per_day: 2_000,
             create_mailboxes: false,

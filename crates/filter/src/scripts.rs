@@ -1,6 +1,8 @@
 //! Scripts made ready to run, and kept so.
 
 use crate::Options;
+use crate::lists::{List, Lists};
+use crate::programs::Programs;
 use directory::Directory;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -24,6 +26,8 @@ pub struct Filter {
     language: sieve::Options,
     users: Mutex<LruCache<(AccountId, String), (ModSeq, Ready)>>,
     files: Mutex<LruCache<PathBuf, (Option<SystemTime>, Ready)>>,
+    pub(crate) programs: Programs,
+    lists: Lists,
     /// Knows what is said about the server (RFC 5464).
     directory: Option<Directory>,
 }
@@ -55,7 +59,11 @@ impl Filter {
         let mut language = sieve::Options::default();
         language.limits = options.limits.clone();
         language.extensions = options.extensions.clone();
+        let programs = Programs::new(options.programs.clone());
+        let lists = Lists::new(options.lists.clone(), &options.hostname);
         Filter {
+            programs,
+            lists,
             options,
             language,
             users: Mutex::new(LruCache::new(KEPT)),
@@ -74,6 +82,15 @@ impl Filter {
     /// A `/shared` entry of the server.
     pub(crate) fn server_metadata(&self, entry: &str) -> Option<Vec<u8>> {
         self.directory.as_ref()?.server_metadata_entry(entry)
+    }
+
+    /// A list that scripts may ask. `Ok(None)`: there is none of that name. `Err`: it cannot be read now.
+    pub(crate) fn list(&self, name: &str) -> Result<Option<Arc<List>>, String> {
+        let found = self.lists.find(name, self.directory.as_ref());
+        if let Err(reason) = &found {
+            tracing::warn!(list = name, reason, "a list that a script asks for cannot be read");
+        }
+        found
     }
 
     /// What scripts may do.
@@ -125,12 +142,14 @@ impl Filter {
     }
 
     /// Whether an account's active script may refuse mail: then it is worth asking it while the sender still waits.
+    ///
+    /// One that asks a program is not asked then: programs run once for a message, when it is delivered.
     pub fn may_reject(&self, account: &Account) -> bool {
+        let requires =
+            |compiled: &Compiled, names: &[&str]| compiled.required().iter().any(|r| names.contains(&r.as_str()));
         let refuses = |compiled: &Compiled| {
-            compiled
-                .required()
-                .iter()
-                .any(|r| r == "reject" || r == "ereject" || r == "include")
+            requires(compiled, &["reject", "ereject", "include"])
+                && !requires(compiled, &["vnd.dovecot.filter", "vnd.dovecot.execute"])
         };
         let own = match account.script_active() {
             Ok(Some(script)) => self.user(account.id(), &script).is_ok_and(|c| refuses(&c)),

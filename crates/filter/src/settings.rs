@@ -2,7 +2,7 @@
 
 use crate::Filter;
 use settings::{Limits, Owner, Reading, Refused, Settings};
-use store::{Account, Error, ModSeq, Unless};
+use store::{Account, Error, ModSeq, Script, ScriptFault, Unless};
 
 /// The script that is made where an account has none.
 pub const SETTINGS_SCRIPT: &str = "rohrpost";
@@ -18,6 +18,8 @@ pub struct StoredSettings {
     pub version: Option<ModSeq>,
     /// Whether it filters mail. Writing settings makes it so.
     pub active: bool,
+    /// What went wrong when it last ran, until it is written again.
+    pub fault: Option<ScriptFault>,
 }
 
 /// Why settings could not be read or written.
@@ -61,9 +63,9 @@ impl Filter {
             Some(script) => Some((**script).clone()),
             None => account.script_read(SETTINGS_SCRIPT)?,
         };
-        let (script, text, version) = match found {
-            Some(script) => (script.info.name, script.text, Some(script.info.version)),
-            None => (SETTINGS_SCRIPT.to_owned(), String::new(), None),
+        let (script, text, version, fault) = match found {
+            Some(Script { info, text }) => (info.name, text, Some(info.version), info.fault),
+            None => (SETTINGS_SCRIPT.to_owned(), String::new(), None, None),
         };
         match Reading::of(&text) {
             Ok(reading) => Ok(StoredSettings {
@@ -71,6 +73,7 @@ impl Filter {
                 script,
                 version,
                 active: active.is_some(),
+                fault,
             }),
             Err(error) => Err(SettingsError::Unreadable {
                 script,

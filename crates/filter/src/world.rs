@@ -1,7 +1,8 @@
 //! What a script may ask about the account it runs for.
 
-use crate::{Delivery, Filter, Memory};
-use sieve::{DuplicateId, Included, Location, World};
+use crate::programs::Surroundings;
+use crate::{Delivery, Filter, Memory, Person};
+use sieve::{DuplicateId, Included, Location, ProgramKind, World};
 use std::sync::Arc;
 use store::{Account, Audience, MailboxId, SpecialUse};
 
@@ -10,6 +11,7 @@ pub(crate) struct Here<'h> {
     pub(crate) account: &'h Account,
     pub(crate) delivery: &'h Delivery<'h>,
     pub(crate) memory: &'h Memory,
+    pub(crate) person: &'h Person,
 }
 
 impl World for Here<'_> {
@@ -65,6 +67,11 @@ impl World for Here<'_> {
 
     fn mailbox_metadata(&self, mailbox: &str, annotation: &str) -> Option<String> {
         let mailbox = self.account.mailbox_find(mailbox)?;
+        let mut computed = mailbox.computed_metadata();
+        if let Some((_, value)) = computed.find(|(entry, _)| entry.eq_ignore_ascii_case(annotation)) {
+            return Some(value.to_owned());
+        }
+        drop(computed);
         self.metadata(Some(mailbox.id), audience(self.account, annotation)?, annotation)
     }
 
@@ -115,6 +122,32 @@ impl World for Here<'_> {
             Ok(compiled) => Included::Script(Arc::clone(&compiled)),
             Err(errors) => Included::Broken(errors.first().map(ToString::to_string).unwrap_or_default()),
         }
+    }
+
+    fn list_exists(&self, list: &str) -> bool {
+        !matches!(self.filter.list(list), Ok(None))
+    }
+
+    fn list_contains(&self, list: &str, value: &str) -> Option<bool> {
+        self.filter.list(list).ok().flatten().map(|list| list.contains(value))
+    }
+
+    fn program_listed(&self, kind: ProgramKind, name: &str) -> bool {
+        self.filter.programs.file(kind, name).is_some()
+    }
+
+    fn program_run(
+        &self,
+        kind: ProgramKind,
+        name: &str,
+        arguments: &[String],
+        input: &[u8],
+    ) -> Result<Option<Vec<u8>>, String> {
+        if self.delivery.rehearsal {
+            return Err("programs do not run where a script is only tried".to_owned());
+        }
+        let around = Surroundings::of(self.delivery, self.person, &self.filter.options().hostname);
+        self.filter.programs.run(kind, name, arguments, input, &around)
     }
 
     fn flags(&self) -> Vec<String> {

@@ -98,6 +98,18 @@ fn metadata_of_mailboxes_and_of_the_server() {
             r#"metadataexists "INBOX" ["/shared/comment", "/private/comment"]"#,
             false,
         ),
+        // What IMAP shows without its being kept: what a mailbox is for, and whose \Seen it has.
+        (
+            "mboxmetadata",
+            r#"metadata "Junk" "/private/specialuse" "\\Junk""#,
+            true,
+        ),
+        ("mboxmetadata", r#"metadata "INBOX" "/private/specialuse" """#, false),
+        (
+            "mboxmetadata",
+            r#"metadata "INBOX" "/shared/vendor/rohrpost/seen" "shared""#,
+            true,
+        ),
         (
             "servermetadata",
             r#"servermetadata "/shared/comment" "the house""#,
@@ -130,6 +142,34 @@ fn mailboxes_by_the_id_that_imap_shows() {
             house.is_true("mailboxid", &format!("mailboxidexists \"{id}\"")),
             expected,
             "{id}"
+        );
+    }
+}
+
+#[test]
+fn files_by_the_id_before_the_name() {
+    let house = house();
+    let archive = house.account.mailbox_find("Archive").unwrap().id;
+    let id = |account: u64| imap::ObjectKind::Mailbox.write(account << 32 | u64::from(archive.0));
+    let limits = Options::new("mail.phys.example");
+    for (id, name, expected) in [
+        (id(3), "Junk", "Archive"),
+        // Gone, or another account's: the name counts (RFC 9042 §3).
+        (id(4), "Junk", "Junk"),
+        ("Fnone".to_owned(), "Junk", "Junk"),
+        // RFC 9042 §3: an id that is there needs no name that is.
+        (id(3), "Nowhere", "Archive"),
+    ] {
+        let script = format!("require [\"fileinto\", \"mailboxid\"]; fileinto :mailboxid \"{id}\" \"{name}\";");
+        let verdict = house.run(&script, false);
+        assert_eq!(verdict.fault, None, "{script}");
+        let Place::Mailbox(target) = &verdict.filed[0].place else {
+            panic!("{script}: {:?}", verdict.filed);
+        };
+        let placed = filter::place(&house.account, target, &limits);
+        assert!(
+            matches!(&placed, filter::Placed::In(_, name) if name == expected),
+            "{script}: {placed:?}"
         );
     }
 }

@@ -214,7 +214,7 @@ impl Writer {
                 )?;
             }
         }
-        Ok(())
+        self.offspring_in(tx, &expand.offspring, due)
     }
 }
 

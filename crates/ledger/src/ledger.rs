@@ -1,6 +1,6 @@
 use crate::id::Ids;
 use crate::outcome::forget_in;
-use crate::work::{Child, Conclusion, Deferral, Desk, Lease, Settlement};
+use crate::work::{Child, Conclusion, Deferral, Desk, Lease, Offspring, Settlement};
 use crate::writer::{Accept, Ask, Change, Claimed, Expand, Found, Note, Request, Wanted, Writer};
 use crate::{Acceptance, AcceptanceId, Error, Lane, Result, Unreachable, Work};
 use blobs::{Blobs, Commit};
@@ -178,10 +178,22 @@ impl Ledger {
     /// Replaces a recipient by others, in one transaction. A child whose address is a recipient of the message already becomes a row with
     /// the fate `duplicate`.
     pub async fn expand(&self, work: Work, children: Vec<Child>, detail: Option<String>) -> Result<()> {
+        self.expand_with(work, children, Vec::new(), detail).await
+    }
+
+    /// The same, with messages that come of it: what is sent on, whose bytes must be durable already.
+    pub async fn expand_with(
+        &self,
+        work: Work,
+        children: Vec<Child>,
+        offspring: Vec<Offspring>,
+        detail: Option<String>,
+    ) -> Result<()> {
         let (reply, answer) = oneshot::channel();
         self.send(Request::Expand(Box::new(Expand {
             work,
             children,
+            offspring,
             detail,
             at: self.now(),
             reply: Some(reply),

@@ -229,7 +229,7 @@ fn turns_in(
 }
 
 /// Leases recipients of a destination whose lifetime began at or before `expired`, or who are to be told that it is late: began at or before
-/// `late`, and not told.
+/// `late`, and not told. Also where their own time has not come: their destination's would come first.
 pub(crate) fn claim_aged_in(
     tx: &Transaction<'_>,
     claim: &Claim,
@@ -240,8 +240,8 @@ pub(crate) fn claim_aged_in(
 ) -> db::Result<Vec<Work>> {
     let found = tx.query_all(
         &format!(
-            "{DUE} WHERE state = 0 AND lane = 1 AND destination = ?1 AND due_at <= ?2
-                AND (queued_at <= ?3 OR (delay_told = 0 AND queued_at <= ?4)) AND lease_until <= ?2
+            "{DUE} WHERE state = 0 AND lane = 1 AND destination = ?1 AND lease_until <= ?2
+                AND (queued_at <= ?3 OR (delay_told = 0 AND queued_at <= ?4))
              ORDER BY acceptance, number LIMIT ?5"
         ),
         &[

@@ -5,7 +5,7 @@ use crate::entry::{Arrived, Due};
 use crate::ledger::Desks;
 use crate::outcome::{defer_in, forget_in, is_open_in, put_back_in, reachable_in, settle_in, unreachable_in};
 use crate::record::Claim;
-use crate::work::{Child, Conclusion, Deferral, Settlement};
+use crate::work::{Child, Conclusion, Deferral, Offspring, Settlement};
 use crate::{Acceptance, AcceptanceId, Error, Lease, Result, Unreachable, Work, record};
 use blobs::Commit;
 use bytes::Bytes;
@@ -99,6 +99,7 @@ pub(crate) struct Accept {
 pub(crate) struct Expand {
     pub(crate) work: Work,
     pub(crate) children: Vec<Child>,
+    pub(crate) offspring: Vec<Offspring>,
     pub(crate) detail: Option<String>,
     pub(crate) at: i64,
     pub(crate) reply: Option<Reply<()>>,
@@ -309,7 +310,12 @@ impl Writer {
                 stale.push((d.acceptance, d.number));
             }
         }
-        for child in &c.offspring {
+        self.offspring_in(tx, &c.offspring, due)?;
+        Ok(stale)
+    }
+
+    pub(crate) fn offspring_in(&self, tx: &Transaction<'_>, offspring: &[Offspring], due: &mut Due) -> db::Result<()> {
+        for child in offspring {
             let arrived = Arrived {
                 acceptance: &child.acceptance,
                 blob: child.blob,
@@ -318,7 +324,7 @@ impl Writer {
             };
             self.accept_in(tx, &arrived, due)?;
         }
-        Ok(stale)
+        Ok(())
     }
 
     fn note_in(&self, tx: &Transaction<'_>, note: &Note) -> db::Result<()> {

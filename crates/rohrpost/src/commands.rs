@@ -5,12 +5,12 @@ mod sieve;
 
 use crate::admin::{
     self,
-    request::{Done, Most, Request, Secret, Trace},
+    request::{Done, Most, QueueOrder, QueueSelection, Request, Secret, Trace},
 };
 use crate::cli::output::{self, Align, Column, Listing};
 use crate::cli::{
     AccountCommand, AclCommand, AddressCommand, AliasCommand, Command, DomainCommand, Global, GroupCommand,
-    PasswordArgs, QueueCommand, SearchCommand, SenderCommand, TraceArgs, password,
+    PasswordArgs, QueueCommand, QueueFilters, SearchCommand, SenderCommand, TraceArgs, password,
 };
 use crate::config::{Config, DEFAULT_FILES, units};
 use crate::failure::Failure;
@@ -73,6 +73,23 @@ static QUEUE: [Column; 9] = [
     Column::time("due_at", "DUE"),
     Column::text("reason", "REASON"),
 ];
+static DESTINATIONS: [Column; 6] = [
+    Column::text("destination", "DESTINATION"),
+    Column::number("recipients", "WAITING"),
+    Column::time("oldest", "OLDEST"),
+    Column::time("due_at", "DUE"),
+    Column::time("unreachable_since", "UNREACHABLE SINCE"),
+    Column::text("reason", "REASON"),
+];
+static TRIES: [Column; 7] = [
+    Column::number("number", "#"),
+    Column::time("at", "TRIED"),
+    Column::text("host", "HOST"),
+    Column::text("address", "ADDRESS"),
+    Column::text("tls", "TLS"),
+    Column::text("outcome", "OUTCOME"),
+    Column::text("reply", "REPLY"),
+];
 static TRACE: [Column; 7] = [
     Column::text("id", "ID"),
     Column::time("received_at", "ACCEPTED"),
@@ -82,7 +99,7 @@ static TRACE: [Column; 7] = [
     Column::text("state", "STATE"),
     Column::text("reason", "REASON"),
 ];
-static MESSAGE: [Column; 19] = [
+static MESSAGE: [Column; 20] = [
     Column::text("id", "id"),
     Column::time("received_at", "accepted"),
     Column::text("from", "from"),
@@ -100,6 +117,7 @@ static MESSAGE: [Column; 19] = [
     Column::text("envid", "envid"),
     Column::text("ret", "ret"),
     Column::text("notes", "notes"),
+    Column::text("quarantine", "to Junk"),
     Column::text("parent", "came of"),
     Column::text("blob", "blob"),
 ];
@@ -205,6 +223,7 @@ pub fn administer(global: &Global, command: Command) -> Result<ExitCode, Failure
                 listing.row(recipient).map_err(printing)?;
             }
             listing.end("").map_err(printing)?;
+            tries(&row, &mut out, colour).map_err(printing)?;
             because(&row, &mut out).map_err(printing)
         })?,
         Shown::Settings(rules) => admin::ask(&config, &request, &mut |row| {
@@ -259,6 +278,28 @@ fn because(row: &Value, out: &mut impl std::io::Write) -> std::io::Result<()> {
         writeln!(out, "\ncame of it: {}, {}", text("id"), text("notes"))?;
     }
     Ok(())
+}
+
+/// The attempts to hand the recipients of a message to other servers.
+fn tries(row: &Value, out: &mut impl std::io::Write, colour: bool) -> std::io::Result<()> {
+    let mut tries = Vec::new();
+    for recipient in row.get("recipients").and_then(Value::as_array).into_iter().flatten() {
+        let number = recipient.get("number").cloned().unwrap_or_default();
+        for attempt in recipient.get("tries").and_then(Value::as_array).into_iter().flatten() {
+            let mut attempt = attempt.clone();
+            if let Value::Object(fields) = &mut attempt {
+                fields.insert("number".to_owned(), number.clone());
+            }
+            tries.push(attempt);
+        }
+    }
+    if tries.is_empty() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    let mut listing = Listing::new(&TRIES, false, out, colour);
+    tries.iter().try_for_each(|attempt| listing.row(attempt))?;
+    listing.end("")
 }
 
 fn finish(out: &mut impl std::io::Write, json: bool, done: &Done, generated: Option<&str>) -> Result<(), Failure> {
@@ -326,32 +367,7 @@ fn request(command: Command, generated: &mut Option<String>) -> Result<(Request,
             },
             Shown::Said,
         ),
-        Command::Queue(QueueCommand::List { limit }) => (
-            Request::QueueList { limit },
-            Shown::List(&QUEUE, "nothing waits: every accepted message is settled"),
-        ),
-        Command::Queue(QueueCommand::Show { id }) => (Request::QueueShow { id }, Shown::Message),
-        Command::Queue(QueueCommand::Retry { which }) => (
-            Request::QueueRetry {
-                id: which.id,
-                recipient: which.recipient,
-            },
-            Shown::Said,
-        ),
-        Command::Queue(QueueCommand::Hold { which }) => (
-            Request::QueueHold {
-                id: which.id,
-                recipient: which.recipient,
-            },
-            Shown::Said,
-        ),
-        Command::Queue(QueueCommand::Release { which }) => (
-            Request::QueueRelease {
-                id: which.id,
-                recipient: which.recipient,
-            },
-            Shown::Said,
-        ),
+        Command::Queue(command) => queue(command)?,
         Command::Trace(arguments) => (
             Request::Trace(trace(arguments, jiff::Zoned::now())?),
             Shown::List(&TRACE, "no message matches"),
@@ -444,9 +460,57 @@ fn account(command: AccountCommand, generated: &mut Option<String>) -> Result<(R
         AccountCommand::Sender(SenderCommand::Remove { account, address }) => {
             (Request::SenderRemove { account, address }, Shown::Said)
         }
+        AccountCommand::Forwarding { address, tells } => {
+            let owner = match tells.as_str() {
+                "owner" => Some(true),
+                "sender" => Some(false),
+                _ => None,
+            };
+            (Request::AccountForwarding { address, owner }, Shown::Said)
+        }
         AccountCommand::Hold { address } => (Request::AccountHold { address }, Shown::Said),
         AccountCommand::Release { address, cancel } => (Request::AccountRelease { address, cancel }, Shown::Said),
     })
+}
+
+fn queue(command: QueueCommand) -> Result<(Request, Shown), Failure> {
+    let select = |id: Option<String>, filters: QueueFilters, after: Option<String>| {
+        let now = jiff::Zoned::now();
+        Ok::<_, Failure>(QueueSelection {
+            id,
+            recipient: filters.recipient,
+            to: filters.to,
+            from: filters.from,
+            destination: filters.domain.map(|d| d.to_lowercase()),
+            before: filters.older_than.map(|t| moment(&t, &now)).transpose()?,
+            state: filters.state,
+            lane: filters.lane,
+            after,
+        })
+    };
+    let (order, which) = match command {
+        QueueCommand::List { filters, after, limit } => {
+            let which = select(None, filters, after)?;
+            let nothing = if which == QueueSelection::default() {
+                "nothing waits: every accepted message is settled"
+            } else {
+                "nothing that waits matches"
+            };
+            return Ok((Request::QueueList { which, limit }, Shown::List(&QUEUE, nothing)));
+        }
+        QueueCommand::Destinations { limit } => {
+            let shown = Shown::List(&DESTINATIONS, "nothing waits for other servers");
+            return Ok((Request::QueueDestinations { limit }, shown));
+        }
+        QueueCommand::Show { id } => return Ok((Request::QueueShow { id }, Shown::Message)),
+        QueueCommand::Retry { which } => (QueueOrder::Retry, which),
+        QueueCommand::Hold { which } => (QueueOrder::Hold, which),
+        QueueCommand::Release { which } => (QueueOrder::Release, which),
+        QueueCommand::Cancel { which } => (QueueOrder::Cancel, which),
+        QueueCommand::Bounce { which } => (QueueOrder::Bounce, which),
+    };
+    let which = select(which.id, which.filters, None)?;
+    Ok((Request::QueueOrder { order, which }, Shown::Said))
 }
 
 fn group(command: GroupCommand) -> Result<(Request, Shown), Failure> {

@@ -6,9 +6,11 @@ use crate::failure::{At as _, Failure};
 use crate::files::{self, DataLock};
 use blobs::Blobs;
 use db::{Database, Durability};
-use directory::Directory;
+use delivery::{ForwardOptions, Forwarding, NoticeOptions, Notifier, Signer};
+use directory::{Directory, Resolution};
 use filter::Filter;
-use ledger::Ledger;
+use ledger::{Lane, Ledger};
+use smtp::dsn::Language;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -23,6 +25,16 @@ const HEARTBEAT: db::Schema = db::Schema {
     }],
 };
 
+/// What mail on its way to others needs.
+pub struct Outward {
+    /// Signs what our people and we ourselves write.
+    pub signer: Arc<Signer>,
+    /// Sends on.
+    pub forwarding: Arc<Forwarding>,
+    /// Tells senders what became of their mail.
+    pub notifier: Arc<Notifier>,
+}
+
 /// Everything that lies in a data directory. Whoever holds one is alone in it.
 pub struct Engine {
     /// Domains, accounts, addresses.
@@ -36,6 +48,7 @@ pub struct Engine {
     /// The rows of `server.db`.
     pub database: Arc<Database>,
     filter: OnceLock<Arc<Filter>>,
+    outward: OnceLock<Arc<Outward>>,
     data: PathBuf,
     _lock: DataLock,
 }
@@ -72,6 +85,7 @@ impl Engine {
             blobs,
             database,
             filter: OnceLock::new(),
+            outward: OnceLock::new(),
             data: data.to_path_buf(),
             _lock: lock,
         })
@@ -100,6 +114,57 @@ impl Engine {
         Arc::clone(self.filter.get_or_init(|| {
             Arc::new(Filter::new(filter::Options::new("localhost")).with_directory(self.directory.clone()))
         }))
+    }
+
+    /// Signs, sends on and tells senders what became of their mail, as `config` has it. The first call decides.
+    pub fn outward_by(&self, config: &Config) -> Arc<Outward> {
+        Arc::clone(self.outward.get_or_init(|| {
+            let set = &config.forwarding;
+            let options = ForwardOptions {
+                rewrite: set.rewrite,
+                seal: set.seal,
+                tells_owner: set.tells_owner,
+                ..ForwardOptions::new(config.hostname.as_str())
+            };
+            Arc::new(self.outward_of(options, &config.languages))
+        }))
+    }
+
+    /// Tells senders what became of their mail, as `config` has it. The first call decides.
+    pub fn notifier_by(&self, config: &Config) -> Arc<Notifier> {
+        Arc::clone(&self.outward_by(config).notifier)
+    }
+
+    /// The same, with the defaults where no settings were given.
+    pub fn notifier(&self) -> Arc<Notifier> {
+        let outward = self
+            .outward
+            .get_or_init(|| Arc::new(self.outward_of(ForwardOptions::new("localhost"), &[])));
+        Arc::clone(&outward.notifier)
+    }
+
+    fn outward_of(&self, options: ForwardOptions, languages: &[Language]) -> Outward {
+        let directory = self.directory.clone();
+        let lanes = move |address: &str| match directory.resolve(address) {
+            Resolution::Remote => Lane::Remote,
+            _ => Lane::Local,
+        };
+        let notices = NoticeOptions {
+            hostname: options.hostname.clone(),
+            languages: languages.to_vec(),
+            postmaster: delivery::own::postmaster(&self.directory, &options.hostname),
+        };
+        let signer = Arc::new(Signer::new(self.data.join("dkim")));
+        let forwarding = Forwarding::new(self.directory.clone(), Some(Arc::clone(&signer)), options);
+        let forwarding = Arc::new(forwarding);
+        let notifier = Notifier::new(self.ledger.clone(), Arc::new(lanes), notices)
+            .signed(Arc::clone(&signer))
+            .forwarding(Arc::clone(&forwarding));
+        Outward {
+            signer,
+            forwarding,
+            notifier: Arc::new(notifier),
+        }
     }
 
     /// Tries every part for real: writes a row and reads it back, asks the ledger and the bytes, looks how much room is left.
@@ -164,7 +229,21 @@ fn filter_options(config: &Config) -> filter::Options {
     let whole = |n: u64| usize::try_from(n).unwrap_or(usize::MAX);
     options.limits.script_bytes = whole(sieve.script_size);
     options.limits.steps = whole(sieve.steps);
+    options.limits.regex_input_bytes = whole(sieve.regex_input);
     options.limits.redirects = whole(sieve.redirects);
+    if let Some(folder) = &sieve.programs {
+        for name in ["pipe", "filter", "execute"] {
+            options.extensions = options.extensions.with(&format!("vnd.dovecot.{name}"));
+        }
+        options.programs = filter::ProgramOptions {
+            folder: Some(folder.clone()),
+            time: sieve.program_time,
+            memory: sieve.program_memory,
+            at_once: whole(sieve.programs_at_once),
+            ..filter::ProgramOptions::default()
+        };
+    }
+    options.lists.clone_from(&sieve.lists);
     options.extensions = sieve
         .without
         .iter()

@@ -53,6 +53,7 @@ fn step(engine: &Engine, id: AccountId, forget: bool) -> store::Result<IndexStep
         return Ok(IndexStep { added: 0, done: true });
     }
     let account = engine.store.account(id)?;
+    account.fresh_settle()?;
     let began = Instant::now();
     loop {
         let step = account.index_step()?;

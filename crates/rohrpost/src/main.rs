@@ -20,6 +20,7 @@ mod log;
 mod pages;
 mod privileges;
 mod readiness;
+mod relaying;
 mod serve;
 mod services;
 mod tls;

@@ -3,11 +3,12 @@
 use crate::acme::{self, Proofs};
 use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
+use crate::relaying::{self, Relaying};
 use crate::tls::{Lifetimes, Tls};
 use crate::{housekeeping, indexer, inspection, pages};
 use delivery::door;
 use delivery::inspect::{self, Inspector};
-use delivery::{Dispatch, Options as DeliveryOptions, Signer};
+use delivery::{Dispatch, Options as DeliveryOptions};
 use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
@@ -35,6 +36,7 @@ pub struct Services {
     keeper: Option<JoinHandle<()>>,
     indexer: JoinHandle<()>,
     inspection: Option<JoinHandle<()>>,
+    relaying: Relaying,
 }
 
 impl Services {
@@ -47,15 +49,19 @@ impl Services {
         tls: Option<Arc<Tls>>,
         proofs: &Arc<Proofs>,
     ) -> std::io::Result<Services> {
-        let options = DeliveryOptions {
-            workers: whole(config.delivery.workers),
-            subaddress_mailbox: config.delivery.subaddress_mailbox,
-        };
         let (ledger, store, directory) = (
             engine.ledger.clone(),
             Arc::clone(&engine.store),
             engine.directory.clone(),
         );
+        let outward = engine.outward_by(config);
+        let options = DeliveryOptions {
+            workers: whole(config.delivery.workers),
+            subaddress_mailbox: config.delivery.subaddress_mailbox,
+            forwarding: Some(Arc::clone(&outward.forwarding)),
+            signer: Some(Arc::clone(&outward.signer)),
+            notifier: Some(Arc::clone(&outward.notifier)),
+        };
         let filter = engine.filter_by(config);
         if let Err(fault) = filter.administrators() {
             return Err(std::io::Error::other(format!("[sieve]: {fault}")));
@@ -85,12 +91,20 @@ impl Services {
         );
         let doors = door::Context::new(directory, store, ledger, door_options(config))
             .filtered(filter)
-            .signed(Arc::new(Signer::new(config.data.join("dkim"))));
+            .signed(Arc::clone(&outward.signer))
+            .forwarding(Arc::clone(&outward.forwarding));
         let inspector = inspector(config, engine)?;
         let doors = match &inspector {
             Some(inspector) => doors.inspected(Arc::clone(inspector)),
             None => doors,
         };
+
+        let relaying = relaying::start(
+            config,
+            engine,
+            Arc::clone(&outward.signer),
+            Arc::clone(&outward.notifier),
+        )?;
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
@@ -100,6 +114,7 @@ impl Services {
         registry.register_collector(Box::new(Figures {
             engine: Arc::clone(engine),
             dispatch: Arc::clone(&dispatch),
+            relaying: Box::new(relaying.gauge()),
         }));
         let web_metrics = web::Metrics::default();
         web_metrics.register(&mut registry);
@@ -139,6 +154,7 @@ impl Services {
             keeper,
             indexer,
             inspection,
+            relaying,
         })
     }
 
@@ -242,6 +258,7 @@ impl Services {
         {
             tracing::warn!("some sessions did not end in time");
         }
+        self.relaying.stop(patience).await;
         let dispatch = self.dispatch.lock().take();
         if let Some(dispatch) = dispatch {
             let _ = tokio::task::spawn_blocking(move || dispatch.stop()).await;
@@ -282,6 +299,12 @@ fn door_options(config: &Config) -> door::Options {
         unlimited: submission.unlimited_accounts.clone(),
     };
     options.languages.clone_from(&config.languages);
+    options.relay_domains = config
+        .routes
+        .iter()
+        .filter(|route| route.accept)
+        .flat_map(|route| route.domains.clone())
+        .collect();
     options.over_quota = match config.delivery.over_quota {
         OverQuota::Defer => door::OverQuota::Defer,
         OverQuota::Refuse => door::OverQuota::Refuse,
@@ -405,6 +428,7 @@ fn short(n: u64) -> u32 {
 struct Figures {
     engine: Arc<Engine>,
     dispatch: Arc<Mutex<Option<Dispatch>>>,
+    relaying: Box<dyn Fn() -> delivery::relay::Statistics + Send + Sync>,
 }
 
 impl std::fmt::Debug for Figures {
@@ -421,7 +445,34 @@ impl Collector for Figures {
             .as_ref()
             .map(Dispatch::statistics)
             .unwrap_or_default();
+        let relaying = (self.relaying)();
         for (name, help, value) in [
+            ("relay_relayed", "Recipients taken by other servers", relaying.relayed),
+            (
+                "relay_failed",
+                "Recipients elsewhere that were given up",
+                relaying.failed,
+            ),
+            (
+                "relay_deferred",
+                "Attempts elsewhere that failed for now",
+                relaying.deferred,
+            ),
+            (
+                "relay_doubtful",
+                "Attempts elsewhere of which nobody knows",
+                relaying.doubtful,
+            ),
+            (
+                "relay_connected",
+                "Connections made to other servers",
+                relaying.connected,
+            ),
+            (
+                "relay_not_connected",
+                "Destinations that were not reached",
+                relaying.not_connected,
+            ),
             ("delivery_delivered", "Recipients delivered", statistics.delivered),
             (
                 "delivery_deferred",
@@ -437,11 +488,29 @@ impl Collector for Figures {
             let metric = ConstCounter::new(value);
             metric.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)?;
         }
-        let mut gauges = vec![(
-            "delivery_waiting",
-            "Recipients that wait for a worker",
-            statistics.waiting,
-        )];
+        let mut gauges = vec![
+            (
+                "delivery_waiting",
+                "Recipients that wait for a worker",
+                statistics.waiting,
+            ),
+            (
+                "relay_connections",
+                "Connections to other servers",
+                relaying.connections,
+            ),
+            (
+                "relay_waiting",
+                "Recipients elsewhere that wait in memory",
+                relaying.waiting,
+            ),
+            ("relay_destinations", "Destinations with mail", relaying.destinations),
+            (
+                "relay_unreachable",
+                "Destinations that cannot be reached",
+                relaying.unreachable,
+            ),
+        ];
         match self.engine.ledger.totals() {
             Ok(totals) => gauges.extend([
                 ("ledger_open_local", "Recipients of ours not settled yet", totals.local),

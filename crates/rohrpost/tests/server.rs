@@ -153,6 +153,41 @@ fn remote_mail_of_people_waits_and_can_be_held() {
         assert_eq!(house.json(&["queue", "list"])[0]["state"], state, "{order}");
     }
     fails(&house.run(&["queue", "hold", "0000000000001"], ""), 1);
+    // Orders by filter; none without one.
+    fails(&house.run(&["queue", "hold"], ""), 2);
+    fails(&house.run(&["queue", "list", "--state", "lost"], ""), 2);
+    let listed = |words: &[&str]| {
+        let words: Vec<&str> = [&["queue", "list"], words].concat();
+        house.json(&words).as_array().map_or(0, Vec::len)
+    };
+    for (words, expected) in [
+        (&["--to", "far@away.test"][..], 1),
+        (&["--to", "*@away.test", "--from", "ada@*"], 1),
+        (&["--to", "near@away.test"], 0),
+        (&["--domain", "Away.test", "--lane", "remote"], 1),
+        (&["--domain", "home.test"], 0),
+        (&["--state", "held"], 0),
+        (&["--older-than", "1h"], 0),
+        (&["--after", &format!("{id}/0")], 0),
+    ] {
+        assert_eq!(listed(words), expected, "{words:?}");
+    }
+    house.ok(&["queue", "hold", "--domain", "away.test"]);
+    let waiting = house.json(&["queue", "destinations"]);
+    assert!(
+        waiting.as_array().is_some_and(Vec::is_empty),
+        "what is held does not wait: {waiting}"
+    );
+    let done = house.ok(&["queue", "bounce", "--to", "far@away.test", "--state", "held"]);
+    assert!(done.starts_with("1 recipient given up"), "{done}");
+    let shown = house.json(&["queue", "show", id]);
+    assert_eq!(shown["recipients"][0]["state"], "failed");
+    assert_eq!(shown["offspring"][0]["to"][0], "ada@phys.test");
+    wait("the notice", || {
+        let trace = house.json(&["trace", "--to", "ada@phys.test"]);
+        trace[0]["state"] == "delivered" && trace[0]["from"] == "<>"
+    });
+    assert!(house.ok(&["queue", "cancel", "--all"]).starts_with("0 recipients"));
     house.stop();
 }
 

@@ -63,6 +63,11 @@ impl Error {
         }
     }
 
+    /// What went wrong when an action of a script was done.
+    pub fn run(position: Position, message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::Run, position, message)
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Error {
         self.hint = Some(hint.into());
         self

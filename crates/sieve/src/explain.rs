@@ -34,9 +34,16 @@ pub(crate) enum What {
         looked_at: u32,
     },
     /// An action. `because` are the events that led to it.
-    Done { text: Box<str>, because: Box<[u32]> },
+    Done(Box<Done>),
     /// A word about what happened otherwise.
     Note(Box<str>),
+}
+
+/// Tests are many and actions few: the list of events stays small.
+#[derive(Debug, Clone)]
+pub(crate) struct Done {
+    pub text: Box<str>,
+    pub because: Box<[u32]>,
 }
 
 /// One line of an explanation.
@@ -64,7 +71,7 @@ pub struct Decision {
 }
 
 impl Explanation {
-    /// Everything noted, failed tests too.
+    /// Everything noted: actions, and the tests of each `if` of which a branch was taken, those that failed too.
     pub fn decisions(&self) -> Vec<Decision> {
         self.events.iter().map(|event| self.decision(event)).collect()
     }
@@ -74,8 +81,8 @@ impl Explanation {
         let mut kept: Vec<u32> = Vec::new();
         for (at, event) in (0u32..).zip(&self.events) {
             match &event.what {
-                What::Done { because, .. } => {
-                    kept.extend(because.iter());
+                What::Done(done) => {
+                    kept.extend(done.because.iter());
                     kept.push(at);
                 }
                 What::Note(_) => kept.push(at),
@@ -127,9 +134,9 @@ impl Explanation {
                 decision.value = value.as_ref().map(|value| value.to_string());
                 decision.looked_at = (!passed).then_some(*looked_at);
             }
-            What::Done { text, because } => {
-                decision.what = text.to_string();
-                decision.because = because.to_vec();
+            What::Done(done) => {
+                decision.what = done.text.to_string();
+                decision.because = done.because.to_vec();
             }
             What::Note(text) => decision.what = text.to_string(),
         }

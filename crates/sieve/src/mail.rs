@@ -29,6 +29,21 @@ pub(crate) enum AddressPart {
     Detail,
 }
 
+impl Aspect {
+    /// What tells it from the others in a hash.
+    fn mark(self) -> u64 {
+        let number: u64 = match self {
+            Aspect::Text => 0,
+            Aspect::Address(AddressPart::All) => 1,
+            Aspect::Address(AddressPart::Localpart) => 2,
+            Aspect::Address(AddressPart::Domain) => 3,
+            Aspect::Address(AddressPart::User) => 4,
+            Aspect::Address(AddressPart::Detail) => 5,
+        };
+        number.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+}
+
 /// A field name as it is looked for.
 #[derive(Debug, Clone)]
 pub(crate) struct FieldName {
@@ -92,13 +107,12 @@ impl Field<'_> {
 
 impl<'m> Header<'m> {
     pub fn read(header: &'m [u8]) -> Header<'m> {
-        let fields = mime::fields(header)
-            .map(|field| Field {
-                hash: hash(field.name),
-                name: field.name.len(),
-                raw: Cow::Borrowed(field.raw),
-            })
-            .collect();
+        let mut fields = Vec::with_capacity(FIELDS);
+        fields.extend(mime::fields(header).map(|field| Field {
+            hash: hash(field.name),
+            name: field.name.len(),
+            raw: Cow::Borrowed(field.raw),
+        }));
         Header { fields }
     }
 
@@ -158,6 +172,10 @@ pub(crate) fn address_part(local: &str, host: &str, part: AddressPart) -> Option
     })
 }
 
+/// Fields that a message has, as a rule, and names of fields that a script asks for: lists of that length need not grow.
+const FIELDS: usize = 32;
+const ASKED: usize = 14;
+
 /// Addresses and fields that are looked at in one field.
 const ADDRESSES: usize = 10_000;
 
@@ -170,7 +188,7 @@ pub(crate) struct Mail<'m> {
     given: Option<&'m Structure>,
     structure: OnceCell<Rc<Structure>>,
     header: Header<'m>,
-    cache: HashMap<u64, Vec<Cached>, BuildHasherDefault<Hashed>>,
+    cache: HashMap<u64, Cached, BuildHasherDefault<Hashed>>,
     /// Fields were added or taken away, and `bytes` does not have that yet.
     edited: bool,
     /// `bytes` is not the message that came.
@@ -220,7 +238,7 @@ impl<'m> Mail<'m> {
             given,
             structure: OnceCell::new(),
             header,
-            cache: HashMap::default(),
+            cache: HashMap::with_capacity_and_hasher(ASKED, BuildHasherDefault::default()),
             edited: false,
             changed: false,
             saved: 0,
@@ -239,15 +257,15 @@ impl<'m> Mail<'m> {
 
     /// The values of all fields of that name.
     pub fn values(&mut self, name: &FieldName, aspect: Aspect) -> Rc<[Value]> {
-        let cached = self.cache.entry(name.hash).or_default();
-        if let Some((.., values)) = cached
-            .iter()
-            .find(|(lower, of, _)| *of == aspect && *lower == name.lower)
-        {
-            return Rc::clone(values);
+        let key = name.hash ^ aspect.mark();
+        match self.cache.get(&key) {
+            Some((lower, of, values)) if *of == aspect && *lower == name.lower => return Rc::clone(values),
+            // Another field of the same hash was first: this one is looked for each time.
+            Some(_) => return self.header.values(name, aspect, ADDRESSES).into(),
+            None => {}
         }
         let values: Rc<[Value]> = self.header.values(name, aspect, ADDRESSES).into();
-        cached.push((name.lower.clone(), aspect, Rc::clone(&values)));
+        self.cache.insert(key, (name.lower.clone(), aspect, Rc::clone(&values)));
         values
     }
 

@@ -46,6 +46,31 @@ impl Outcome {
             .any(|taken| matches!(taken.action, Action::Keep { .. }))
     }
 
+    /// Whether the message goes anywhere.
+    pub fn takes_message(&self) -> bool {
+        self.actions.iter().any(|taken| takes_message(&taken.action))
+    }
+
+    /// Keeps the message that came, since nothing else took it.
+    pub fn keep(&mut self, flags: Vec<String>) {
+        self.actions.retain(|taken| taken.action != Action::Discard);
+        self.actions.push(Taken {
+            action: Action::Keep { flags, implicit: true },
+            position: Position::default(),
+            script: None,
+            message: 0,
+        });
+    }
+
+    /// Makes it what a script comes to that failed (RFC 5228 §2.10.6): for what shows only when its actions are done.
+    pub fn fail(&mut self, error: Error, flags: Vec<String>) {
+        self.abandoned = std::mem::take(&mut self.actions);
+        self.messages.clear();
+        self.duplicates.clear();
+        self.error = Some(error);
+        self.keep(flags);
+    }
+
     /// The message as it was when the action was decided; `original` if it was not changed.
     pub fn message<'a>(&'a self, taken: &Taken, original: &'a [u8]) -> &'a [u8] {
         taken
@@ -309,4 +334,16 @@ impl ProgramKind {
             ProgramKind::Execute => "execute",
         }
     }
+}
+
+/// Whether the action takes the message to somewhere.
+pub(crate) fn takes_message(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Keep { .. }
+            | Action::FileInto { .. }
+            | Action::Redirect(_)
+            | Action::Reject { .. }
+            | Action::Pipe { .. }
+    )
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use mime::Structure;
 
 use crate::error::{Error, ErrorKind, Position, Result};
-use crate::explain::{Event, Explanation, What};
+use crate::explain::{Done, Event, Explanation, What};
 use crate::limits::Limits;
 use crate::mail::Mail;
-use crate::outcome::{Action, DuplicateRecord, Outcome, Taken, Target};
+use crate::outcome::{Action, DuplicateRecord, Outcome, Taken, Target, takes_message};
 use crate::program::{Compiled, Flow, Node, SiteId, TestKind, TestNode};
 use crate::template::{Variable, cut};
 use crate::world::{Envelope, World};
@@ -66,8 +66,7 @@ impl Compiled {
             warnings: Vec::new(),
             duplicates: Vec::new(),
             logs: Vec::new(),
-            // One for each test at least, as most scripts run: the list need not grow.
-            events: Vec::with_capacity(self.sites.len().min(1024).min(limits.explanation)),
+            events: Vec::new(),
             left_out: 0,
             matched: None,
             looked_at: 0,
@@ -307,6 +306,11 @@ impl Run<'_> {
         self.events.len()
     }
 
+    /// Takes back what was noted since `mark`.
+    pub fn forget_since(&mut self, mark: usize) {
+        self.events.truncate(mark);
+    }
+
     /// The tests noted since `mark` that tell why a condition held: those that passed, or if none did, those that failed.
     pub fn reasons_since(&self, mark: usize) -> Box<[u32]> {
         let noted = self.events.get(mark..).unwrap_or_default();
@@ -360,10 +364,10 @@ impl Run<'_> {
             .collect();
         self.event(
             self.site,
-            What::Done {
+            What::Done(Box::new(Done {
                 text: action.to_string().into(),
                 because: because.into(),
-            },
+            })),
         );
     }
 
@@ -477,18 +481,6 @@ impl Run<'_> {
     pub fn set_site(&mut self, site: SiteId) {
         self.site = site;
     }
-}
-
-/// Whether the action takes the message to somewhere.
-fn takes_message(action: &Action) -> bool {
-    matches!(
-        action,
-        Action::Keep { .. }
-            | Action::FileInto { .. }
-            | Action::Redirect(_)
-            | Action::Reject { .. }
-            | Action::Pipe { .. }
-    )
 }
 
 fn is_same(a: &Action, b: &Action, kept_in_inbox: bool) -> bool {

@@ -30,12 +30,24 @@ pub struct Sighting {
 /// The tally.
 pub struct Tally {
     database: Arc<Database>,
+    table: &'static str,
 }
 
 impl Tally {
-    /// In a database with the tables of [`SCHEMA`](crate::SCHEMA).
+    /// Of mail in domains' names. In a database with the tables of [`SCHEMA`](crate::SCHEMA).
     pub fn new(database: Arc<Database>) -> Tally {
-        Tally { database }
+        Tally {
+            database,
+            table: "dmarc_seen",
+        }
+    }
+
+    /// Of TLS with domains.
+    pub fn of_tls(database: Arc<Database>) -> Tally {
+        Tally {
+            database,
+            table: "tls_seen",
+        }
     }
 
     /// Adds to what was seen. On an error, the first chunks may have been added: the number says how many sightings were.
@@ -43,7 +55,7 @@ impl Tally {
         for (number, chunk) in seen.chunks(CHUNK).enumerate() {
             self.database
                 .write(Durability::Deferred, |tx| {
-                    chunk.iter().try_for_each(|sighting| add_in(tx, sighting))
+                    chunk.iter().try_for_each(|sighting| add_in(tx, self.table, sighting))
                 })
                 .map_err(|error| (number * CHUNK, error))?;
         }
@@ -52,10 +64,14 @@ impl Tally {
 
     /// Whole days of domains of which something was seen before this day. What is too old to be reported is forgotten.
     pub fn days_before(&self, today: i64) -> db::Result<Vec<(i64, String)>> {
+        let table = self.table;
         self.database.write(Durability::Deferred, |tx| {
-            tx.execute("DELETE FROM dmarc_seen WHERE day < ?1", &[(today - KEPT_DAYS).into()])?;
+            tx.execute(
+                &format!("DELETE FROM {table} WHERE day < ?1"),
+                &[(today - KEPT_DAYS).into()],
+            )?;
             tx.query_all(
-                "SELECT DISTINCT day, domain FROM dmarc_seen WHERE day < ?1 ORDER BY day, domain LIMIT ?2",
+                &format!("SELECT DISTINCT day, domain FROM {table} WHERE day < ?1 ORDER BY day, domain LIMIT ?2"),
                 &[today.into(), DAYS.into()],
                 |row| Ok((row.i64(0)?, row.text(1)?.to_owned())),
             )
@@ -64,9 +80,10 @@ impl Tally {
 
     /// What was seen of a domain on a day.
     pub fn of(&self, day: i64, domain: &str) -> db::Result<Vec<Sighting>> {
+        let table = self.table;
         self.database.read(|tx| {
             tx.query_all(
-                "SELECT line, record, count FROM dmarc_seen WHERE day = ?1 AND domain = ?2",
+                &format!("SELECT line, record, count FROM {table} WHERE day = ?1 AND domain = ?2"),
                 &[day.into(), domain.into()],
                 |row| {
                     Ok(Sighting {
@@ -83,9 +100,10 @@ impl Tally {
 
     /// Forgets a domain's day: it has been reported. On disk when it returns, so that it is not reported twice.
     pub fn forget(&self, day: i64, domain: &str) -> db::Result<()> {
+        let table = self.table;
         self.database.write(Durability::Synced, |tx| {
             tx.execute(
-                "DELETE FROM dmarc_seen WHERE day = ?1 AND domain = ?2",
+                &format!("DELETE FROM {table} WHERE day = ?1 AND domain = ?2"),
                 &[day.into(), domain.into()],
             )?;
             Ok(())
@@ -93,7 +111,7 @@ impl Tally {
     }
 }
 
-fn add_in(tx: &db::Transaction<'_>, sighting: &Sighting) -> db::Result<()> {
+fn add_in(tx: &db::Transaction<'_>, table: &str, sighting: &Sighting) -> db::Result<()> {
     let Sighting {
         day,
         domain,
@@ -103,20 +121,20 @@ fn add_in(tx: &db::Transaction<'_>, sighting: &Sighting) -> db::Result<()> {
     } = sighting;
     let count = i64::try_from(*count).unwrap_or(i64::MAX);
     let known = tx.execute(
-        "UPDATE dmarc_seen SET count = count + ?4, record = ?5 WHERE day = ?1 AND domain = ?2 AND line = ?3",
+        &format!("UPDATE {table} SET count = count + ?4, record = ?5 WHERE day = ?1 AND domain = ?2 AND line = ?3"),
         &[(*day).into(), domain.into(), line.into(), count.into(), record.into()],
     )?;
     if known > 0 {
         return Ok(());
     }
     let rows = tx.query_row(
-        "SELECT count(*) FROM dmarc_seen WHERE day = ?1 AND domain = ?2",
+        &format!("SELECT count(*) FROM {table} WHERE day = ?1 AND domain = ?2"),
         &[(*day).into(), domain.into()],
         |row| row.i64(0),
     )?;
     if rows.unwrap_or(0) < LINES_PER_DOMAIN {
         tx.execute(
-            "INSERT INTO dmarc_seen (day, domain, line, record, count) VALUES (?1, ?2, ?3, ?4, ?5)",
+            &format!("INSERT INTO {table} (day, domain, line, record, count) VALUES (?1, ?2, ?3, ?4, ?5)"),
             &[(*day).into(), domain.into(), line.into(), record.into(), count.into()],
         )?;
     }

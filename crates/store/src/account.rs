@@ -5,6 +5,7 @@
 //! everything else that makes UIDs waits for its commit. Flags may be lost in a crash, their modification sequence may not be given out twice:
 //! each opening of the file starts a good way above the last number written.
 
+use crate::fresh::Waiting;
 use crate::indexing::Indexing;
 use crate::mailbox::{self, Mailbox, SpecialUse};
 use crate::metadata::MetadataChanges;
@@ -47,6 +48,10 @@ pub const SCHEMA: Schema = Schema {
         Migration {
             name: "keys of URLs",
             sql: include_str!("../migrations/0006_url_keys.sql"),
+        },
+        Migration {
+            name: "bytes on their way",
+            sql: include_str!("../migrations/0007_fresh.sql"),
         },
     ],
 };
@@ -98,6 +103,7 @@ pub(crate) struct State {
     /// Mailboxes whose recent mark is not in the file.
     unsaved: BTreeSet<MailboxId>,
     pub(crate) metadata: MetadataChanges,
+    pub(crate) fresh: Waiting,
 }
 
 /// What is kept in memory of the account's tables.
@@ -207,6 +213,7 @@ impl Account {
                 load(id, &database)?.unwrap_or_default()
             }
         };
+        let fresh = Waiting::load(id, &database, &blobs)?;
         Ok(Account {
             id,
             database,
@@ -223,6 +230,7 @@ impl Account {
                 unsynced: true,
                 unsaved: BTreeSet::new(),
                 metadata: MetadataChanges::default(),
+                fresh,
             }),
             indexing,
             active_script: crate::sieve::Active::default(),

@@ -2,7 +2,7 @@
 
 use crate::account::Account;
 use crate::message::{MAX_MESSAGE_BYTES, add_in};
-use crate::{Error, MailboxId, Message, ModSeq, NewMessage, Quota, Result, Uid, Usage, expunge};
+use crate::{Error, Fresh, MailboxId, Message, ModSeq, NewMessage, Quota, Result, Uid, Usage, expunge, fresh};
 use db::Durability;
 
 /// Where messages went.
@@ -17,12 +17,14 @@ pub struct AppendedAll {
 }
 
 impl Account {
-    /// Adds messages in one transaction; durable when it returns. With `replace`, a message of that mailbox is expunged in the same
+    /// Adds messages in one transaction; durable when it returns. Their bytes are on disk already, or come in `fresh`, one for each message,
+    /// and are kept beside the rows until they are. With `replace`, a message of that mailbox is expunged in the same
     /// transaction, and does not count against `quota`, the most that the account may hold.
     pub fn messages_append(
         &self,
         mailbox: MailboxId,
         messages: &[NewMessage<'_>],
+        fresh: Vec<Fresh>,
         replace: Option<(MailboxId, Uid)>,
         quota: Quota,
     ) -> Result<AppendedAll> {
@@ -45,11 +47,17 @@ impl Account {
         }
         quota.room(used, Usage::of(messages.iter().map(NewMessage::size)))?;
         let account = self.id();
+        let landed = state.fresh.landed();
         let (rows, modseq) = self.change(&mut state, Durability::Synced, |tx, draft| {
             let mut rows = Vec::with_capacity(messages.len());
-            for message in messages {
-                rows.extend(add_in(tx, account, draft, mailbox, message)?);
+            for (at, message) in messages.iter().enumerate() {
+                let row = add_in(tx, account, draft, mailbox, message)?;
+                if let (Some(row), Some(fresh)) = (&row, fresh.get(at)) {
+                    fresh::keep_in(tx, account, row.content, &fresh.bytes)?;
+                }
+                rows.extend(row);
             }
+            fresh::drop_in(tx, account, &landed)?;
             let mut modseq = rows.last().map_or(ModSeq(0), |row: &Message| row.modseq);
             if let Some((from, _, message)) = &old {
                 modseq = expunge::take_in(tx, account, draft, *from, std::slice::from_ref(message))?;
@@ -57,6 +65,10 @@ impl Account {
             }
             Ok((rows, modseq))
         })?;
+        state.fresh.forget(&landed);
+        for (row, fresh) in rows.iter().zip(fresh) {
+            state.fresh.add(row.content, fresh.commit);
+        }
         if let Some((from, position, _)) = old {
             // Within one mailbox the new message comes after the old one, whose position still holds.
             state.publish(from, |snapshot| snapshot.remove(&[position]));

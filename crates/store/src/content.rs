@@ -236,7 +236,10 @@ impl Account {
         }
         if end > prefix {
             let from = range.start.max(prefix) - prefix;
-            self.blobs().read_range_into(content.blob, from..end - prefix, out)?;
+            match self.blobs().read_range_into(content.blob, from..end - prefix, out) {
+                Err(blobs::Error::NotFound(blob)) => self.fresh_range(blob, from..end - prefix, out)?,
+                read => read?,
+            }
         }
         Ok(())
     }
@@ -244,6 +247,14 @@ impl Account {
     /// A whole message as served, read as it goes.
     pub fn content_reader(&self, content: &Content) -> Result<impl Read + Send + use<>> {
         let prefix = std::io::Cursor::new(content.prefix.clone());
-        Ok(prefix.chain(self.blobs().reader(content.blob)?))
+        let body: Box<dyn Read + Send> = match self.blobs().reader(content.blob) {
+            Err(blobs::Error::NotFound(blob)) => {
+                let mut bytes = Vec::new();
+                self.fresh_range(blob, 0..content.len() - content.prefix.len() as u64, &mut bytes)?;
+                Box::new(std::io::Cursor::new(bytes))
+            }
+            reader => Box::new(reader?),
+        };
+        Ok(prefix.chain(body))
     }
 }

@@ -44,6 +44,8 @@ impl Account {
         let mut pins = Vec::with_capacity(contents.len());
         for (content, id) in contents.iter().zip(&ids) {
             pins.push(self.blobs().pin(content.blob)?.ok_or(Error::NoContent(id.0))?);
+            // The other account's rows must not be on disk before the bytes are.
+            self.blobs().wait(content.blob)?;
         }
         Ok(Parcels {
             keywords: Arc::clone(&snapshot.keywords),

@@ -11,6 +11,20 @@ pub const MAX_METADATA_BYTES: usize = 64 * 1024;
 /// Entries that everybody sees, and entries of each reader's own, on one mailbox. The RFC asks for 10 at least.
 pub const MAX_METADATA_ENTRIES: usize = 100;
 
+/// What the mailbox is for (RFC 6154 §5.4). It is the owner's alone to see and to set.
+pub const SPECIAL_USE_ENTRY: &str = "/private/specialuse";
+/// `own`: every reader but the owner has a `\Seen` of his own; `shared`: there is one for all.
+pub const SEEN_ENTRY: &str = "/shared/vendor/rohrpost/seen";
+
+impl crate::Mailbox {
+    /// The entries that are not kept as such but follow from what the mailbox is, as its owner sees them.
+    pub fn computed_metadata(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let seen = if self.sharing.seen_own { "own" } else { "shared" };
+        let special_use = self.special_use.map(|special| (SPECIAL_USE_ENTRY, special.attribute()));
+        special_use.into_iter().chain([(SEEN_ENTRY, seen)])
+    }
+}
+
 /// Whose entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {

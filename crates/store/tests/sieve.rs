@@ -152,6 +152,51 @@ fn a_fault_is_told_once_a_day_and_forgotten_when_the_script_is_written() {
 }
 
 #[test]
+fn decisions_are_found_however_many_lie_between() {
+    let house = house();
+    let account = house.account();
+    let decided = |acceptance, plan| Decided {
+        acceptance,
+        recipient: 1,
+        at: 0,
+        copies: Vec::new(),
+        plan,
+        blobs: Vec::new(),
+        sent: 0,
+        answered: Vec::new(),
+        seen: Vec::new(),
+    };
+    let odd: Vec<Decided<'_>> = (0..700).map(|n| decided(2 * n + 1, "odd")).collect();
+    account.deliver_decided(&odd).unwrap();
+    let plan = |found: &Option<store::DecidedDelivery>| found.as_ref().and_then(|f| f.before.clone());
+    for (asked, expected) in [
+        (vec![(1, 1), (2, 1), (3, 1)], vec![true, false, true]),
+        (
+            vec![(1, 1), (1_399, 1), (1_000, 1), (777, 1), (777, 2)],
+            vec![true, true, false, true, false],
+        ),
+        (vec![(1_401, 1), (9_000_000, 1)], vec![false, false]),
+        (vec![], vec![]),
+    ] {
+        let found = account.decisions(&asked).unwrap();
+        let found: Vec<bool> = found.iter().map(|f| plan(f).as_deref() == Some("odd")).collect();
+        assert_eq!(found, expected, "{asked:?}");
+    }
+    // Both in one transaction, one of them twice, one decided before.
+    let done = account
+        .deliver_decided(&[
+            decided(4, "new"),
+            decided(4, "again"),
+            decided(5, "other"),
+            decided(1_398, "far"),
+        ])
+        .unwrap();
+    let before: Vec<Option<&str>> = done.iter().map(|d| d.before.as_deref()).collect();
+    assert_eq!(before, [None, Some("new"), Some("odd"), None]);
+    assert_eq!(account.decision_list(1).unwrap()[0].plan, "odd");
+}
+
+#[test]
 fn a_decision_stands() {
     let house = house();
     let account = house.account();

@@ -8,7 +8,7 @@ use db::AccountId;
 use ledger::{Acceptance, Lane, NewRecipient, Work};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
-use store::{ArrivalState, Digest, FlagChange, Flags, NewMessage};
+use store::{ArrivalState, Digest, FlagChange, Flags, Fresh, NewMessage};
 use tempfile::TempDir;
 
 /// Accounts in the house.
@@ -237,7 +237,9 @@ impl World {
         let Ok(commit) = house.blobs.put(&bytes) else {
             return self.step(Part::Server, false);
         };
-        if commit.wait().is_err() {
+        // Half of them are put beside their rows, and wait for the disk once.
+        let together = self.chance.below(2) == 0;
+        if !together && commit.wait().is_err() {
             return self.step(Part::Server, false);
         }
         self.appended.insert(bytes.clone(), (id, false));
@@ -249,11 +251,20 @@ impl World {
             flags: Flags::NONE,
             received: 0,
         };
+        let fresh = together.then(|| Fresh {
+            commit: commit.clone(),
+            bytes: bytes.clone(),
+        });
         account
-            .message_append(inbox, &message, store::Quota::NONE)
+            .messages_append(inbox, &[message], fresh.into_iter().collect(), None, store::Quota::NONE)
             .expect("append");
         self.step(Part::Account(id.0), true)?;
         self.appended.insert(bytes, (id, true));
+        if self.chance.below(3) == 0 {
+            // The disk may be full just now; then they stay where they are.
+            let _ = account.fresh_settle();
+            self.step(Part::Account(id.0), false)?;
+        }
         Ok(())
     }
 

@@ -1,112 +1,9 @@
 //! Postfix in front of us: as the server that sends to our MX over STARTTLS, and handing over by LMTP.
 //!
 //! Postfix runs with its own settings and queue below /tmp, which needs root.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr,
-    missing_docs
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
-use std::net::TcpStream;
-use std::path::PathBuf;
-use std::process::Command;
-use std::time::Duration;
-
-use e2e::{ADA, BOB, Server, Smtp, corpus, installed, is_root, made_up, ours_removed, skipped, wait_for};
-
-struct Postfix {
-    folder: PathBuf,
-    port: u16,
-}
-
-impl Postfix {
-    fn start(server: &Server, settings: &str) -> Postfix {
-        let folder = server.folder().join("postfix");
-        let etc = folder.join("etc");
-        for part in ["etc", "queue", "data"] {
-            std::fs::create_dir_all(folder.join(part)).unwrap();
-        }
-        // Postfix's own user must get through to its folders.
-        for open in [server.folder(), &folder] {
-            run_plainly("chmod", &["755", open.to_str().unwrap()]);
-        }
-        run_plainly("chown", &["postfix", folder.join("data").to_str().unwrap()]);
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let master = std::fs::read_to_string("/etc/postfix/master.cf.proto").unwrap();
-        let master: String = master
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .map(|line| {
-                let words: Vec<_> = line.split_whitespace().collect();
-                match words.as_slice() {
-                    ["smtp", "inet", ..] => format!("127.0.0.1:{port} inet n - n - - smtpd\n"),
-                    // No chroot.
-                    [name, kind, private, unprivileged, "y", rest @ ..] if !line.starts_with(' ') => {
-                        format!("{name} {kind} {private} {unprivileged} n {}\n", rest.join(" "))
-                    }
-                    _ => format!("{line}\n"),
-                }
-            })
-            .collect();
-        std::fs::write(etc.join("master.cf"), master).unwrap();
-        let _ = std::fs::copy("/etc/postfix/dynamicmaps.cf", etc.join("dynamicmaps.cf"));
-        let dir = folder.display();
-        let main = format!(
-            "compatibility_level = 3.6\nqueue_directory = {dir}/queue\ndata_directory = {dir}/data\n\
-             command_directory = /usr/sbin\ndaemon_directory = /usr/lib/postfix/sbin\nshlib_directory = /usr/lib/postfix\n\
-             meta_directory = /etc/postfix\nmail_owner = postfix\nsetgid_group = postdrop\nmyhostname = out.example\n\
-             mydestination =\ninet_interfaces = 127.0.0.1\ninet_protocols = ipv4\nmynetworks = 127.0.0.0/8\n\
-             maillog_file = {dir}/log\nmaillog_file_prefixes = /\nsmtpd_recipient_restrictions = permit_mynetworks, reject\n\
-             smtpd_relay_restrictions = permit_mynetworks, reject\nmessage_size_limit = 104857600\nmailbox_size_limit = 0\n\
-             in_flow_delay = 0\nsmtp_line_length_limit = 0\nlmtp_line_length_limit = 0\nmessage_drop_headers =\n\
-             local_header_rewrite_clients =\nsmtpd_client_connection_rate_limit = 0\nenable_long_queue_ids = yes\n{settings}\n"
-        );
-        std::fs::write(etc.join("main.cf"), main).unwrap();
-        run_plainly("postfix", &["-c", etc.to_str().unwrap(), "start"]);
-        let postfix = Postfix { folder, port };
-        wait_for("Postfix to listen", Duration::from_secs(30), || {
-            TcpStream::connect(("127.0.0.1", port)).ok()
-        });
-        postfix
-    }
-
-    fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
-    }
-}
-
-impl Drop for Postfix {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("Postfix's log:\n{}", self.log());
-        }
-        run_plainly("postfix", &["-c", self.folder.join("etc").to_str().unwrap(), "stop"]);
-    }
-}
-
-fn run_plainly(program: &str, arguments: &[&str]) {
-    let output = Command::new(program).args(arguments).output().expect(program);
-    if !output.status.success() && !std::thread::panicking() {
-        panic!("{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
-    }
-}
-
-fn possible() -> bool {
-    if !installed(&["postfix"]) {
-        return false;
-    }
-    if !is_root() {
-        skipped("Postfix with its own settings needs root");
-        return false;
-    }
-    true
-}
+use e2e::{ADA, BOB, Postfix, Server, Smtp, corpus, made_up, ours_removed};
 
 /// Messages without fields that Postfix takes out or puts in by itself.
 fn mail() -> Vec<Vec<u8>> {
@@ -144,7 +41,7 @@ fn assert_arrived(server: &Server, user: &str, sent: &[Vec<u8>]) {
 
 #[test]
 fn sends_to_us_over_starttls() {
-    if !possible() {
+    if !Postfix::possible() {
         return;
     }
     let server = Server::start();
@@ -154,7 +51,7 @@ fn sends_to_us_over_starttls() {
         server.port("smtp"),
         server.certificate().display()
     );
-    let postfix = Postfix::start(&server, &settings);
+    let postfix = Postfix::start(server.folder(), &settings);
     let mail = mail();
     let mut smtp = Smtp::connect(postfix.port, "EHLO");
     for message in &mail {
@@ -188,7 +85,7 @@ fn sends_to_us_over_starttls() {
 
 #[test]
 fn hands_over_by_lmtp() {
-    if !possible() {
+    if !Postfix::possible() {
         return;
     }
     let server = Server::start();
@@ -197,7 +94,7 @@ fn hands_over_by_lmtp() {
          virtual_destination_recipient_limit = 50\nlmtp_destination_recipient_limit = 50\n",
         server.port("lmtp")
     );
-    let postfix = Postfix::start(&server, &settings);
+    let postfix = Postfix::start(server.folder(), &settings);
     let mail = mail();
     let mut smtp = Smtp::connect(postfix.port, "EHLO");
     for message in &mail {

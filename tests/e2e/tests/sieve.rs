@@ -7,7 +7,7 @@
     missing_docs
 )]
 
-use e2e::{ADA, BOB, PASSWORD, Server, Setup, Smtp, installed, run, wait_for};
+use e2e::{ADA, BOB, PASSWORD, Server, Setup, Smtp, installed, run, run_unchecked, wait_for};
 use std::time::Duration;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -381,6 +381,98 @@ fn a_dry_run_changes_nothing_and_apply_files() {
     std::fs::write(&bad, "if header { keep; }\n").unwrap();
     let ran = server.admin(&["sieve", "check", bad.to_str().unwrap()]);
     assert!(!ran.success && ran.text().contains("LINE"), "{}", ran.text());
+    server.assert_sound();
+}
+
+#[test]
+fn apply_asks_at_the_terminal_and_obeys() {
+    if !installed(&["script"]) {
+        return;
+    }
+    let server = Server::start();
+    for subject in ["[list] one", "two"] {
+        send(&server, SENDER, &[ADA], &format!("Subject: {subject}\n\nText.\n"));
+    }
+    settled(&server);
+    let file = server.folder().join("new.sieve");
+    let script = "require [\"fileinto\", \"mailbox\"];\nif header :contains \"subject\" \"[list]\" { fileinto :create \"Lists\"; }\n";
+    std::fs::write(&file, script).unwrap();
+    let command = format!(
+        "{} -c {} sieve run {} --account {ADA} --apply",
+        e2e::binary().display(),
+        server.settings().display(),
+        file.display()
+    );
+    let count = |name| mailbox(&server, ADA, name).len();
+    for (answer, said, inbox, lists) in [
+        (&b"n\n"[..], "nothing was changed", 2, 0),
+        (b"\n", "nothing was changed", 2, 0),
+        (b"y\n", "1 of 2 messages filed or flagged", 1, 1),
+    ] {
+        // A terminal of its own: `script` makes one.
+        let ran = run_unchecked("script", ["-qec", &command, "/dev/null"], Some(answer));
+        let text = ran.text();
+        let shown = text.find("into Lists, which is made");
+        let asked = text.find("File these messages so? [y/N]");
+        assert!(shown.is_some() && shown < asked, "{text}");
+        assert!(text.contains(said), "{text}");
+        assert_eq!((count("INBOX"), count("Lists")), (inbox, lists), "{text}");
+    }
+    // Nobody is there: not without --yes.
+    let ran = server.admin(&["sieve", "run", file.to_str().unwrap(), "--account", ADA, "--apply"]);
+    assert!(!ran.success && ran.err.contains("--yes"), "{}", ran.err);
+}
+
+#[test]
+fn programs_of_the_administrators_take_mail_and_nothing_else_runs() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let programs = folder.path().join("programs");
+    for kind in ["pipe", "filter", "execute"] {
+        std::fs::create_dir_all(programs.join(kind)).unwrap();
+    }
+    let got = folder.path().join("got");
+    let put = |name: &str, text: String| {
+        let file = programs.join("pipe").join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    put("keep-it", format!("#!/bin/sh\ncat > {}\n", got.display()));
+    put("hangs", "#!/bin/sh\nsleep 100\n".to_owned());
+    let server = Server::start_with(Setup {
+        settings: format!(
+            "[sieve]\nprograms = \"{}\"\nprogram_time = \"1 s\"\n",
+            programs.display()
+        ),
+        ..Setup::default()
+    });
+    filter(
+        &server,
+        ADA,
+        "require [\"vnd.dovecot.pipe\", \"copy\"];\nif header \"subject\" \"take\" { pipe \"keep-it\"; }\nelsif header \"subject\" \"hang\" { pipe \"hangs\"; }\n",
+    );
+    let id = accepted(&send(&server, SENDER, &[ADA], "Subject: take\n\nText.\n"));
+    settled(&server);
+    let text = std::fs::read_to_string(&got).unwrap();
+    assert!(text.contains("Subject: take"), "{text}");
+    assert!(mailbox(&server, ADA, "INBOX").is_empty());
+    assert!(why(&server, &id).contains("pipe \"keep-it\""), "{}", why(&server, &id));
+    // One that hangs is ended, and the message kept; the user hears of it.
+    let id = accepted(&send(&server, SENDER, &[ADA], "Subject: hang\n\nText.\n"));
+    settled(&server);
+    assert!(why(&server, &id).contains("it took too long"), "{}", why(&server, &id));
+    let inbox = mailbox(&server, ADA, "INBOX");
+    assert!(inbox.iter().any(|m| m.contains("Subject: hang")), "{inbox:?}");
+    assert!(inbox.iter().any(|m| m.contains("took too long")), "{inbox:?}");
+    // And sees it with the settings, until the script is written again.
+    let shown = || server.admin(&["settings", "show", "--account", ADA]).text();
+    assert!(
+        shown().contains("has failed  line 3, column 33: pipe \"hangs\": it took too long"),
+        "{}",
+        shown()
+    );
+    filter(&server, ADA, "keep;\n");
+    assert!(!shown().contains("has failed"), "{}", shown());
     server.assert_sound();
 }
 

@@ -1,11 +1,11 @@
 //! What the commands do. RFC 5804 §2.4 to §2.14.
 
-use super::connection::Connection;
+use super::connection::{Connection, READ};
 use managesieve::{Code, Command, Status};
 use net::blocking;
 use sasl::Mechanism;
 use std::sync::Arc;
-use store::{Account, Error, Unless};
+use store::{Account, Error, ModSeq, Unless};
 
 /// How a command is answered.
 pub(super) struct Answer {
@@ -86,8 +86,12 @@ impl Connection {
             Command::PutScript { name, script } => match check(&filter, &script) {
                 Err(refused) => Ok(refused),
                 Ok((text, answer)) => {
-                    let put = blocking(|| account.script_put(&name, text, Unless::Never, &limits));
-                    put.map(|_| answer)
+                    let unless = self.known(&name).map_or(Unless::Never, Unless::OtherThan);
+                    let put = blocking(|| account.script_put(&name, text, unless, &limits));
+                    put.map(|version| {
+                        self.know(name, Some(version));
+                        answer
+                    })
                 }
             },
             Command::CheckScript(script) => {
@@ -109,6 +113,7 @@ impl Connection {
             }),
             Command::GetScript(name) => match blocking(|| account.script_read(&name)) {
                 Ok(Some(script)) => {
+                    self.know(name, Some(script.info.version));
                     self.encoder().script(script.text.as_bytes());
                     Ok(Answer::ok(None, ""))
                 }
@@ -117,14 +122,41 @@ impl Connection {
             },
             Command::SetActive(name) => blocking(|| activate(&filter, &account, name.as_deref())),
             Command::DeleteScript(name) => {
-                blocking(|| account.script_delete(&name)).map(|()| Answer::ok(None, "deleted"))
+                let deleted = blocking(|| account.script_delete(&name));
+                deleted.map(|()| {
+                    self.know(name, None);
+                    Answer::ok(None, "deleted")
+                })
             }
             Command::RenameScript { from, to } => {
-                blocking(|| account.script_rename(&from, &to)).map(|()| Answer::ok(None, "renamed"))
+                let renamed = blocking(|| account.script_rename(&from, &to));
+                renamed.map(|()| {
+                    let version = self.known(&from);
+                    self.know(from, None);
+                    self.know(to, version);
+                    Answer::ok(None, "renamed")
+                })
             }
             _ => Ok(Answer::no(None, "not here")),
         };
         done.unwrap_or_else(|error| self.refusal(&error))
+    }
+
+    /// The version of a script that this session has seen.
+    fn known(&self, name: &str) -> Option<ModSeq> {
+        self.owner.as_ref()?.read.get(name).copied()
+    }
+
+    fn know(&mut self, name: String, version: Option<ModSeq>) {
+        if let Some(owner) = &mut self.owner {
+            if owner.read.len() >= READ {
+                owner.read.clear();
+            }
+            match version {
+                Some(version) => owner.read.insert(name, version),
+                None => owner.read.remove(&name),
+            };
+        }
     }
 
     fn refusal(&self, error: &Error) -> Answer {
@@ -135,6 +167,12 @@ impl Connection {
             Error::ScriptSize { .. } => Code::QuotaMaxSize,
             Error::ScriptNumber(_) => Code::QuotaMaxScripts,
             Error::ScriptName(_) => return Answer::no(None, error.to_string()),
+            Error::ScriptChanged => {
+                return Answer::no(
+                    None,
+                    "somebody else has changed the script since you read it, nothing was written: read it again",
+                );
+            }
             error if error.is_no_space() => Code::Quota,
             _ => {
                 tracing::error!(session = self.name, %error, "scripts cannot be reached");

@@ -5,11 +5,12 @@ use super::login::Exchanging;
 use super::{Listener, Options};
 use managesieve::{Code, Command, Encoder, Error, Event, Framer, Limits, Status, sasl_response};
 use net::{Guest, Seat, Stream, stopped};
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Account, AccountId};
+use store::{Account, AccountId, ModSeq};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -36,10 +37,17 @@ pub(super) struct Connection {
     _seat: Seat,
 }
 
+/// Scripts of which a session remembers the version. An account has 50 unless its administrator says otherwise; of one that goes beyond, none is
+/// remembered any more, and what it writes last stands.
+pub(super) const READ: usize = 1_000;
+
 /// Who has logged in.
 pub(super) struct Owner {
     pub(super) id: AccountId,
     pub(super) account: Arc<Account>,
+    /// Versions of the scripts that this session has read or written. What it writes over one of them must not take away what somebody else has
+    /// written meanwhile. At most [`READ`].
+    pub(super) read: HashMap<String, ModSeq>,
 }
 
 /// What is to be done after a command.

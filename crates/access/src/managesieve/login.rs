@@ -7,6 +7,7 @@ use crate::login::{self, Checker, Outcome, Turn};
 use managesieve::Code;
 use net::blocking;
 use sasl::{Mechanism, Offer};
+use std::collections::HashMap;
 
 /// An exchange under way.
 pub(super) struct Exchanging {
@@ -101,7 +102,11 @@ impl Connection {
             Ok(account) => {
                 self.listener.metrics.login("ok");
                 tracing::info!(session = self.name, client = %self.peer, user, account = id.0, tls = self.stream.is_tls(), "logged in");
-                self.owner = Some(Owner { id, account });
+                self.owner = Some(Owner {
+                    id,
+                    account,
+                    read: HashMap::new(),
+                });
                 Answer::ok(last_words.map(Code::Sasl), "logged in")
             }
             Err(error) => {

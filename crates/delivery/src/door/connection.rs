@@ -275,11 +275,8 @@ impl Connection {
                 session.answer_sender(answer.map(|_| ()));
             }
             Event::CheckRecipient(recipient) => {
-                let size = self
-                    .transaction
-                    .as_ref()
-                    .and_then(|transaction| transaction.sender.size);
-                let mut checked = self.door.check_recipient(self.account, size, &recipient);
+                let sender = self.transaction.as_ref().map(|transaction| &transaction.sender);
+                let mut checked = self.door.check_recipient(self.account, sender, &recipient);
                 if checked.is_ok()
                     && let Err(reply) = self.admit(session, recipient.address.as_str()).await
                 {

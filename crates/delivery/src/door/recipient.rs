@@ -1,6 +1,7 @@
 //! Who may send, and to whom.
 
 use super::{Door, OverQuota, blocking, now};
+use crate::relay::connector::takes;
 use db::AccountId;
 use directory::Resolution;
 use filter::quota_of;
@@ -57,17 +58,29 @@ impl Door {
     pub(super) fn check_recipient(
         &self,
         account: Option<AccountId>,
-        size: Option<u64>,
+        sender: Option<&Sender>,
         recipient: &Recipient,
     ) -> Result<NewRecipient, Refused> {
         let address = recipient.address.as_str();
+        let size = sender.and_then(|sender| sender.size);
+        if let Some(path) = self.context.forwarding.as_ref().and_then(|f| f.reverse(address, now())) {
+            let bounce = sender.is_some_and(|sender| sender.path.address().is_none());
+            return match path {
+                Ok(_) if bounce => Ok(new(recipient, Lane::Local)),
+                Ok(_) => Err(Reply::new(550, Status(5, 7, 1), "this address takes bounces only").into()),
+                Err(refused) => Err(Refused {
+                    reply: Reply::new(550, Status(5, 1, 1), refused.to_string()),
+                    unknown: true,
+                }),
+            };
+        }
         let lane = match self.context.directory.resolve(address) {
             Resolution::Account { account, .. } => {
                 self.check_room(account, size)?;
                 Lane::Local
             }
             Resolution::Alias { .. } => Lane::Local,
-            Resolution::Remote if account.is_some() => Lane::Remote,
+            Resolution::Remote if account.is_some() || self.relays_for(address) => Lane::Remote,
             Resolution::Remote => {
                 return Err(Reply::new(550, Status(5, 7, 1), "relaying denied: this is not our domain").into());
             }
@@ -81,12 +94,14 @@ impl Door {
                 });
             }
         };
-        Ok(NewRecipient {
-            address: address.to_owned(),
-            original: recipient.orcpt.clone(),
-            notify: recipient.notify.map(|notify| notify.to_string()),
-            lane,
-        })
+        Ok(new(recipient, lane))
+    }
+
+    /// Whether we are a backup MX for the domain of an address, or stand in front of its server.
+    fn relays_for(&self, address: &str) -> bool {
+        let domains = &self.context.options.relay_domains;
+        let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+        !domains.is_empty() && authentication::normal(domain).is_some_and(|domain| takes(domains, &domain))
     }
 
     /// Whether a message of this size fits into the account. What cannot be found out now, delivery will.
@@ -112,5 +127,14 @@ impl Door {
                 Ok(())
             }
         }
+    }
+}
+
+fn new(recipient: &Recipient, lane: Lane) -> NewRecipient {
+    NewRecipient {
+        address: recipient.address.as_str().to_owned(),
+        original: recipient.orcpt.clone(),
+        notify: recipient.notify.map(|notify| notify.to_string()),
+        lane,
     }
 }

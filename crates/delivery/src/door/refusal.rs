@@ -41,11 +41,17 @@ fn refused(
     }
     let delivery = Delivery {
         message,
-        envelope: envelope(acceptance, &recipient.address, recipient.original.as_deref()),
+        envelope: envelope(
+            acceptance,
+            &recipient.address,
+            recipient.original.as_deref(),
+            recipient.notify.as_deref(),
+        ),
         now: acceptance.received_at,
         unique: format!("{}.{number}", acceptance.id),
         environment: environment(acceptance),
         flags: Vec::new(),
+        rehearsal: true,
     };
     let person = person(&context.directory, &account);
     let verdict = filter.decide(&account, &person, &delivery, &Memory::default()).ok()?;

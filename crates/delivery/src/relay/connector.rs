@@ -5,29 +5,39 @@
 //! domain is believed no further than that: addresses of this machine, of nobody and of our own listeners are never connected to.
 //!
 //! The parts: `options` has settings and routes, `hosts` asks the DNS, `search` tries one host after the other, `tls` and `dane` judge
-//! certificates, `wire` moves bytes, `connection` sends mail, `memory` knows who did not answer a moment ago.
+//! certificates, `sts` has the policies of MTA-STS, `report` tells domains how TLS with them went, `wire` moves bytes, `connection` sends mail,
+//! `memory` knows who did not answer a moment ago.
 //!
 //! **Exposed to:** name servers and mail hosts of strangers. **Touches:** sockets, outward. **Bounds:** [`Limits`].
 
 mod connection;
 mod dane;
 mod hosts;
+mod https;
 mod memory;
 mod options;
+mod report;
 mod search;
+mod sts;
 mod tls;
 mod wire;
 
 pub use connection::Connection;
-pub use options::{Limits, Options, Own, Requirement, Route, Target};
+pub use options::{Limits, Options, Own, Requirement, Route, Target, takes};
 pub use tls::ClientTls;
 
 use super::transport::{Destination, Needs, Terms, Transport, Trouble};
+use crate::own::OwnMail;
+use db::Database;
 use dns::Resolver;
+use https::Https;
 use memory::Memory;
 use options::{route_of, route_to};
+use report::Reports;
 use search::Search;
+use sightings::Policies;
 use std::sync::Arc;
+use sts::Sts;
 
 /// The way to other servers. Clones share what they remember.
 #[derive(Clone)]
@@ -38,6 +48,9 @@ struct Inner {
     resolver: Resolver,
     tls: ClientTls,
     memory: Memory,
+    https: Https,
+    sts: Sts,
+    reports: Option<Reports>,
 }
 
 impl std::fmt::Debug for Connector {
@@ -47,15 +60,31 @@ impl std::fmt::Debug for Connector {
 }
 
 impl Connector {
-    /// A connector; nothing is asked and nobody is connected to yet.
-    pub fn new(options: Options, resolver: Resolver, tls: ClientTls) -> Connector {
-        let memory = Memory::new(options.limits.remembered);
+    /// A connector; nothing is asked and nobody is connected to yet. With a database with the tables of [`sightings::SCHEMA`], MTA-STS
+    /// policies outlive it, and what is seen of TLS can be reported.
+    pub fn new(options: Options, resolver: Resolver, tls: ClientTls, database: Option<Arc<Database>>) -> Connector {
+        let https = Https {
+            resolver: resolver.clone(),
+            tls: tls.clone(),
+            loopback: options.loopback,
+            port: options.https_port,
+        };
         Connector(Arc::new(Inner {
+            memory: Memory::new(options.limits.remembered),
+            sts: Sts::new(https.clone(), database.clone().map(Policies::new)),
+            reports: database.filter(|_| options.tls_reports).map(Reports::new),
+            https,
             options,
             resolver,
             tls,
-            memory,
         }))
+    }
+
+    /// Tells domains that ask for it how TLS with their hosts went (RFC 8460), until it is aborted; returns at once where that is not wanted.
+    pub async fn report(&self, own: OwnMail) {
+        if let Some(reports) = &self.0.reports {
+            reports.run(&self.0.https, &own).await;
+        }
     }
 }
 

@@ -20,10 +20,14 @@ const FIRST: f64 = 2.0;
 const COHORT: u32 = 20;
 /// The same for one that could not be reached before.
 const COHORT_AGAIN: u32 = 3;
-/// Recipients of a destination in memory at most.
+/// Fresh recipients of a destination in memory at most.
+const FRESH: usize = 1024;
+/// Recipients of a destination in memory up to which more is claimed,
 const HIGH: usize = 256;
-/// With fewer, more is claimed.
+/// with fewer than this.
 const LOW: usize = 128;
+/// All three, while half of the room for everybody is taken: so that some slow destinations do not take it from the others.
+const TIGHT: usize = 16;
 /// Recipients claimed for a probe.
 const PROBE: u32 = 4;
 /// Recipients in memory at most, of all destinations.
@@ -51,6 +55,8 @@ struct Place {
     allowed: f64,
     slow_start: bool,
     cohort: u32,
+    /// It has taken or refused something.
+    proven: bool,
     trouble: Option<Unreachable>,
     /// Rings when there is work for an idle connection.
     bell: Arc<Notify>,
@@ -72,6 +78,7 @@ impl Place {
             allowed: FIRST,
             slow_start: true,
             cohort: 0,
+            proven: false,
             trouble: None,
             bell: Arc::default(),
         }
@@ -81,8 +88,9 @@ impl Place {
         self.trouble.as_ref().is_some_and(|t| t.retry_at > now)
     }
 
-    fn may_have(&self) -> u32 {
-        if self.trouble.is_some() {
+    /// How many connections it may have; `scarce`: half of all there are, are taken, and so one is enough for a beginning.
+    fn may_have(&self, scarce: bool) -> u32 {
+        if self.trouble.is_some() || (scarce && !self.proven) {
             return 1;
         }
         let most = self.terms.connections.max(1);
@@ -159,6 +167,20 @@ impl Scheduler {
         ROOM.saturating_sub(self.rows)
     }
 
+    /// Few connections are left.
+    fn is_scarce(&self) -> bool {
+        self.connections > self.most / 2
+    }
+
+    /// A bound of a destination's recipients in memory, as much room as there is.
+    fn bound(&self, plenty: usize) -> usize {
+        if self.rows > ROOM / 2 {
+            TIGHT.min(plenty)
+        } else {
+            plenty
+        }
+    }
+
     fn place(&mut self, name: &Arc<str>, terms: &dyn Fn(&Arc<str>) -> Terms) -> &mut Place {
         self.places
             .entry(Arc::clone(name))
@@ -169,7 +191,8 @@ impl Scheduler {
     pub(crate) fn wants(&self, name: &str, bulk: bool, now: i64) -> bool {
         self.places.get(name).is_none_or(|place| {
             let behind = place.next_due.is_some_and(|due| due <= now) || place.claiming;
-            !place.is_shut(now) && place.window.rows() < HIGH && !(behind && (bulk || place.window.rows() >= LOW))
+            let rows = place.window.rows();
+            !place.is_shut(now) && rows < self.bound(FRESH) && !(behind && (bulk || rows >= self.bound(LOW)))
         })
     }
 
@@ -228,6 +251,7 @@ impl Scheduler {
 
     /// Decides what a destination waits for: a time, a claim, a connection; or that it is over.
     fn arrange(&mut self, name: &Arc<str>, now: i64) {
+        let (low, scarce) = (self.bound(LOW), self.is_scarce());
         let Some(place) = self.places.get_mut(name) else { return };
         let shut = place.is_shut(now);
         let due = place.next_due.is_some_and(|due| due <= now);
@@ -235,7 +259,7 @@ impl Scheduler {
         if shut {
             timer = place.trouble.as_ref().map(|t| t.retry_at);
         } else {
-            if due && !place.claiming && !place.hungry && place.window.rows() < LOW {
+            if due && !place.claiming && !place.hungry && place.window.rows() < low {
                 place.hungry = true;
                 self.hungry.push_back(Arc::clone(name));
             } else if !due {
@@ -243,7 +267,7 @@ impl Scheduler {
             }
             if place.idle > 0 && !place.window.is_empty() {
                 place.bell.notify_one();
-            } else if !place.ready && !place.window.is_empty() && place.connections < place.may_have() {
+            } else if !place.ready && !place.window.is_empty() && place.connections < place.may_have(scarce) {
                 place.ready = true;
                 self.ready.push_back(Arc::clone(name));
             }
@@ -299,6 +323,7 @@ impl Scheduler {
         let mut room = self.room();
         let mut asks = Vec::new();
         while asks.len() < CLAIM && room > 0 {
+            let high = self.bound(HIGH);
             let Some(name) = self.hungry.pop_front() else { break };
             let Some(place) = self.places.get_mut(&name) else {
                 continue;
@@ -307,7 +332,7 @@ impl Scheduler {
             if place.is_shut(now) || place.claiming {
                 continue;
             }
-            let wanted = HIGH.saturating_sub(place.window.rows()).min(room);
+            let wanted = high.saturating_sub(place.window.rows()).min(room);
             let wanted = u32::try_from(wanted).unwrap_or(u32::MAX);
             let limit = if place.trouble.is_some() {
                 wanted.min(PROBE)
@@ -361,11 +386,12 @@ impl Scheduler {
     pub(crate) fn open(&mut self, now: i64) -> Option<(Arc<str>, Bundle)> {
         while self.connections < self.most {
             let name = self.ready.pop_front()?;
+            let scarce = self.is_scarce();
             let Some(place) = self.places.get_mut(&name) else {
                 continue;
             };
             place.ready = false;
-            if place.is_shut(now) || place.connections >= place.may_have() {
+            if place.is_shut(now) || place.connections >= place.may_have(scarce) {
                 continue;
             }
             let Some(bundle) = place.window.pop(|_| true) else {
@@ -398,12 +424,13 @@ impl Scheduler {
         suits: impl Fn(Needs) -> bool,
         now: i64,
     ) -> Option<Bundle> {
+        let scarce = self.is_scarce();
         let starved = self.connections >= self.most && !self.ready.is_empty();
         let place = self.places.get_mut(name)?;
         if place.is_shut(now)
             || served >= place.terms.transactions.max(1)
             || (starved && served >= quantum)
-            || place.connections > place.may_have()
+            || place.connections > place.may_have(scarce)
         {
             return None;
         }
@@ -448,6 +475,7 @@ impl Scheduler {
             return false;
         };
         place.cohort = 0;
+        place.proven = true;
         let back = place.trouble.take().is_some();
         if back {
             place.allowed = FIRST;

@@ -282,3 +282,30 @@ async fn a_message_cut_off_leaves_nothing() {
     house.closed().await;
     assert_eq!(house.records().len(), 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn return_paths_take_bounces_and_nothing_else() {
+    let mut house = House::new();
+    let address = house.open(Role::Mx).await;
+    let mut client = Client::greeted(address).await;
+    let owner = delivery::Owner::Alias("team@our.test");
+    let good = house.forwarding.return_path("fay@far.test", owner, net::now());
+    let old = house
+        .forwarding
+        .return_path("fay@far.test", owner, net::now() - 30 * 86_400);
+    let forged = good.replace("far.test", "else.test");
+    client.say("MAIL FROM:<>", "250").await;
+    client
+        .say(&format!("RCPT TO:<{forged}>"), "550 5.1.1 this return path is not one")
+        .await;
+    client
+        .say(&format!("RCPT TO:<{old}>"), "550 5.1.1 this return path is too old")
+        .await;
+    client.say(&format!("RCPT TO:<{good}>"), "250").await;
+    client.say("DATA", "354").await;
+    let reply = client.say("Subject: failed\r\n\r\ny\r\n.", "250").await;
+    assert_eq!(house.record(&reply).recipients[0].address, good);
+    // Whoever learns it cannot write to its owner with it.
+    client.say("MAIL FROM:<eve@far.test>", "250").await;
+    client.say(&format!("RCPT TO:<{good}>"), "550 5.7.1").await;
+}

@@ -3,6 +3,7 @@
 use blobs::{Blobs, File, FileLayer};
 use db::{AccountId, Database};
 use delivery::door::{self, Context, ListenerConfig, Options, Tls};
+use delivery::{ForwardOptions, Forwarding};
 use directory::{Directory, HashParameters, NewAccount};
 use ledger::{AcceptanceId, Filter, Ledger, Record};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -25,6 +26,7 @@ pub struct House {
     pub ledger: Ledger,
     pub blobs: Blobs,
     pub context: Arc<Context>,
+    pub forwarding: Arc<Forwarding>,
     pub certificate: CertificateDer<'static>,
     pub disk_full: Arc<AtomicBool>,
     tls: Arc<rustls::ServerConfig>,
@@ -85,7 +87,10 @@ impl House {
         options.bad_recipient_delay = Duration::ZERO;
         options.login_failure_delay = Duration::ZERO;
         change(&mut options);
-        let context = Arc::new(Context::new(directory.clone(), store, ledger.clone(), options));
+        let forwarding = ForwardOptions::new("mail.our.test");
+        let forwarding = Arc::new(Forwarding::new(directory.clone(), None, forwarding));
+        let context = Context::new(directory.clone(), store, ledger.clone(), options);
+        let context = Arc::new(context.forwarding(Arc::clone(&forwarding)));
         let (certificate, tls) = certificate();
         let (stop, _) = watch::channel(false);
         House {
@@ -93,6 +98,7 @@ impl House {
             ledger,
             blobs,
             context,
+            forwarding,
             certificate,
             disk_full,
             tls,

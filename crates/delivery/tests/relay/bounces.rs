@@ -165,17 +165,17 @@ async fn what_is_held_waits_and_what_is_cancelled_is_not_sent() {
     let house = house(Vec::new(), None);
     let id = house
         .accept_as("ada@our.test", &["x@far.test"], |a| {
-            a.held = Some("too much mail at once".to_owned())
+            a.held = Some("too much mail at once".to_owned());
         })
         .await;
     let later = house
         .accept_as("ada@our.test", &["y@far.test"], |a| {
-            a.release_at = Some(a.received_at + 3600)
+            a.release_at = Some(a.received_at + 3600);
         })
         .await;
     let never = house
         .accept_as("ada@our.test", &["z@far.test"], |a| {
-            a.release_at = Some(a.received_at + 7200)
+            a.release_at = Some(a.received_at + 7200);
         })
         .await;
     tokio::time::sleep(Duration::from_secs(600)).await;

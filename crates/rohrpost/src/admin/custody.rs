@@ -1,11 +1,11 @@
-//! The commands about mail in custody: queue, trace, audit, verify.
+//! The commands about mail in custody: trace, audit, verify.
 
 use super::Rows;
 use super::request::{Done, Trace};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use db::AccountId;
-use ledger::{AcceptanceId, AuditedRecipient, Fate, Filter, Order, RecipientRecord, Record, Selection, State};
+use ledger::{AcceptanceId, AuditedRecipient, Fate, Filter, RecipientRecord, Record, State, Try};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,21 +15,6 @@ use store::ArrivalState;
 const PAGE: u32 = 500;
 /// Deliveries that the store is asked about in one go.
 const BATCH: usize = 1000;
-
-pub(super) fn queue_list(engine: &Engine, limit: u32, rows: Rows<'_>) -> Result<Done, Failure> {
-    let filter = Filter {
-        open: true,
-        ..Filter::default()
-    };
-    each_record(engine, filter, limit, &mut |record| {
-        record
-            .recipients
-            .iter()
-            .filter(|r| r.state != State::Settled)
-            .try_for_each(|r| rows(row(record, r)))
-    })?;
-    Ok(Done::default())
-}
 
 pub(super) fn trace(engine: &Engine, trace: &Trace, rows: Rows<'_>) -> Result<Done, Failure> {
     let fate = match &trace.fate {
@@ -75,7 +60,7 @@ fn each_record(
     Ok(())
 }
 
-/// One recipient of a message, as `queue list` and `trace` show it.
+/// One recipient of a message, as `trace` shows it.
 fn row(record: &Record, r: &RecipientRecord) -> Value {
     let mut row = recipient(r);
     if let Value::Object(row) = &mut row {
@@ -87,7 +72,7 @@ fn row(record: &Record, r: &RecipientRecord) -> Value {
     row
 }
 
-fn recipient(r: &RecipientRecord) -> Value {
+pub(super) fn recipient(r: &RecipientRecord) -> Value {
     let state = match r.state {
         State::Due if r.attempts > 0 => "deferred",
         State::Due => "due",
@@ -100,114 +85,22 @@ fn recipient(r: &RecipientRecord) -> Value {
         "due_at": (r.state == State::Due).then_some(r.due_at), "attempts": r.attempts, "strategy": r.strategy,
         "reason": r.reason.as_ref().or(r.detail.as_ref()), "settled_at": r.settled_at,
         "account": r.account.map(|a| a.0), "mailbox": r.mailbox, "uid": r.uid,
+        "destination": r.destination, "delay_told": r.delay_told, "tries": r.tries.iter().map(attempt).collect::<Vec<_>>(),
     })
 }
 
-/// A recipient with why its message is where it is, as the scripts that ran for it said.
-fn explained(engine: &Engine, id: AcceptanceId, r: &RecipientRecord) -> Value {
-    let mut row = recipient(r);
-    let decided = r
-        .account
-        .filter(|a| engine.store.account_exists(*a))
-        .and_then(|account| {
-            let stored = engine.store.account(account).ok()?;
-            let known = stored.decisions(&[(id.0, r.number)]).ok()?.pop()??;
-            filter::Plan::decode(&known.before?)
-        });
-    if let (Value::Object(row), Some(plan)) = (&mut row, decided) {
-        row.insert("why".to_owned(), plan.explain().into());
-    }
-    row
-}
-
-/// A message that came of another.
-fn offspring(engine: &Engine, id: AcceptanceId, number: u32) -> Value {
-    let record = engine.ledger.show(id).ok().flatten();
+/// An attempt to hand a recipient to another server.
+fn attempt(t: &Try) -> Value {
     json!({
-        "id": id.to_string(), "of": number,
-        "to": record.as_ref().map(|r| r.recipients.iter().map(|r| r.address.clone()).collect::<Vec<_>>()),
-        "notes": record.as_ref().and_then(|r| r.acceptance.notes.clone()),
+        "at": t.at, "host": t.host, "address": t.address, "tls": t.tls, "policy": t.policy, "outcome": t.outcome, "reply": t.reply,
     })
 }
 
-fn sender(record: &Record) -> String {
+pub(super) fn sender(record: &Record) -> String {
     match record.acceptance.sender.as_str() {
         "" => "<>".to_owned(),
         sender => sender.to_owned(),
     }
-}
-
-pub(super) fn queue_show(engine: &Engine, id: &str, rows: Rows<'_>) -> Result<Done, Failure> {
-    let parsed: AcceptanceId = id.parse().map_err(Failure::usage)?;
-    let record = engine
-        .ledger
-        .show(parsed)
-        .map_err(Failure::new)?
-        .ok_or_else(|| unknown(id))?;
-    let a = &record.acceptance;
-    rows(json!({
-        "id": a.id.to_string(), "received_at": a.received_at, "from": sender(&record), "size": record.size,
-        "message_id": a.message_id, "protocol": a.protocol, "listener": a.listener, "client": a.client, "helo": a.helo, "tls": a.tls,
-        "login": a.login.and_then(|l| engine.directory.account(l)).map(|account| account.name.clone()),
-        "session": a.session, "body": a.body, "smtputf8": a.smtputf8, "envid": a.envid, "ret": a.ret, "notes": a.notes, "quarantine": a.quarantine,
-        "blob": record.blob.to_string(),
-        "parent": a.parent.map(|(id, _)| id.to_string()), "parent_recipient": a.parent.map(|(_, number)| number),
-        "offspring": record.offspring.iter().map(|(id, number)| offspring(engine, *id, *number)).collect::<Vec<_>>(),
-        "recipients": record.recipients.iter().map(|r| explained(engine, a.id, r)).collect::<Vec<_>>(),
-    }))?;
-    Ok(Done::default())
-}
-
-fn unknown(id: &str) -> Failure {
-    Failure::new(format!("there is no message {id}")).advise(
-        "`rohrpost queue list` and `rohrpost trace` show ids; settled ones are forgotten after delivery.history",
-    )
-}
-
-pub(super) fn queue_retry(engine: &Engine, id: &str, recipient: Option<u32>) -> Result<Done, Failure> {
-    let n = wait(engine.ledger.order(Order::Retry, &one(engine, id, recipient)?))?;
-    Ok(Done::say(format!("{n} {} due now", recipients(n))))
-}
-
-pub(super) fn queue_hold(engine: &Engine, id: &str, recipient: Option<u32>) -> Result<Done, Failure> {
-    let n = wait(engine.ledger.order(Order::Hold, &one(engine, id, recipient)?))?;
-    Ok(Done::say(format!(
-        "{n} {} held; `rohrpost queue release {id}` undoes it",
-        recipients(n)
-    )))
-}
-
-pub(super) fn queue_release(engine: &Engine, id: &str, recipient: Option<u32>) -> Result<Done, Failure> {
-    let n = wait(engine.ledger.order(Order::Release, &one(engine, id, recipient)?))?;
-    Ok(Done::say(format!("{n} {} released", recipients(n))))
-}
-
-fn one(engine: &Engine, id: &str, recipient: Option<u32>) -> Result<Selection, Failure> {
-    Ok(Selection {
-        id: Some(known(engine, id)?),
-        number: recipient,
-        ..Selection::default()
-    })
-}
-
-pub(super) fn recipients(n: u64) -> &'static str {
-    if n == 1 { "recipient" } else { "recipients" }
-}
-
-fn known(engine: &Engine, id: &str) -> Result<AcceptanceId, Failure> {
-    let parsed: AcceptanceId = id.parse().map_err(Failure::usage)?;
-    match engine.ledger.show(parsed).map_err(Failure::new)? {
-        Some(_) => Ok(parsed),
-        None => Err(unknown(id)),
-    }
-}
-
-/// Waits for the ledger on this thread, which is an administration session's own.
-pub(super) fn wait<T>(answer: impl Future<Output = ledger::Result<T>>) -> Result<T, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(Failure::new)?;
-    runtime.block_on(answer).map_err(Failure::new)
 }
 
 pub(super) fn audit(engine: &Engine, rows: Rows<'_>) -> Result<Done, Failure> {

@@ -3,6 +3,7 @@
 
 mod custody;
 mod people;
+mod queue;
 pub mod request;
 mod settings;
 mod sharing;
@@ -31,11 +32,10 @@ pub type Rows<'r> = &'r mut dyn FnMut(Value) -> Result<(), Failure>;
 /// Carries `request` out.
 pub fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Result<Done, Failure> {
     match request {
-        Request::QueueList { limit } => custody::queue_list(engine, limit, rows),
-        Request::QueueShow { id } => custody::queue_show(engine, &id, rows),
-        Request::QueueRetry { id, recipient } => custody::queue_retry(engine, &id, recipient),
-        Request::QueueHold { id, recipient } => custody::queue_hold(engine, &id, recipient),
-        Request::QueueRelease { id, recipient } => custody::queue_release(engine, &id, recipient),
+        Request::QueueList { which, limit } => queue::list(engine, &which, limit, rows),
+        Request::QueueDestinations { limit } => queue::destinations(engine, limit, rows),
+        Request::QueueShow { id } => queue::show(engine, &id, rows),
+        Request::QueueOrder { order, which } => queue::order(engine, order, &which),
         Request::Trace(trace) => custody::trace(engine, &trace, rows),
         Request::Audit => custody::audit(engine, rows),
         Request::Reclaim => {
@@ -83,6 +83,7 @@ pub fn ask(config: &Config, request: &Request, rows: Rows<'_>) -> Result<Done, F
         if let Some(lock) = DataLock::take(&config.data)? {
             let engine = Engine::open(&config.data, lock)?;
             engine.filter_by(config);
+            engine.notifier_by(config);
             let done = handle(&engine, request.clone(), rows)?;
             engine.close()?;
             return Ok(done);

@@ -1,7 +1,7 @@
 //! The commands about domains, accounts and aliases.
 
 use super::Rows;
-use super::custody::{recipients, wait};
+use super::queue::{recipients, wait};
 use super::request::{Done, Most, Request};
 use crate::config::units;
 use crate::engine::Engine;
@@ -107,6 +107,19 @@ pub(super) fn handle(engine: &Engine, request: Request, rows: Rows<'_>) -> Resul
                 format!("{account} may no longer send as {address}")
             } else {
                 format!("{account} was not given {address}; `rohrpost account show {account}` shows what it was")
+            }))
+        }
+        Request::AccountForwarding { address, owner } => {
+            let id = find(engine, &address)?.id;
+            directory.forwarding_tells_owner_set(id, owner).map_err(advise)?;
+            Ok(Done::say(match owner {
+                Some(true) => {
+                    format!("when what {address} sends on cannot be delivered, {address} is told, and not the sender")
+                }
+                Some(false) => format!("when what {address} sends on cannot be delivered, the sender is told"),
+                None => format!(
+                    "when what {address} sends on cannot be delivered, `failures` in [forwarding] says who is told"
+                ),
             }))
         }
         Request::AccountHold { address } => {

@@ -63,6 +63,11 @@ pub enum Request {
         account: String,
         address: String,
     },
+    AccountForwarding {
+        address: String,
+        /// Who is told of what fails: the owner, or the sender; none: as the settings say.
+        owner: Option<bool>,
+    },
     AccountHold {
         address: String,
     },
@@ -122,22 +127,18 @@ pub enum Request {
         rights: String,
     },
     QueueList {
+        which: QueueSelection,
+        limit: u32,
+    },
+    QueueDestinations {
         limit: u32,
     },
     QueueShow {
         id: String,
     },
-    QueueRetry {
-        id: String,
-        recipient: Option<u32>,
-    },
-    QueueHold {
-        id: String,
-        recipient: Option<u32>,
-    },
-    QueueRelease {
-        id: String,
-        recipient: Option<u32>,
+    QueueOrder {
+        order: QueueOrder,
+        which: QueueSelection,
     },
     Trace(Trace),
     Sieve(SieveOrder),
@@ -157,6 +158,35 @@ pub enum Request {
         account: Option<String>,
     },
     SearchList,
+}
+
+/// What is to be done with rows of the queue.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+#[allow(missing_docs)]
+pub enum QueueOrder {
+    Retry,
+    Hold,
+    Release,
+    Cancel,
+    Bounce,
+}
+
+/// Which rows of the queue; times are seconds since 1970. What is left out matches.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq)]
+#[allow(missing_docs)]
+pub struct QueueSelection {
+    pub id: Option<String>,
+    pub recipient: Option<u32>,
+    pub to: Option<String>,
+    pub from: Option<String>,
+    pub destination: Option<String>,
+    /// Accepted before.
+    pub before: Option<i64>,
+    pub state: Option<String>,
+    pub lane: Option<String>,
+    /// For lists: the row after which to go on.
+    pub after: Option<String>,
 }
 
 /// Which rows of the ledger `trace` wants; times are seconds since 1970.

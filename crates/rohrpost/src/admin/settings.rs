@@ -99,6 +99,8 @@ fn row(person: &Account, stored: &StoredSettings) -> Value {
         "script": stored.script,
         "version": stored.version.map(|v| v.0),
         "active": stored.active,
+        "fault": stored.fault.as_ref().map(|fault| &fault.text),
+        "fault_at": stored.fault.as_ref().map(|fault| fault.at),
         "vacation_state": state,
         "settings": settings,
         "rules": rules,

@@ -278,6 +278,7 @@ impl Trial<'_> {
             unique: "trial".to_owned(),
             environment: Vec::new(),
             flags,
+            rehearsal: true,
         };
         let verdict = self
             .filter
@@ -345,6 +346,9 @@ impl Trial<'_> {
         }
         for sending in &verdict.sending {
             would.push(format!("{} to {}", sending.kind, sending.recipients.join(", ")));
+        }
+        for program in &verdict.piped {
+            would.push(format!("to the program {program}"));
         }
         if let Some(refusal) = &verdict.refusal {
             would.push(format!("refuse: {}", refusal.reason.lines().next().unwrap_or_default()));

@@ -265,6 +265,14 @@ pub enum AccountCommand {
     /// Addresses that an account may send from beside its own
     #[command(subcommand)]
     Sender(SenderCommand),
+    /// Say who is told when what an account sends on cannot be delivered
+    Forwarding {
+        /// Any address of the account
+        address: String,
+        /// The sender of the message, the owner of the account, or as the settings say
+        #[arg(value_parser = ["sender", "owner", "default"])]
+        tells: String,
+    },
     /// Hold back what an account sends, until `release`
     ///
     /// The server does so by itself with an account that sends as if its password were stolen (`[submission]`).
@@ -369,8 +377,19 @@ pub enum AliasCommand {
 pub enum QueueCommand {
     /// List what is not settled, oldest first
     List {
-        /// At most so many messages
+        #[command(flatten)]
+        filters: QueueFilters,
+        /// Go on after this row of an earlier list: ID/NUMBER
+        #[arg(long, value_name = "ID/N")]
+        after: Option<String>,
+        /// At most so many recipients
         #[arg(long, value_name = "N", default_value_t = 1000)]
+        limit: u32,
+    },
+    /// Count what waits for each other server, the most first
+    Destinations {
+        /// At most so many destinations
+        #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
     },
     /// Show one message: its envelope and what became of every recipient
@@ -390,6 +409,16 @@ pub enum QueueCommand {
     },
     /// Undo `hold`
     Release {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Take out without a word to the sender
+    Cancel {
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Give up now, and tell the senders
+    Bounce {
         #[command(flatten)]
         which: Which,
     },
@@ -506,13 +535,41 @@ pub struct SieveRunArgs {
     pub yes: bool,
 }
 
-#[derive(Args, Clone, Debug)]
-pub struct Which {
-    /// The message's id
-    pub id: String,
+#[derive(Args, Clone, Debug, Default)]
+pub struct QueueFilters {
+    /// Only for this address; `*` stands for anything, as in *@phys.example
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: Option<String>,
+    /// Only from this address, likewise; <> for the empty sender of bounces
+    #[arg(long, value_name = "ADDRESS")]
+    pub from: Option<String>,
+    /// Only for this destination: a domain, or the name of a route as `queue destinations` shows it
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: Option<String>,
+    /// Only what was accepted longer ago, such as 3h or "2 days", or before a time
+    #[arg(long, value_name = "TIME")]
+    pub older_than: Option<String>,
+    /// Only what is in this state: due or held
+    #[arg(long, value_name = "STATE")]
+    pub state: Option<String>,
+    /// Only what is for our mailboxes (local) or other servers (remote)
+    #[arg(long, value_name = "LANE")]
+    pub lane: Option<String>,
     /// Only this recipient, by the number that `queue show` gives it
     #[arg(long, value_name = "N")]
     pub recipient: Option<u32>,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Which {
+    /// The message's id; without it, everything that the filters leave
+    #[arg(required_unless_present_any = ["to", "from", "domain", "older_than", "state", "lane", "all"])]
+    pub id: Option<String>,
+    #[command(flatten)]
+    pub filters: QueueFilters,
+    /// Everything in the queue
+    #[arg(long, conflicts_with_all = ["id", "to", "from", "domain", "older_than", "state", "lane", "recipient"])]
+    pub all: bool,
 }
 
 #[derive(Args, Debug, Default)]
@@ -532,7 +589,7 @@ pub struct TraceArgs {
     /// Only messages of at least this size
     #[arg(long, value_name = "SIZE")]
     pub min_size: Option<String>,
-    /// Only with a recipient of this fate: delivered, expanded, duplicate, discarded, redirected, rejected, failed, cancelled
+    /// Only with a recipient of this fate: delivered, relayed, expanded, duplicate, discarded, redirected, rejected, failed, cancelled
     #[arg(long, value_name = "FATE")]
     pub fate: Option<String>,
     /// At most so many messages

@@ -61,6 +61,7 @@ fn summary(row: &Value, out: &mut impl Write) -> Result<()> {
     let lines = [
         ("account", Some(text("/account"))),
         ("script", Some(text("/script"))),
+        ("has failed", of("/fault").map(output::text)),
         ("forwarding", forwarding.or(Some("none".to_owned()))),
         ("vacation", vacation.or(Some("none".to_owned()))),
         ("let through", of("/settings/spam/allow").map(output::text)),

@@ -38,6 +38,7 @@ pub enum Section {
     Oauth,
     Limits,
     Submission,
+    Forwarding,
     Delivery,
     Sieve,
     Inspect,
@@ -48,7 +49,7 @@ pub enum Section {
 }
 
 impl Section {
-    pub const ALL: [Section; 14] = [
+    pub const ALL: [Section; 15] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
@@ -56,6 +57,7 @@ impl Section {
         Section::Oauth,
         Section::Limits,
         Section::Submission,
+        Section::Forwarding,
         Section::Delivery,
         Section::Sieve,
         Section::Inspect,
@@ -75,6 +77,7 @@ impl Section {
             Section::Oauth => "oauth",
             Section::Limits => "limits",
             Section::Submission => "submission",
+            Section::Forwarding => "forwarding",
             Section::Delivery => "delivery",
             Section::Sieve => "sieve",
             Section::Inspect => "inspect",
@@ -103,6 +106,7 @@ impl Section {
                  it is verified here, against the issuer's public keys, and says whose account it is for. Left out, tokens are not taken."
             }
             Section::Limits => "How much is too much. Everything that a stranger could make grow has its bound here.",
+            Section::Forwarding => "What aliases and people's filters send on to other servers: docs/forwarding.md.",
             Section::Submission => "What people send with their own programs: docs/submission.md.",
             Section::Delivery => "Into mailboxes.",
             Section::Sieve => {
@@ -382,6 +386,7 @@ pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         .chain(super::outgoing_keys::KEYS)
         .chain(super::route_keys::KEYS)
         .chain(super::submission_keys::KEYS)
+        .chain(super::forwarding_keys::KEYS)
         .chain(super::web_keys::KEYS)
         .copied()
         .collect()

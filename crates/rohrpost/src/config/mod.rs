@@ -5,6 +5,7 @@
 //! A key that is not in it is refused, with the line it stands on and the nearest key there is.
 
 mod acme_keys;
+mod forwarding_keys;
 mod inspect_keys;
 mod keys;
 mod limit_keys;
@@ -58,6 +59,8 @@ pub struct Config {
     pub languages: Vec<Language>,
     /// What people send.
     pub submission: Submission,
+    /// What is sent on.
+    pub forwarding: Forwarding,
     /// Into mailboxes.
     pub delivery: Delivery,
     /// People's filters.
@@ -266,6 +269,15 @@ pub struct Submission {
     pub unlimited_accounts: Vec<String>,
 }
 
+/// What is sent on. `docs/configuration.md` says what each one does.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct Forwarding {
+    pub rewrite: bool,
+    pub seal: bool,
+    pub tells_owner: bool,
+}
+
 /// Into mailboxes.
 #[derive(Clone, Debug, Default)]
 pub struct Delivery {
@@ -290,9 +302,15 @@ pub struct Sieve {
     pub scripts: u64,
     pub script_size: u64,
     pub steps: u64,
+    pub regex_input: u64,
     pub redirects: u64,
     pub sent_per_day: u64,
     pub create_mailboxes: bool,
+    pub lists: Option<PathBuf>,
+    pub programs: Option<PathBuf>,
+    pub program_time: Duration,
+    pub program_memory: u64,
+    pub programs_at_once: u64,
     pub events: bool,
     pub events_script: Option<PathBuf>,
     pub events_expunge: bool,
@@ -393,6 +411,7 @@ impl Config {
             limits: Limits::default(),
             languages: Vec::new(),
             submission: Submission::default(),
+            forwarding: Forwarding::default(),
             delivery: Delivery::default(),
             sieve: Sieve::default(),
             inspect: Inspect::default(),

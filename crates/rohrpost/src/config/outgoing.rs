@@ -30,6 +30,7 @@ pub struct Outgoing {
     pub patience: Duration,
     pub dead_host: Duration,
     pub port: u16,
+    pub https_port: u16,
     pub loopback: bool,
 }
 
@@ -100,21 +101,6 @@ pub fn blank_route() -> RouteSettings {
 }
 
 impl RouteSettings {
-    /// Whether it is for a domain.
-    pub fn takes(&self, domain: &str) -> bool {
-        let route = Route {
-            name: String::new(),
-            domains: self.domains.clone(),
-            target: Target::Mx(25),
-            tls: None,
-            identity: None,
-            hello: None,
-            sources: Vec::new(),
-            terms: Terms::default(),
-        };
-        route.takes(domain)
-    }
-
     fn route(&self, folder: &Path, outgoing: &Outgoing, base: &Terms) -> Result<Route, String> {
         let identity = match (&self.user, &self.password_file) {
             (Some(user), Some(file)) => {
@@ -164,6 +150,8 @@ impl super::Config {
         options.tls = set.tls;
         options.dane = set.dane;
         options.mta_sts = set.mta_sts;
+        options.tls_reports = set.tls_reports;
+        options.https_port = set.https_port;
         options.terms = set.terms.over(&Terms::default());
         let folder = self.file.parent().unwrap_or_else(|| Path::new(""));
         options.routes = self

@@ -291,6 +291,17 @@ pub static KEYS: &[Key] = &[
     ),
     setting(
         Section::Outgoing,
+        "https_port",
+        Kind::Number,
+        "443",
+        "The port where MTA-STS policies of others are fetched. Something else makes sense in tests only.",
+        |c, g| {
+            c.outgoing.https_port = port(g)?;
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Outgoing,
         "loopback",
         Kind::YesNo,
         "false",

@@ -302,6 +302,12 @@ impl Reader<'_> {
             if self.config.routes.iter().take(i).any(|other| other.name == route.name) {
                 fault(format!("there are two routes with the name {}", route.name));
             }
+            if route.accept && route.domains.iter().any(|domain| domain == "*") {
+                fault(format!(
+                    "the route {} is for all domains: with accept = true anybody could send to anybody through this server; name the domains",
+                    route.name
+                ));
+            }
             if route.user.is_some() != route.password_file.is_some() {
                 fault(format!(
                     "the route {} needs both user and password_file, or neither",

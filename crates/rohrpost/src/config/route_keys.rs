@@ -91,7 +91,7 @@ pub static KEYS: &[Key] = &[
         "The name to log in with.",
         |c, g| {
             route(c, |r| {
-                r.user = Some(g.text().to_owned()).filter(|user| !user.is_empty())
+                r.user = Some(g.text().to_owned()).filter(|user| !user.is_empty());
             })
         },
     ),
@@ -109,7 +109,7 @@ pub static KEYS: &[Key] = &[
         "As `outgoing.hello`, for this route.",
         |c, g| {
             route(c, |r| {
-                r.hello = Some(g.text().to_owned()).filter(|name| !name.is_empty())
+                r.hello = Some(g.text().to_owned()).filter(|name| !name.is_empty());
             })
         },
     ),

@@ -86,6 +86,17 @@ pub static KEYS: &[Key] = &[
     ),
     setting(
         Section::Sieve,
+        "regex_input",
+        Kind::Size,
+        "\"64 KiB\"",
+        "How much of a value regular expressions are tried on. Their time grows with it and with nothing else.",
+        |c, g| {
+            c.sieve.regex_input = at_least_one(g)?;
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
         "redirects",
         Kind::Number,
         "5",
@@ -114,6 +125,61 @@ pub static KEYS: &[Key] = &[
         "`fileinto` makes a mailbox that is missing also without `:create`. Otherwise the message is kept in the inbox.",
         |c, g| {
             c.sieve.create_mailboxes = g.yes();
+            Ok(())
+        },
+    ),
+    optional(
+        Section::Sieve,
+        "lists",
+        Kind::Path,
+        "\"/etc/rohrpost/lists\"",
+        "A folder of files with an entry a line, which scripts ask as `tag:HOSTNAME,2026:FILE` (`extlists`).",
+        |c, g| {
+            c.sieve.lists = Some(g.path());
+            Ok(())
+        },
+    ),
+    optional(
+        Section::Sieve,
+        "programs",
+        Kind::Path,
+        "\"/etc/rohrpost/programs\"",
+        "A folder with the folders `pipe`, `filter` and `execute`: programs in them may be used by scripts, by their names, with the commands of `vnd.dovecot`. Without it there are no such commands.",
+        |c, g| {
+            c.sieve.programs = Some(g.path());
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "program_time",
+        Kind::Duration,
+        "\"10 s\"",
+        "How long such a program may run.",
+        |c, g| {
+            c.sieve.program_time = g.duration();
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "program_memory",
+        Kind::Size,
+        "\"256 MiB\"",
+        "Memory that such a program may have.",
+        |c, g| {
+            c.sieve.program_memory = at_least_one(g)?;
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Sieve,
+        "programs_at_once",
+        Kind::Number,
+        "4",
+        "Such programs that run at once, for all accounts together.",
+        |c, g| {
+            c.sieve.programs_at_once = at_least_one(g)?;
             Ok(())
         },
     ),

@@ -53,6 +53,8 @@ impl Step for If {
                 return run.block(body, because);
             }
         }
+        // No branch was taken: why not is nobody's reason for anything.
+        run.forget_since(mark);
         Ok(Flow::Next)
     }
 }

@@ -37,14 +37,14 @@ pub(crate) const TESTS: &[TestSpec] = &[
 ];
 
 #[derive(Debug)]
-enum Zone {
+pub(crate) enum Zone {
     Local,
     Original,
     Named(Template),
 }
 
 impl Zone {
-    fn build(builder: &mut Builder<'_>, bound: &Bound<'_>) -> Result<Zone> {
+    pub fn build(builder: &mut Builder<'_>, bound: &Bound<'_>) -> Result<Zone> {
         if bound.has("originalzone") {
             return Ok(Zone::Original);
         }
@@ -61,7 +61,7 @@ impl Zone {
         Ok(Zone::Named(zone))
     }
 
-    fn minutes(&self, run: &Run<'_>, at: i64, original: i16) -> Result<i16> {
+    pub fn minutes(&self, run: &Run<'_>, at: i64, original: i16) -> Result<i16> {
         match self {
             Zone::Local => Ok(run.world.zone_minutes(at)),
             Zone::Original => Ok(original),

@@ -12,6 +12,9 @@ use crate::template::{Template, Variable, cut};
 use crate::tree::Argument;
 use crate::world::ProgramKind;
 
+/// Arguments that a program is given at most.
+const ARGUMENTS_MOST: usize = 32;
+
 const ARGUMENTS: Positional = Positional {
     name: "arguments",
     kind: Kind::Texts,
@@ -149,7 +152,7 @@ fn report(builder: &mut Builder<'_>, bound: &mut Bound<'_>) -> Result<Box<dyn St
 #[derive(Debug)]
 struct Program {
     kind: ProgramKind,
-    name: Template,
+    name: Box<str>,
     arguments: Box<[Template]>,
 }
 
@@ -162,14 +165,13 @@ impl Program {
             (None, None) => return Err(bound.error("the name of the program is missing")),
         };
         let position = name.span.position;
-        let name = builder.text(name)?;
-        if let Some(fixed) = name.fixed()
-            && !is_name(fixed)
-        {
+        // A script must not put a name together: what it may start is to be seen by reading it.
+        let name = builder.fixed(name, "the name of a program")?;
+        if !is_name(&name) {
             return Err(Error::new(
                 ErrorKind::Argument,
                 position,
-                format!("\"{}\" cannot be the name of a program", shorten(fixed)),
+                format!("\"{}\" cannot be the name of a program", shorten(&name)),
             )
             .hint("write the name under which the administrator listed it, not a path"));
         }
@@ -177,15 +179,22 @@ impl Program {
             .map(|argument| builder.texts(argument))
             .transpose()?
             .unwrap_or_default();
-        Ok(Program { kind, name, arguments })
+        if arguments.len() > ARGUMENTS_MOST {
+            return Err(bound.error(format!("a program is given at most {ARGUMENTS_MOST} arguments")));
+        }
+        Ok(Program {
+            kind,
+            name: name.into(),
+            arguments,
+        })
     }
 
-    fn render(&self, run: &Run<'_>) -> Result<(String, Vec<String>)> {
-        let name = self.name.render(run).into_owned();
-        if !is_name(&name) || !run.world.program_listed(self.kind, &name) {
+    fn render(&self, run: &Run<'_>) -> Result<(&str, Vec<String>)> {
+        let name = self.name.as_ref();
+        if !run.world.program_listed(self.kind, name) {
             return Err(run.error(format!(
                 "the program \"{}\" is not among those the administrator listed for {}",
-                shorten(&name),
+                shorten(name),
                 self.kind.name()
             )));
         }
@@ -196,6 +205,19 @@ impl Program {
             .collect();
         Ok((name, arguments))
     }
+}
+
+/// What a program gave, if it did what it should. What went wrong is no error of the script's, only told.
+fn ended(
+    run: &mut Run<'_>,
+    kind: ProgramKind,
+    name: &str,
+    output: std::result::Result<Option<Vec<u8>>, String>,
+) -> Option<Vec<u8>> {
+    output.unwrap_or_else(|reason| {
+        run.warn(format!("{} \"{}\": {reason}", kind.name(), shorten(name)));
+        None
+    })
 }
 
 fn is_name(name: &str) -> bool {
@@ -216,8 +238,17 @@ struct Pipe {
 impl Step for Pipe {
     fn run(&self, run: &mut Run<'_>) -> Result<Flow> {
         let (program, arguments) = self.program.render(run)?;
+        for taken in &run.actions {
+            match &taken.action {
+                Action::Pipe { program: other, .. } if other == program => {
+                    return Err(run.error(format!("a message is piped to \"{}\" once", shorten(program))));
+                }
+                Action::Reject { .. } => return Err(run.error("pipe cannot be done with reject")),
+                _ => {}
+            }
+        }
         run.act(Action::Pipe {
-            program,
+            program: program.to_owned(),
             arguments,
             copy: self.copy,
             r#try: self.r#try,
@@ -248,8 +279,10 @@ impl Filter {
         let before = run.mail.bytes().len();
         let output = run
             .world
-            .program_run(ProgramKind::Filter, &name, &arguments, run.mail.bytes());
-        match output.map_err(|message| run.error(format!("filter \"{name}\": {message}")))? {
+            .program_run(ProgramKind::Filter, name, &arguments, run.mail.bytes());
+        match ended(run, self.0.kind, name, output) {
+            // No output is no message.
+            Some(message) if message.is_empty() => Ok(false),
             Some(message) if message.len() > before + run.limits.growth_bytes => Err(run.limit(
                 "octets are added to the message",
                 "growth_bytes",
@@ -315,8 +348,8 @@ impl Execute {
             (None, true) => run.mail.bytes().to_vec(),
             (None, false) => Vec::new(),
         };
-        let output = run.world.program_run(ProgramKind::Execute, &name, &arguments, &input);
-        let output = output.map_err(|message| run.error(format!("execute \"{name}\": {message}")))?;
+        let output = run.world.program_run(ProgramKind::Execute, name, &arguments, &input);
+        let output = ended(run, self.program.kind, name, output);
         if let (Some(output), Some(variable)) = (&output, &self.output) {
             run.set_variable(variable, String::from_utf8_lossy(output).into_owned())?;
         }

@@ -28,6 +28,7 @@ impl Step for Reject {
             Action::Keep { .. } => Some("keep"),
             Action::FileInto { .. } => Some("fileinto"),
             Action::Redirect(_) => Some("redirect"),
+            Action::Pipe { .. } => Some("pipe"),
             _ => None,
         });
         if let Some(other) = other {

@@ -2,13 +2,14 @@
 
 use crate::build::{Bound, Builder};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ext::date::Zone;
 use crate::ext::fields::Fields;
 use crate::mail::{AddressPart, Aspect, address_part};
 use crate::matching::{Matcher, Value};
 use crate::program::Check;
 use crate::run::Run;
 use crate::spec::{
-    ADDRESS_PART, INDEX, Inner, Kind, MATCH, MIME, MIME_OPTIONS, Spec, TestSpec, flag, positional, test,
+    ADDRESS_PART, INDEX, Inner, Kind, MATCH, MIME, MIME_OPTIONS, Spec, TestSpec, flag, positional, test, valued,
 };
 use crate::template::Template;
 use crate::world::Envelope;
@@ -52,7 +53,7 @@ pub(crate) const TESTS: &[TestSpec] = &[
     test(
         "envelope",
         "envelope",
-        &[MATCH, ADDRESS_PART],
+        &[MATCH, ADDRESS_PART, &[valued("zone", Kind::Text, "date", "")]],
         &[
             positional("envelope part", Kind::Texts),
             positional("key list", Kind::Texts),
@@ -180,6 +181,8 @@ struct EnvelopeTest {
     part: AddressPart,
     /// An address part was named: only addresses have those.
     part_named: bool,
+    /// In which times are told (RFC 6009 §3); where no zone is named, in the user's, as `currentdate` has it.
+    zone: Zone,
     matcher: Matcher,
 }
 
@@ -239,7 +242,7 @@ impl EnvelopeItem {
         matches!(self, EnvelopeItem::From | EnvelopeItem::To)
     }
 
-    fn values(self, envelope: &Envelope, part: AddressPart, now: i64) -> Vec<Value> {
+    fn values(self, envelope: &Envelope, part: AddressPart, now: i64, zone: i16) -> Vec<Value> {
         let mut values = Vec::new();
         let mut push = |text: String| values.push(Value::new(text));
         match self {
@@ -269,7 +272,7 @@ impl EnvelopeItem {
             | EnvelopeItem::ByTrace => {
                 if let Some(by) = &envelope.by {
                     match self {
-                        EnvelopeItem::ByTimeAbsolute => push(crate::ext::date::iso8601(by.time, 0)),
+                        EnvelopeItem::ByTimeAbsolute => push(crate::ext::date::iso8601(by.time, zone)),
                         EnvelopeItem::ByTimeRelative => push((by.time - now).to_string()),
                         EnvelopeItem::ByMode => push(by.mode.to_string()),
                         _ if by.trace => push("T".to_owned()),
@@ -328,10 +331,15 @@ impl EnvelopeTest {
             .iter()
             .find(|(of, part, _)| *of == item && *part == self.part);
         let values = match known {
+            _ if item == EnvelopeItem::ByTimeAbsolute => {
+                let at = run.input.envelope.by.as_ref().map_or(0, |by| by.time);
+                let zone = self.zone.minutes(run, at, 0)?;
+                item.values(&run.input.envelope, self.part, run.input.now, zone).into()
+            }
             Some((_, _, values)) => Rc::clone(values),
             None => {
                 let input = run.input;
-                let values: Rc<[Value]> = item.values(&input.envelope, self.part, input.now).into();
+                let values: Rc<[Value]> = item.values(&input.envelope, self.part, input.now, 0).into();
                 run.envelope.push((item, self.part, Rc::clone(&values)));
                 values
             }
@@ -372,6 +380,7 @@ fn envelope(builder: &mut Builder<'_>, bound: &mut Bound<'_>) -> Result<Box<dyn 
         items,
         part: address_part_of(bound),
         part_named: bound.of_group("address part").is_some(),
+        zone: Zone::build(builder, bound)?,
         matcher: builder.matcher(bound, bound.argument(1)?)?,
     }))
 }

@@ -7,6 +7,7 @@ use crate::message::{Fresh, add_in};
 use crate::{Delivered, MailboxId, NewMessage, Result, Uid};
 use blobs::BlobId;
 use db::Durability;
+use std::collections::HashMap;
 
 /// A copy of the message for a mailbox.
 #[derive(Clone, Debug)]
@@ -50,7 +51,8 @@ pub struct Decided<'a> {
     pub at: i64,
     /// Into which mailboxes; none where it was discarded, refused or sent on.
     pub copies: Vec<NewCopy<'a>>,
-    /// All of the decision, in words of the caller's: given back where the same delivery is ordered again.
+    /// All of the decision, in words of the caller's: given back where the same delivery is ordered again. Empty: nothing of it is kept but
+    /// where the message went.
     pub plan: &'a str,
     /// Messages that go out.
     pub blobs: Vec<BlobId>,
@@ -63,7 +65,7 @@ pub struct Decided<'a> {
 }
 
 /// What became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DecidedDelivery {
     /// Where the first copy went.
     pub place: Option<Delivered>,
@@ -85,6 +87,12 @@ pub struct Recorded {
 }
 
 const ARRIVAL: &str = "SELECT mailbox, uid FROM arrival WHERE account = ?1 AND acceptance = ?2 AND recipient = ?3";
+const ARRIVALS: &str = "SELECT acceptance, recipient, mailbox, uid FROM arrival
+                        WHERE account = ?1 AND acceptance BETWEEN ?2 AND ?3 LIMIT ?4";
+const DECISIONS: &str = "SELECT acceptance, recipient, plan FROM script_decision
+                         WHERE account = ?1 AND acceptance BETWEEN ?2 AND ?3 LIMIT ?4";
+/// Deliveries that may lie between those of a turn before each of them is looked up.
+const NEIGHBOURS: u32 = 256;
 const DECISION: &str = "SELECT plan FROM script_decision WHERE account = ?1 AND acceptance = ?2 AND recipient = ?3";
 
 impl Account {
@@ -93,20 +101,8 @@ impl Account {
     pub fn decisions(&self, deliveries: &[(i64, u32)]) -> Result<Vec<Option<DecidedDelivery>>> {
         let account = self.id().0;
         Ok(self.database().read(|tx| {
-            let mut found = Vec::with_capacity(deliveries.len());
-            for (acceptance, recipient) in deliveries {
-                let key = [account.into(), (*acceptance).into(), (*recipient).into()];
-                let place = tx.query_row(ARRIVAL, &key, |row| {
-                    Ok(Delivered {
-                        mailbox: MailboxId(row.u32(0)?),
-                        uid: Uid(row.u32(1)?),
-                        before: true,
-                    })
-                })?;
-                let plan = tx.query_row(DECISION, &key, |row| Ok(row.text(0)?.to_owned()))?;
-                found.push((place.is_some() || plan.is_some()).then_some(DecidedDelivery { place, before: plan }));
-            }
-            Ok(found)
+            let known = known_in(tx, account, deliveries)?;
+            Ok(deliveries.iter().map(|key| known.get(key).cloned()).collect())
         })?)
     }
 
@@ -134,18 +130,20 @@ impl Account {
         let (delivered, fresh) = self.change(&mut state, Durability::Deferred, |tx, draft| {
             let mut delivered = Vec::with_capacity(decided.len());
             let mut fresh = Fresh::new();
-            for d in decided {
-                let key = [account.0.into(), d.acceptance.into(), d.recipient.into()];
-                let before = tx.query_row(DECISION, &key, |row| Ok(row.text(0)?.to_owned()))?;
-                let place = tx.query_row(ARRIVAL, &key, |row| {
-                    Ok(Delivered {
-                        mailbox: MailboxId(row.u32(0)?),
-                        uid: Uid(row.u32(1)?),
-                        before: true,
-                    })
-                })?;
-                if before.is_some() || place.is_some() {
-                    delivered.push(DecidedDelivery { place, before });
+            let keys: Vec<(i64, u32)> = decided.iter().map(|d| (d.acceptance, d.recipient)).collect();
+            let known = known_in(tx, account.0, &keys)?;
+            for (at, (d, key)) in decided.iter().zip(&keys).enumerate() {
+                let twice = keys.get(..at).and_then(|keys| keys.iter().position(|other| other == key));
+                let before = match twice {
+                    // Ordered twice at once: the first of the two stands.
+                    Some(first) => delivered.get(first).cloned().map(|done: DecidedDelivery| DecidedDelivery {
+                        before: done.before.or_else(|| decided.get(first).map(|d| d.plan.to_owned())),
+                        ..done
+                    }),
+                    None => known.get(key).cloned(),
+                };
+                if let Some(before) = before {
+                    delivered.push(before);
                     continue;
                 }
                 let mut place = None;
@@ -252,8 +250,64 @@ impl Account {
     }
 }
 
+/// Deliveries among these that are done already. Acceptances are numbered as they come, so those of a turn are neighbours with next to
+/// nothing between them, and one look at where they would be says that none of them is there.
+fn known_in(
+    tx: &db::Transaction<'_>,
+    account: i64,
+    deliveries: &[(i64, u32)],
+) -> db::Result<HashMap<(i64, u32), DecidedDelivery>> {
+    let acceptances = || deliveries.iter().map(|(acceptance, _)| *acceptance);
+    let (Some(first), Some(last)) = (acceptances().min(), acceptances().max()) else {
+        return Ok(HashMap::new());
+    };
+    let range = [account.into(), first.into(), last.into(), (NEIGHBOURS + 1).into()];
+    let mut known: HashMap<(i64, u32), DecidedDelivery> = HashMap::new();
+    let mut looked = 0;
+    tx.query(ARRIVALS, &range, |row| {
+        looked += 1;
+        let place = Delivered {
+            mailbox: MailboxId(row.u32(2)?),
+            uid: Uid(row.u32(3)?),
+            before: true,
+        };
+        known.entry((row.i64(0)?, row.u32(1)?)).or_default().place = Some(place);
+        Ok(())
+    })?;
+    let mut decided = 0;
+    tx.query(DECISIONS, &range, |row| {
+        decided += 1;
+        known.entry((row.i64(0)?, row.u32(1)?)).or_default().before = Some(row.text(2)?.to_owned());
+        Ok(())
+    })?;
+    if looked <= NEIGHBOURS && decided <= NEIGHBOURS {
+        return Ok(known);
+    }
+    // They lie far apart: each is looked up.
+    known.clear();
+    for (acceptance, recipient) in deliveries {
+        let key = [account.into(), (*acceptance).into(), (*recipient).into()];
+        let place = tx.query_row(ARRIVAL, &key, |row| {
+            Ok(Delivered {
+                mailbox: MailboxId(row.u32(0)?),
+                uid: Uid(row.u32(1)?),
+                before: true,
+            })
+        })?;
+        let before = tx.query_row(DECISION, &key, |row| Ok(row.text(0)?.to_owned()))?;
+        if place.is_some() || before.is_some() {
+            known.insert((*acceptance, *recipient), DecidedDelivery { place, before });
+        }
+    }
+    Ok(known)
+}
+
 fn remember_in(tx: &db::Transaction<'_>, account: i64, d: &Decided<'_>) -> db::Result<()> {
     let blobs: Vec<u8> = d.blobs.iter().flat_map(|b| b.as_bytes().iter().copied()).collect();
+    if d.plan.is_empty() {
+        // There is nothing else to remember of a delivery that no rule said anything about.
+        return Ok(());
+    }
     tx.execute(
         "INSERT INTO script_decision (account, acceptance, recipient, decided, plan, blobs) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         &[

@@ -2,7 +2,7 @@
 //!
 //! Every change of a script gets a new version, above all earlier ones of the account. A writer that read a version before it changed
 //! anything gives it back ([`Unless`]), and is refused when somebody else was quicker: no change is lost unseen. ManageSieve has no word for
-//! that; there the last PUTSCRIPT stands.
+//! that; its server remembers what each session has read.
 
 use crate::account::Account;
 use crate::mailbox::now;

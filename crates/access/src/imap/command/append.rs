@@ -10,7 +10,12 @@ use imap::command::{Append, AppendPart, Replace};
 use imap::response::{Code, Status};
 use imap::{Bound, DateTime, Flag, ImapUrl, NumberSet};
 use std::sync::Arc;
-use store::{Account, AccountId, Digest, Digester, FlagChange, Flags, MailboxId, NewMessage, Rights, Uid, Usage};
+use store::{
+    Account, AccountId, Digest, Digester, FlagChange, Flags, Fresh, MailboxId, NewMessage, Rights, Uid, Usage,
+};
+
+/// Octets of small messages that are put beside their rows by one APPEND.
+const FRESH_TOGETHER: usize = 64 << 10;
 
 /// An APPEND whose messages are coming.
 pub(crate) struct Incoming {
@@ -45,6 +50,22 @@ struct Current {
     writer: blobs::Writer,
     digester: Digester,
     size: u64,
+    /// All of it so far, as long as that is little.
+    bytes: Option<Vec<u8>>,
+}
+
+impl Current {
+    fn write(&mut self, octets: &[u8]) -> Result<(), blobs::Error> {
+        self.digester.push(octets);
+        if let Some(bytes) = &mut self.bytes {
+            if bytes.len() + octets.len() <= Fresh::LONGEST {
+                bytes.extend_from_slice(octets);
+            } else {
+                self.bytes = None;
+            }
+        }
+        self.writer.write(octets)
+    }
 }
 
 /// A message that is here, on its way to the disk.
@@ -53,6 +74,8 @@ struct Complete {
     date: Option<DateTime>,
     commit: blobs::Commit,
     digest: Digest,
+    /// All of it, where that is little.
+    bytes: Option<Vec<u8>>,
 }
 
 impl Connection {
@@ -139,8 +162,7 @@ impl Connection {
                     trouble = Some(too_big(limit));
                     return false;
                 }
-                current.digester.push(octets);
-                match current.writer.write(octets) {
+                match current.write(octets) {
                     Ok(()) => true,
                     Err(error) => {
                         trouble = Some(self.trouble(&error.into()));
@@ -268,6 +290,7 @@ impl Connection {
             writer: self.listener.context.store.blobs().writer(),
             digester: Digester::new(),
             size: append.size,
+            bytes: Some(Vec::new()),
         });
         What::Taken(taken)
     }
@@ -290,6 +313,7 @@ impl Connection {
             date: current.date,
             commit,
             digest,
+            bytes: current.bytes,
         });
         Ok(())
     }
@@ -300,14 +324,12 @@ impl Connection {
         incoming.left = incoming.left.saturating_sub(octets.len() as u64);
         if let What::Taken(taken) = &mut incoming.what
             && let Some(current) = &mut taken.current
+            && let Err(error) = current.write(octets)
         {
-            current.digester.push(octets);
-            if let Err(error) = current.writer.write(octets) {
-                // The rest is read and thrown away, so that the session can go on.
-                let answer = self.trouble(&error.into());
-                if let Some(incoming) = &mut self.append {
-                    incoming.what = What::Refused(answer);
-                }
+            // The rest is read and thrown away, so that the session can go on.
+            let answer = self.trouble(&error.into());
+            if let Some(incoming) = &mut self.append {
+                incoming.what = What::Refused(answer);
             }
         }
     }
@@ -336,12 +358,26 @@ impl Connection {
             rights,
             reader,
             replace,
-            complete,
+            mut complete,
             ..
         } = taken;
-        for message in &complete {
-            if let Err(error) = message.commit.durable().await {
-                return self.trouble(&error.into());
+        // Few small messages wait for the disk together with their rows; what is more goes there first.
+        let octets = complete.iter().map(|message| message.bytes.as_ref().map(Vec::len));
+        let together = octets
+            .sum::<Option<usize>>()
+            .is_some_and(|octets| octets <= FRESH_TOGETHER);
+        let mut fresh = Vec::new();
+        for message in &mut complete {
+            match message.bytes.take() {
+                Some(bytes) if together => fresh.push(Fresh {
+                    commit: message.commit.clone(),
+                    bytes,
+                }),
+                _ => {
+                    if let Err(error) = message.commit.durable().await {
+                        return self.trouble(&error.into());
+                    }
+                }
             }
         }
         let quota = self.quota(&account);
@@ -365,7 +401,7 @@ impl Connection {
                     received: message.date.map_or(now, |date| date.seconds),
                 });
             }
-            let appended = account.messages_append(mailbox, &messages, replace, quota)?;
+            let appended = account.messages_append(mailbox, &messages, fresh, replace, quota)?;
             let seen = appended.uids.iter().zip(&own_seen).filter(|(_, seen)| **seen);
             let seen: Vec<Uid> = seen.map(|(uid, _)| *uid).collect();
             if !seen.is_empty() {

@@ -112,7 +112,6 @@ impl Connection {
                 let found = seeker.uid(*uid);
                 found.is_some_and(|(_, message)| !message.flags.contains(Flags::SEEN))
             });
-            drop(seeker);
             if !uids.is_empty() {
                 let (mailbox, reader) = (selected.mailbox, selected.reader);
                 match blocking(|| account.message_flag_as(reader, mailbox, &uids, FlagChange::Add(Flags::SEEN), None)) {

@@ -93,12 +93,12 @@ impl Query {
                 _ => None,
             },
             Query::And(all) => {
-                let answers = all.iter().map(|query| query.of_all(summary));
-                answers.fold(Some(true), |sum, answer| match (sum, answer) {
-                    (Some(false), _) | (_, Some(false)) => Some(false),
-                    (Some(true), Some(true)) => Some(true),
-                    _ => None,
-                })
+                if all.iter().any(|query| query.of_all(summary) == Some(false)) {
+                    return Some(false);
+                }
+                all.iter()
+                    .all(|query| query.of_all(summary) == Some(true))
+                    .then_some(true)
             }
             _ => None,
         }

@@ -11,12 +11,7 @@ use imap::MailboxName;
 use imap::command::{GetMetadata, MetadataQuery, SetMetadata};
 use imap::response::Code;
 use std::collections::BTreeMap;
-use store::{Audience, MAX_METADATA_BYTES, Rights, SpecialUse};
-
-/// What the mailbox is for. It is the owner's alone to see and to set.
-const SPECIAL_USE: &str = "/private/specialuse";
-/// `own`: every reader but the owner has a `\Seen` of his own; `shared`: there is one for all.
-const SEEN: &str = "/shared/vendor/rohrpost/seen";
+use store::{Audience, MAX_METADATA_BYTES, Rights, SEEN_ENTRY as SEEN, SPECIAL_USE_ENTRY as SPECIAL_USE, SpecialUse};
 
 /// Entries with their values.
 pub(crate) type Entries = Vec<(String, Option<Vec<u8>>)>;
@@ -52,26 +47,9 @@ impl Connection {
             let entries = blocking(|| account.metadata(Some(place.mailbox.id), audience, |entry| query.matches(entry)));
             found.extend(entries.map_err(|error| self.trouble(&error))?);
         }
-        let computed = [
-            (
-                SPECIAL_USE,
-                place
-                    .mailbox
-                    .special_use
-                    .filter(|_| account.id() == own)
-                    .map(SpecialUse::attribute),
-            ),
-            (
-                SEEN,
-                Some(if place.mailbox.sharing.seen_own {
-                    "own"
-                } else {
-                    "shared"
-                }),
-            ),
-        ];
-        for (entry, value) in computed {
-            if let Some(value) = value.filter(|_| query.matches(entry)) {
+        for (entry, value) in place.mailbox.computed_metadata() {
+            // What it is for is its owner's alone to see.
+            if query.matches(entry) && (entry != SPECIAL_USE || account.id() == own) {
                 found.insert(entry.to_owned(), value.as_bytes().to_vec());
             }
         }

@@ -32,7 +32,6 @@ impl Dane {
     }
 
     /// The records as a report has them (RFC 8460 §4.4).
-    #[expect(dead_code)]
     pub(super) fn strings(&self) -> Vec<String> {
         let hex = |data: &[u8]| data.iter().map(|b| format!("{b:02x}")).collect::<String>();
         self.records

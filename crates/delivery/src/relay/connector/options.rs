@@ -31,6 +31,10 @@ pub struct Options {
     pub dane: bool,
     /// MTA-STS (RFC 8461) is used.
     pub mta_sts: bool,
+    /// What is seen of TLS is counted for reports (RFC 8460).
+    pub tls_reports: bool,
+    /// The port of HTTPS; 443 everywhere but in tests.
+    pub https_port: u16,
     /// How the queue treats destinations without a route.
     pub terms: Terms,
     /// For domains with something of their own; the first that fits counts.
@@ -52,6 +56,8 @@ impl Options {
             tls: Requirement::Opportunistic,
             dane: true,
             mta_sts: true,
+            tls_reports: true,
+            https_port: 443,
             terms: Terms::default(),
             routes: Vec::new(),
             limits: Limits::default(),
@@ -122,15 +128,19 @@ pub struct Route {
 }
 
 impl Route {
-    /// Whether it is for this domain.
-    pub fn takes(&self, domain: &str) -> bool {
-        self.domains.iter().any(|pattern| match pattern.strip_prefix('.') {
-            Some(parent) => domain
-                .strip_suffix(parent)
-                .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
-            None => pattern == "*" || pattern == domain,
-        })
+    fn takes(&self, domain: &str) -> bool {
+        takes(&self.domains, domain)
     }
+}
+
+/// Whether a domain (lower case, A-labels) is one of these, as [`Route::domains`] are written.
+pub fn takes(domains: &[String], domain: &str) -> bool {
+    domains.iter().any(|pattern| match pattern.strip_prefix('.') {
+        Some(parent) => domain
+            .strip_suffix(parent)
+            .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
+        None => pattern == "*" || pattern == domain,
+    })
 }
 
 /// Where a route leads.

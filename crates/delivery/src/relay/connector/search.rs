@@ -6,6 +6,8 @@ use super::dane::Dane;
 use super::hosts::{self, Addresses, Host, Hosts};
 use super::memory::Trait;
 use super::options::{Requirement, Route, Target, route_to};
+use super::report;
+use super::sts;
 use super::tls::{Demand, Fault, FaultKind};
 use super::wire::Wire;
 use crate::relay::transport::{Answer, Destination, Needs, Peer, Scope, Trouble};
@@ -14,6 +16,7 @@ use rustls::pki_types::{ServerName, UnixTime};
 use smtp::Status;
 use smtp::client::{Config, Dialect, Event};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use tokio::net::{TcpSocket, TcpStream};
 
 /// The search for a host that will do.
@@ -35,6 +38,17 @@ pub(super) struct Search<'a> {
     closed: usize,
     /// Addresses that are nobody's, or ours.
     unusable: usize,
+    /// The destination's MTA-STS policy.
+    sts: Option<Arc<sts::Policy>>,
+}
+
+/// What is asked of TLS with a host, and by whom.
+struct Asked {
+    demand: Demand,
+    /// What would be asked if a policy were in force that is only tried out.
+    testing: Option<Demand>,
+    /// For reports.
+    policy: report::Policy,
 }
 
 /// Why an attempt at an address came to nothing.
@@ -65,6 +79,7 @@ impl<'a> Search<'a> {
             failing: 0,
             closed: 0,
             unusable: 0,
+            sts: None,
         }
     }
 
@@ -92,6 +107,14 @@ impl<'a> Search<'a> {
                 Err(answer) => return Err(self.trouble_with(answer)),
             },
         };
+        if fixed.is_none() && options.mta_sts && self.requirement() != Requirement::Off && hosts.by_mx {
+            let domain = self.destination.as_str();
+            let (policy, fault) = self.with.sts.policy(domain).await;
+            if let Some(fault) = fault {
+                self.failed(&sts_policy(policy.as_deref()), fault.kind, domain, None, &fault.text);
+            }
+            self.sts = policy.filter(|policy| policy.mode != sts::Mode::None);
+        }
         let mut worst = u16::MAX;
         for (number, host) in hosts.list.iter().enumerate() {
             if number >= options.limits.hosts || host.preference > worst {
@@ -127,8 +150,8 @@ impl<'a> Search<'a> {
             }
         };
         let port = self.port();
-        let demand = match self.demand(hosts, host, &addresses, fixed).await {
-            Ok(demand) => demand,
+        let asked = match self.asked(hosts, host, &addresses, fixed).await {
+            Ok(asked) => asked,
             Err(why) => {
                 self.failing += 1;
                 self.note(format!("{}: {why}", host.name));
@@ -150,7 +173,7 @@ impl<'a> Search<'a> {
                 address: Some(address.ip()),
                 ..Peer::default()
             };
-            if let Some(connection) = self.address(host, address, &demand).await {
+            if let Some(connection) = self.address(host, address, &asked, fixed).await {
                 return Ok(Some(connection));
             }
         }
@@ -163,7 +186,8 @@ impl<'a> Search<'a> {
     }
 
     /// Tries one address, a second time in clear text where TLS fails and that is allowed.
-    async fn address(&mut self, host: &Host, address: SocketAddr, demand: &Demand) -> Option<Connection> {
+    async fn address(&mut self, host: &Host, address: SocketAddr, asked: &Asked, fixed: bool) -> Option<Connection> {
+        let demand = &asked.demand;
         let label = format!("{} [{}]", host.name, address.ip());
         let limits = &self.with.options.limits;
         let memory = &self.with.memory;
@@ -177,10 +201,21 @@ impl<'a> Search<'a> {
             let missed = match self.attempt(host, address, demand, clear).await {
                 Ok(connection) => {
                     memory.forget(address, Trait::Dead);
+                    if !fixed {
+                        self.observe(&connection, asked, host, address, clear);
+                    }
                     return Some(connection);
                 }
                 Err(missed) => missed,
             };
+            if !fixed {
+                let ip = Some(address.ip());
+                match &missed {
+                    Missed::Tls(fault) => self.failed(&asked.policy, fault.kind, &host.name, ip, &fault.text),
+                    Missed::Handshake(why) => self.failed(&asked.policy, FaultKind::Validation, &host.name, ip, why),
+                    Missed::Dead(_) | Missed::Refused(_) | Missed::Lacks(_) => {}
+                }
+            }
             match missed {
                 Missed::Handshake(reason) if !clear && demand.allows_clear() => {
                     // RFC 7435 §3: better than nothing is what we have, so nothing it is.
@@ -359,40 +394,116 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// What is asked of TLS with a host. An error: it cannot be found out, and so the host cannot be used now.
-    async fn demand(&self, hosts: &Hosts, host: &Host, addresses: &Addresses, fixed: bool) -> Result<Demand, String> {
-        let options = &self.with.options;
-        let set = self.route.and_then(|route| route.tls);
-        let requirement = set.unwrap_or(options.tls);
+    fn requirement(&self) -> Requirement {
+        self.route.and_then(|route| route.tls).unwrap_or(self.with.options.tls)
+    }
+
+    /// What is asked of TLS with a host. An error: it cannot be found out, or it cannot be kept, and so the host cannot be used now.
+    async fn asked(&self, hosts: &Hosts, host: &Host, addresses: &Addresses, fixed: bool) -> Result<Asked, String> {
+        let requirement = self.requirement();
         let authority = |why| Demand::Authority(vec![host.name.clone()], why);
+        let plainly = |demand| Asked {
+            demand,
+            testing: None,
+            policy: report::Policy::none(),
+        };
         if fixed {
             // The administrator has named the host; there is nothing to be found out about it.
-            return Ok(match requirement {
+            return Ok(plainly(match requirement {
                 _ if self.needs.requiretls => authority("requiretls"),
                 Requirement::Off => Demand::Off,
                 Requirement::Opportunistic => Demand::Opportunistic,
                 Requirement::Encrypt => Demand::Encrypt("route"),
                 Requirement::Verify => authority("route"),
-            });
+            }));
         }
         if requirement == Requirement::Off && !self.needs.requiretls {
-            return Ok(Demand::Off);
+            return Ok(plainly(Demand::Off));
         }
+        // RFC 8461 §2: where there is DANE, that is what counts.
         if let Some(demand) = self.dane(hosts, host, addresses).await? {
-            return Ok(demand);
+            let strings = if let Demand::Dane(dane) = &demand {
+                dane.strings()
+            } else {
+                Vec::new()
+            };
+            let policy = report::Policy {
+                kind: "tlsa".to_owned(),
+                strings,
+                hosts: Vec::new(),
+            };
+            return Ok(Asked {
+                policy,
+                ..plainly(demand)
+            });
         }
-        Ok(match requirement {
-            _ if self.needs.requiretls => {
-                if !hosts.security.is_secure() {
-                    // RFC 8689 §4.2.1: the host's name must not have been made up.
-                    return Err("REQUIRETLS: neither DNSSEC nor MTA-STS vouches for the MX records".to_owned());
+        let (mut testing, mut policy) = (None, report::Policy::none());
+        let mut named = hosts.security.is_secure();
+        if let Some(sts) = self.sts.as_deref() {
+            policy = sts_policy(Some(sts));
+            let allowed = sts.allows(&host.name);
+            if !allowed {
+                let why = format!("the MTA-STS policy of {} does not name it", self.destination);
+                self.failed(&policy, FaultKind::Validation, &host.name, None, &why);
+                if sts.mode == sts::Mode::Enforce {
+                    return Err(why);
                 }
-                authority("requiretls")
             }
+            named |= allowed;
+            match sts.mode {
+                sts::Mode::Enforce => {
+                    return Ok(Asked {
+                        policy,
+                        ..plainly(authority("mta-sts enforce"))
+                    });
+                }
+                sts::Mode::Testing if allowed => testing = Some(authority("mta-sts testing")),
+                sts::Mode::Testing | sts::Mode::None => {}
+            }
+        }
+        let demand = match requirement {
+            // RFC 8689 §4.2.1: the host's name must not have been made up.
+            _ if self.needs.requiretls && !named => {
+                return Err("REQUIRETLS: neither DNSSEC nor MTA-STS vouches for the MX records".to_owned());
+            }
+            _ if self.needs.requiretls => authority("requiretls"),
             Requirement::Encrypt => Demand::Encrypt("set"),
             Requirement::Verify => authority("set"),
             Requirement::Off | Requirement::Opportunistic => Demand::Opportunistic,
+        };
+        Ok(Asked {
+            demand,
+            testing,
+            policy,
         })
+    }
+
+    /// Counts a session for reports.
+    fn observe(&self, connection: &Connection, asked: &Asked, host: &Host, address: SocketAddr, clear: bool) {
+        let ip = Some(address.ip());
+        if connection.peer.tls.is_none() {
+            // In clear text: a failed handshake has been counted already.
+            if !clear && asked.demand != Demand::Off {
+                let why = "the server does not offer STARTTLS";
+                self.failed(&asked.policy, FaultKind::NotOffered, &host.name, ip, why);
+            }
+            return;
+        }
+        if let Some(testing) = &asked.testing {
+            let certificates = connection.wire.certificates();
+            if let Err(fault) = self.with.tls.judge(testing, &host.name, certificates, UnixTime::now()) {
+                return self.failed(&asked.policy, fault.kind, &host.name, ip, &fault.text);
+            }
+        }
+        if let Some(reports) = &self.with.reports {
+            reports.success(self.destination.as_str(), asked.policy.clone());
+        }
+    }
+
+    fn failed(&self, policy: &report::Policy, kind: FaultKind, host: &str, address: Option<IpAddr>, why: &str) {
+        if let Some(reports) = &self.with.reports {
+            reports.failure(self.destination.as_str(), policy.clone(), kind, host, address, why);
+        }
     }
 
     /// RFC 7672 §2.2: what the TLSA records of a host ask for, if it has any that can be believed.
@@ -422,10 +533,13 @@ impl<'a> Search<'a> {
                 Ok(_) => {}
                 Err(error) if error.is_absent() => {}
                 // §2.1.2: who cannot tell whether there are records must not send without them.
-                Err(error @ DnsError::Bogus { .. }) => {
-                    return Err(format!("{error}, and so its certificate cannot be known"));
+                Err(error) => {
+                    let why = format!("{error}, and so its certificate cannot be known");
+                    if matches!(error, DnsError::Bogus { .. }) {
+                        self.failed(&report::Policy::none(), FaultKind::Dnssec, &host.name, None, &why);
+                    }
+                    return Err(why);
                 }
-                Err(error) => return Err(format!("{error}, and so its certificate cannot be known")),
             }
         }
         Ok(None)
@@ -495,6 +609,15 @@ impl<'a> Search<'a> {
 
 /// An address turned out to be our own.
 struct Ours;
+
+/// An MTA-STS policy as reports have it.
+fn sts_policy(policy: Option<&sts::Policy>) -> report::Policy {
+    report::Policy {
+        kind: "sts".to_owned(),
+        strings: policy.map_or_else(Vec::new, |policy| policy.lines.clone()),
+        hosts: policy.map_or_else(Vec::new, |policy| policy.hosts.clone()),
+    }
+}
 
 /// Waits until the server has greeted us and said what it can do.
 async fn ready(wire: &mut Wire) -> Result<(), Missed> {

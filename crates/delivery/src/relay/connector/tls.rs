@@ -59,7 +59,6 @@ pub(super) struct Fault {
 
 /// The kinds of failure that RFC 8460 §4.3 tells apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(dead_code)]
 pub(super) enum FaultKind {
     NotOffered,
     Name,
@@ -70,12 +69,10 @@ pub(super) enum FaultKind {
     Dnssec,
     StsFetch,
     StsInvalid,
-    StsCertificate,
 }
 
 impl FaultKind {
     /// Its `result-type`.
-    #[expect(dead_code)]
     pub(super) fn name(self) -> &'static str {
         match self {
             FaultKind::NotOffered => "starttls-not-supported",
@@ -87,7 +84,6 @@ impl FaultKind {
             FaultKind::Dnssec => "dnssec-invalid",
             FaultKind::StsFetch => "sts-policy-fetch-error",
             FaultKind::StsInvalid => "sts-policy-invalid",
-            FaultKind::StsCertificate => "sts-webpki-invalid",
         }
     }
 }
