@@ -101,12 +101,11 @@ fn list(all: &Path, only: Option<&str>) -> Result<String, Failure> {
         let _ = writeln!(text, "{domain}  {selector}  {}  {meaning}", key.algorithm().name());
         if only.is_some() {
             let record = key.record().map_err(Failure::new)?;
-            let pieces: Vec<_> = record
-                .as_bytes()
-                .chunks(250)
-                .map(|piece| format!("\"{}\"", String::from_utf8_lossy(piece)))
-                .collect();
-            let _ = writeln!(text, "    {selector}._domainkey.{domain}. TXT {}", pieces.join(" "));
+            let _ = writeln!(
+                text,
+                "    {selector}._domainkey.{domain}. TXT {}",
+                crate::zone::wanted::quoted(&record)
+            );
         }
     }
     if text.is_empty() {

@@ -125,7 +125,7 @@ fn give(data: &Path, identity: privileges::Identity) -> Result<(), Failure> {
 fn report(file: &Path, data: &Path, facts: &Facts, admin: &str, password: &str) -> String {
     let mut text = format!(
         "Settings   {}\nData       {}\nAccount    {admin}\nPassword   {password}\n\n\
-         DNS records to set:\n\n",
+         DNS records to set (addresses as this machine sees them; behind a router they are others):\n\n",
         file.display(),
         data.display(),
     );

@@ -73,13 +73,8 @@ struct Web {
 
 impl ResolvesServerCert for Web {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let asks = |wanted| {
-            hello
-                .alpn()
-                .is_some_and(|mut offered| offered.any(|name| name == wanted))
-        };
-        if asks(ACME_TLS) {
-            // Such a certificate is for nobody else, and nobody who asks for it gets another (RFC 8737 §3).
+        if hello.alpn().is_some_and(|offered| offered.eq([ACME_TLS])) {
+            // Such a certificate is for nobody else, and who asks for it, and for nothing else, gets no other (RFC 8737 §3).
             return self.proofs.certificate(&hello.server_name()?.to_ascii_lowercase());
         }
         self.current.resolve(hello)

@@ -27,6 +27,7 @@ mod remote;
 mod roundcube;
 mod server;
 mod smtp;
+mod tls_line;
 mod tools;
 
 pub use binary::path as binary;
@@ -44,6 +45,7 @@ pub use remote::{Act, Got, Identity, Manners, Remotes};
 pub use roundcube::Roundcube;
 pub use server::{ADA, BOB, DOMAIN, PASSWORD, Server, Setup};
 pub use smtp::Smtp;
+pub use tls_line::TlsLine;
 pub use tools::{Ran, installed, is_root, python, required, run, run_unchecked, skipped};
 
 use std::time::{Duration, Instant};

@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use e2e::{
-    ADA, Looks, NameServer, Names, PASSWORD, Pebble, Server, Setup, Zone, free_port, run, run_unchecked, wait_for,
+    ADA, Looks, NameServer, Names, PASSWORD, Pebble, Server, Setup, TlsLine, Zone, free_port, run, run_unchecked,
+    wait_for,
 };
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -188,10 +189,15 @@ fn in_a_handshake_by_an_account_that_the_authority_knows() {
     let port = house.server.port("imaps");
     let first = house.wait_shown(port, "imap.e2e.test");
     assert_eq!(house.shown(house.https, "mail.e2e.test").as_ref(), Some(&first));
+    let mut ada = TlsLine::open(&house.server);
+    let answer = ada.ask("a", &format!("LOGIN {ADA} \"{PASSWORD}\""));
+    assert!(answer.starts_with("OK"), "{answer}");
     wait_for("renewal", PATIENCE, || {
         let now = house.shown(port, "mail.e2e.test").expect("a certificate that is good");
         (now != first).then_some(())
     });
+    // Who was there before goes on.
+    assert!(ada.ask("b", "SELECT INBOX").starts_with("OK"));
     // Who asks in the authority's protocol, now that nothing is to be proven, gets no certificate.
     let script = format!(
         "openssl s_client -connect 127.0.0.1:{} -servername mail.e2e.test -alpn acme-tls/1 </dev/null",

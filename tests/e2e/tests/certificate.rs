@@ -7,56 +7,10 @@
     missing_docs
 )]
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use e2e::{ADA, PASSWORD, Server, installed, run, wait_for};
-
-/// A client that keeps its connection.
-struct Line {
-    child: Child,
-    answers: BufReader<std::process::ChildStdout>,
-}
-
-impl Line {
-    fn open(server: &Server) -> Line {
-        let mut child = Command::new("openssl")
-            .args(["s_client", "-quiet", "-connect"])
-            .arg(format!("127.0.0.1:{}", server.port("imaps")))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut answers = BufReader::new(child.stdout.take().unwrap());
-        let mut greeting = String::new();
-        answers.read_line(&mut greeting).unwrap();
-        assert!(greeting.starts_with("* OK"), "{greeting}");
-        Line { child, answers }
-    }
-
-    fn ask(&mut self, tag: &str, command: &str) -> String {
-        let input = self.child.stdin.as_mut().unwrap();
-        input.write_all(format!("{tag} {command}\r\n").as_bytes()).unwrap();
-        input.flush().unwrap();
-        loop {
-            let mut line = String::new();
-            assert!(self.answers.read_line(&mut line).unwrap() > 0, "the server hung up");
-            if let Some(rest) = line.strip_prefix(&format!("{tag} ")) {
-                return rest.to_owned();
-            }
-        }
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use e2e::{ADA, PASSWORD, Server, TlsLine, installed, run, wait_for};
 
 /// What a new connection is shown, by its fingerprint.
 fn shown(server: &Server, protocol: &str) -> String {
@@ -81,7 +35,7 @@ fn exchanged_while_people_are_there() {
     let server = Server::start();
     let old = fingerprint(&server.certificate());
     assert_eq!(shown(&server, "imaps"), old);
-    let mut ada = Line::open(&server);
+    let mut ada = TlsLine::open(&server);
     let answer = ada.ask("a", &format!("LOGIN {ADA} \"{PASSWORD}\""));
     assert!(answer.starts_with("OK"), "{answer}");
 
@@ -128,7 +82,7 @@ fn exchanged_while_people_are_there() {
     }
     // Who was there before goes on, and so does a new one.
     assert!(ada.ask("b", "NOOP").starts_with("OK"));
-    let mut late = Line::open(&server);
+    let mut late = TlsLine::open(&server);
     assert!(late.ask("a", &format!("LOGIN {ADA} \"{PASSWORD}\"")).starts_with("OK"));
     assert!(ada.ask("c", "SELECT INBOX").starts_with("OK"));
 }

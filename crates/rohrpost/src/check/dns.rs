@@ -58,9 +58,10 @@ fn tell(rows: &[Row], findings: &mut Findings) {
             }
         }
         let whose = part.first().and_then(|row| row.domain.as_deref());
-        let more = match nice {
-            0 => String::new(),
-            n => format!("; {n} more could be added: rohrpost dns {}", whose.unwrap_or_default()),
+        let more = match (nice, whose) {
+            (0, _) => String::new(),
+            (n, None) => format!("; {n} more could be added: rohrpost dns"),
+            (n, Some(domain)) => format!("; {n} more could be added: rohrpost dns {domain}"),
         };
         findings.ok(
             "DNS",
