@@ -47,29 +47,29 @@ figure() { # server, work, name, value
 }
 
 # --- The other side: one smtp-sink on all loopback addresses, so that each destination has an address of its own -------------------------
-smtp-sink $([ "$(id -u)" = 0 ] && echo -u postfix) 0.0.0.0:3825 1000 >/dev/null 2>&1 &
+smtp-sink $([ "$(id -u)" = 0 ] && echo -u postfix) 0.0.0.0:4825 1000 >/dev/null 2>&1 &
 sink=$!
-await 3825
+await 4825
 
 # --- Rohrpost -------------------------------------------------------------------------------------------------------------
 config=$work/rohrpost.toml
 "$binaries/rohrpost" -c "$work/init.toml" init --domain example.test --hostname mx.example.test --data "$work/data" >/dev/null
 {
   printf 'hostname = "mx.example.test"\ndata = "%s"\n' "$work/data"
-  printf '[[listener]]\nprotocol = "smtp"\nbind = "127.0.0.1:3725"\n'
+  printf '[[listener]]\nprotocol = "smtp"\nbind = "127.0.0.1:4725"\n'
   printf '[inspect]\nenabled = false\n[limits]\nconnections_per_address = 1000\n'
   printf '[outgoing]\nloopback = true\n'
   for n in $(seq "$destinations"); do
-    printf '[[route]]\nname = "d%s"\ndomains = "d%s.test"\nto = "smtp://127.0.0.%s:3825"\naccept = true\n' "$n" "$n" "$n"
+    printf '[[route]]\nname = "d%s"\ndomains = "d%s.test"\nto = "smtp://127.0.0.%s:4825"\naccept = true\n' "$n" "$n" "$n"
   done
   # Nobody listens there.
-  printf '[[route]]\nname = "dead"\ndomains = ".dead.test"\nto = "smtp://127.0.0.1:3826"\naccept = true\n'
+  printf '[[route]]\nname = "dead"\ndomains = ".dead.test"\nto = "smtp://127.0.0.1:4826"\naccept = true\n'
 } > "$config"
 rohrpost() { "$binaries/rohrpost" -c "$config" "$@"; }
 start() {
   "$binaries/rohrpost" -c "$config" serve >> "$work/log" 2>&1 &
   server=$!
-  await 3725
+  await 4725
 }
 
 # --- Postfix --------------------------------------------------------------------------------------------------------------
@@ -78,8 +78,8 @@ if command -v postfix >/dev/null && [ "$(id -u)" = 0 ]; then
   chown postfix "$work/pf/data"
   cp /etc/postfix/master.cf "$work/pf/etc/master.cf" 2>/dev/null || cp /usr/share/postfix/master.cf.dist "$work/pf/etc/master.cf"
   # On our port, and nothing of it in a chroot, which this queue is not prepared for.
-  sed -i -E -e 's/^smtp( +inet)/127.0.0.1:3925\1/' -e 's/^([^# ]+ +(inet|unix|fifo|pass) +[-yn] +[-yn] +)y/\1n/' "$work/pf/etc/master.cf"
-  for n in $(seq "$destinations"); do echo "d$n.test smtp:[127.0.0.$n]:3825"; done > "$work/pf/etc/transport"
+  sed -i -E -e 's/^smtp( +inet)/127.0.0.1:4925\1/' -e 's/^([^# ]+ +(inet|unix|fifo|pass) +[-yn] +[-yn] +)y/\1n/' "$work/pf/etc/master.cf"
+  for n in $(seq "$destinations"); do echo "d$n.test smtp:[127.0.0.$n]:4825"; done > "$work/pf/etc/transport"
   cat > "$work/pf/etc/main.cf" <<C
 compatibility_level = 3.6
 queue_directory = $work/pf/queue
@@ -105,7 +105,7 @@ smtpd_client_connection_count_limit = 0
 transport_maps = texthash:$work/pf/etc/transport
 alias_maps =
 C
-  if postfix -c "$work/pf/etc" start >"$work/pf.log" 2>&1 && await 3925; then
+  if postfix -c "$work/pf/etc" start >"$work/pf.log" 2>&1 && await 4925; then
     postfix=yes
   else
     say "Postfix does not start: measured without it"; tail -3 "$work/pf.log" "$work/postfix.log" >&2 || true
@@ -132,8 +132,8 @@ start
 for turn in $(seq "$repeats"); do
   for many in 1 "$destinations"; do
     say "turn $turn of $repeats, destinations: $many"
-    relay Rohrpost 3725 empty_rohrpost "$many"
-    if [ -n "$postfix" ]; then relay Postfix 3925 empty_postfix "$many"; fi
+    relay Rohrpost 4725 empty_rohrpost "$many"
+    if [ -n "$postfix" ]; then relay Postfix 4925 empty_postfix "$many"; fi
   done
 done
 if [ -n "$postfix" ]; then postfix -c "$work/pf/etc" stop >/dev/null 2>&1 || true; postfix=; fi
@@ -142,7 +142,7 @@ if [ -n "$postfix" ]; then postfix -c "$work/pf/etc" stop >/dev/null 2>&1 || tru
 if [ "$queued" -gt 0 ]; then
   say "$queued messages for destinations that can't be reached"
   to=$(seq -f 'x@d%g.dead.test' -s , 1000)
-  timeout 900 "$binaries/rohrpost-bench" --json --name Rohrpost accept --smtp 127.0.0.1:3725 --to "$to" --count "$queued" --kept > /dev/null
+  timeout 900 "$binaries/rohrpost-bench" --json --name Rohrpost accept --smtp 127.0.0.1:4725 --to "$to" --count "$queued" --kept > /dev/null
   stop "$server"
   began=$(now)
   start
