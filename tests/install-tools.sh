@@ -25,6 +25,9 @@ postfix      postfix
 dovecot      dovecot-imapd
 sieve-test   dovecot-sieve
 nsd          nsd
+pebble       pebble
+mta-sts-query postfix-mta-sts-resolver
+horde-autoconfig php-horde-mail-autoconfig
 dnssec-signzone bind9-utils
 script       bsdutils
 strace       strace
@@ -36,6 +39,7 @@ PATH=$PATH:/usr/sbin:/sbin
 there() {
   case $1 in
   roundcube) [ -e /var/lib/roundcube/index.php ] && [ -e /usr/share/roundcube/plugins/managesieve ] ;;
+  horde-autoconfig) [ -e /usr/share/php/Horde/Mail/Autoconfig.php ] ;;
   swaks-tls) perl -MNet::SSLeay -e 1 2>/dev/null ;;
   *) command -v "$1" >/dev/null ;;
   esac

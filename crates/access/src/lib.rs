@@ -8,7 +8,9 @@
 pub mod imap;
 mod login;
 pub mod managesieve;
+mod metrics;
 pub mod pop3;
 pub mod sharing;
 
+pub use metrics::{Metrics, Own};
 pub use net::{ListenerConfig, Proxies, Tls, TlsProvider};

@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use std::io::Read;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use store::{Account, Arrival, Digest, Flags, MailboxId, NewMessage, Quota, Store, Usage};
+use store::{Account, Arrival, Digest, Flags, MailboxId, NewMessage, Store, Usage};
 
 /// Digests kept, for messages with several recipients here.
 const DIGESTS: NonZeroUsize = NonZeroUsize::new(256).unwrap();
@@ -83,7 +83,7 @@ impl Local {
             }
         };
         let one = Usage::of([1]);
-        if let Err(full) = quota_of(&self.directory, id).room(account.usage(), one) {
+        if let Err(full) = filter::quota_of(&self.directory, id).room(account.usage(), one) {
             self.defer(turn.iter().map(|(w, _)| w), &full, now, &mut outcome);
             return outcome;
         }
@@ -262,12 +262,4 @@ pub(crate) fn prefix(work: &Work) -> Vec<u8> {
         work.acceptance.sender, work.address
     )
     .into_bytes()
-}
-
-/// The most that an account may hold.
-pub(crate) fn quota_of(directory: &Directory, id: AccountId) -> Quota {
-    directory.account(id).map_or(Quota::NONE, |account| Quota {
-        bytes: account.quota_bytes,
-        messages: account.quota_messages,
-    })
 }

@@ -299,7 +299,7 @@ impl Local {
                     }
                 },
             };
-            names.push(account.mailbox(mailbox).map_or_else(|| "INBOX".to_owned(), |m| m.name));
+            names.push(account.mailbox_name(mailbox).unwrap_or_else(|| "INBOX".to_owned()));
             let flags = match account.flags_resolve(filed.flags.iter().map(String::as_str), true) {
                 Ok(flags) => flags,
                 Err(e @ store::Error::Limit(_)) => {
@@ -462,7 +462,7 @@ impl Local {
             match notifier.notices(&[patience::in_the_mailbox(work.clone(), now)]) {
                 Ok(notices) => offspring.extend(notices),
                 Err(error) => {
-                    tracing::error!(acceptance = %work.acceptance.id, %error, "a notice of success can't be written")
+                    tracing::error!(acceptance = %work.acceptance.id, %error, "a notice of success can't be written");
                 }
             }
         }

@@ -9,6 +9,7 @@ use crate::world::Here;
 use crate::{Filter, compose, may_be_answered};
 use directory::{Directory, Resolution};
 use sieve::{Action, Envelope, Fcc, Input, Outcome, ProgramKind, Redirect, Target, World as _};
+use std::cell::Cell;
 use std::sync::Arc;
 use store::{Account, Answered, Script, Seen};
 
@@ -132,6 +133,8 @@ pub struct Verdict {
     pub said: Vec<String>,
     /// Programs that have taken the message, or would.
     pub piped: Vec<String>,
+    /// A program would have had a say, and was not asked since the script was only tried: it may come otherwise.
+    pub guessed: bool,
 }
 
 impl Verdict {
@@ -353,8 +356,10 @@ impl Filter {
                 delivery,
                 memory,
                 person,
+                guessed: Cell::new(false),
             };
             let mut outcome = compiled.run(&input, &here, &self.options().limits);
+            verdict.guessed |= here.guessed.get();
             // In a script that is included, what cannot be done here shows only when it is done.
             let refused = |t: &sieve::Taken| matches!(t.action, Action::Reject { .. } | Action::Vacation(_));
             if delivery.is_event()

@@ -194,7 +194,7 @@ impl Events {
         let owner = self.directory.account(account.id())?;
         Some(Scene {
             event,
-            mailbox: account.mailbox(event.mailbox)?.name,
+            mailbox: account.mailbox_name(event.mailbox)?,
             owner: Person {
                 address: owner.address().to_owned(),
                 addresses: owner.addresses.clone(),
@@ -402,10 +402,7 @@ impl Events {
     }
 
     fn quota(&self, account: &Account) -> Quota {
-        self.directory.account(account.id()).map_or(Quota::NONE, |owner| Quota {
-            bytes: owner.quota_bytes,
-            messages: owner.quota_messages,
-        })
+        crate::quota_of(&self.directory, account.id())
     }
 
     /// A script that fails is noted with it, and its owner is told once a day.

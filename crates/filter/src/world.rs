@@ -3,6 +3,7 @@
 use crate::programs::Surroundings;
 use crate::{Delivery, Filter, Memory, Person};
 use sieve::{DuplicateId, Included, Location, ProgramKind, World};
+use std::cell::Cell;
 use std::sync::Arc;
 use store::{Account, Audience, MailboxId, SpecialUse};
 
@@ -12,6 +13,8 @@ pub(crate) struct Here<'h> {
     pub(crate) delivery: &'h Delivery<'h>,
     pub(crate) memory: &'h Memory,
     pub(crate) person: &'h Person,
+    /// A program would have been asked, and was not.
+    pub(crate) guessed: Cell<bool>,
 }
 
 impl World for Here<'_> {
@@ -144,6 +147,7 @@ impl World for Here<'_> {
         input: &[u8],
     ) -> Result<Option<Vec<u8>>, String> {
         if self.delivery.rehearsal {
+            self.guessed.set(true);
             return Err("programs do not run where a script is only tried".to_owned());
         }
         let around = Surroundings::of(self.delivery, self.person, &self.filter.options().hostname);

@@ -154,6 +154,9 @@ fn a_rehearsal_runs_no_program() {
     let verdict = house.run("filter \"stamp\"; if execute \"say\" { fileinto \"A\"; }", true);
     assert_eq!(goes(&verdict), ["keep"]);
     assert!(verdict.messages.is_empty());
+    // Nobody may be refused for what a program was not asked.
+    assert!(verdict.guessed);
+    assert!(!house.run("fileinto \"A\";", true).guessed);
     assert!(
         verdict.why[0].notes.iter().any(|note| note.contains("only tried")),
         "{:?}",

@@ -6,6 +6,7 @@ use crate::failure::{At as _, Failure};
 use crate::files::{self, DataLock};
 use blobs::Blobs;
 use db::{Database, Durability};
+use delivery::own::OwnMail;
 use delivery::{ForwardOptions, Forwarding, NoticeOptions, Notifier, Signer};
 use directory::{Directory, Resolution};
 use filter::Filter;
@@ -33,6 +34,8 @@ pub struct Outward {
     pub forwarding: Arc<Forwarding>,
     /// Tells senders what became of their mail.
     pub notifier: Arc<Notifier>,
+    /// Mail of our own.
+    pub own: OwnMail,
 }
 
 /// Everything that lies in a data directory. Whoever holds one is alone in it.
@@ -155,6 +158,13 @@ impl Engine {
             postmaster: delivery::own::postmaster(&self.directory, &options.hostname),
         };
         let signer = Arc::new(Signer::new(self.data.join("dkim")));
+        let own = OwnMail::new(
+            self.ledger.clone(),
+            self.directory.clone(),
+            Some(Arc::clone(&signer)),
+            &options.hostname,
+            languages,
+        );
         let forwarding = Forwarding::new(self.directory.clone(), Some(Arc::clone(&signer)), options);
         let forwarding = Arc::new(forwarding);
         let notifier = Notifier::new(self.ledger.clone(), Arc::new(lanes), notices)
@@ -164,6 +174,7 @@ impl Engine {
             signer,
             forwarding,
             notifier: Arc::new(notifier),
+            own,
         }
     }
 

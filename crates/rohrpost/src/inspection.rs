@@ -1,10 +1,11 @@
 //! What inspection needs from time to time: the greylist is pruned, and domains that ask for it are told once a day what was seen of mail in
 //! their name (RFC 7489 §7.2).
 
-use crate::engine::Engine;
+use crate::engine::Outward;
 use authentication::report::Reporter;
 use delivery::inspect::{Due, Inspector};
-use ledger::{Acceptance, Lane, NewRecipient};
+use delivery::own::Letter;
+use smtp::Body;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ const EVERY: Duration = Duration::from_secs(60);
 const REPORT_EVERY: u64 = 60;
 
 /// Tidies and reports until it is aborted.
-pub async fn run(engine: Arc<Engine>, inspector: Arc<Inspector>) {
+pub async fn run(outward: Arc<Outward>, inspector: Arc<Inspector>) {
     let mut ticks = tokio::time::interval(EVERY);
     for round in 0u64.. {
         ticks.tick().await;
@@ -21,19 +22,19 @@ pub async fn run(engine: Arc<Engine>, inspector: Arc<Inspector>) {
         if let Err(error) = tidied {
             tracing::warn!(%error, "what inspection remembers was not tidied; tried again in a minute");
         }
-        if round % REPORT_EVERY == 1 {
-            report(&engine, &inspector).await;
+        if round % REPORT_EVERY == 0 {
+            report(&outward, &inspector).await;
         }
     }
 }
 
-async fn report(engine: &Engine, inspector: &Inspector) {
+async fn report(outward: &Outward, inspector: &Inspector) {
     let due = match net::blocking(|| inspector.reports_due(net::now())) {
         Ok(due) => due,
         Err(error) => return tracing::warn!(%error, "DMARC reports were not made; tried again in an hour"),
     };
     for due in due {
-        if let Err(error) = report_one(engine, inspector, &due).await {
+        if let Err(error) = report_one(outward, inspector, &due).await {
             tracing::warn!(
                 domain = due.domain,
                 error,
@@ -44,45 +45,31 @@ async fn report(engine: &Engine, inspector: &Inspector) {
 }
 
 /// Makes and sends the report on one domain's day.
-async fn report_one(engine: &Engine, inspector: &Inspector, due: &Due) -> Result<(), String> {
-    let host = inspector.options().hostname.clone();
-    let domain = engine
-        .directory
-        .domain_list()
-        .first()
-        .map_or_else(|| host.clone(), |domain| domain.name.clone());
+async fn report_one(outward: &Outward, inspector: &Inspector, due: &Due) -> Result<(), String> {
+    let own = &outward.own;
+    let contact = own.postmaster();
     let reporter = Reporter {
-        organization: domain.clone(),
-        contact: format!("postmaster@{domain}"),
-        host: host.clone(),
+        organization: contact.rsplit_once('@').map_or("", |(_, domain)| domain).to_owned(),
+        contact,
+        host: own.hostname().to_owned(),
     };
     let mut date = Vec::new();
     smtp::date(net::now(), &mut date);
-    let unique = format!("dmarc.{}", engine.ledger.next_id());
+    let unique = format!("dmarc.{}", own.unique());
     let sent = inspector
         .report(due, &reporter, &String::from_utf8_lossy(&date), &unique)
         .await?;
     for report in sent {
-        let commit = net::blocking(|| engine.blobs.put(&report.message)).map_err(|e| e.to_string())?;
-        // What comes back is for nobody: a report that cannot be delivered is not worth a second message, so it has no sender.
-        let acceptance = Acceptance {
-            helo: host.clone(),
-            bulk: true,
-            notes: Some(format!("DMARC report on {}", due.domain)),
-            recipients: vec![NewRecipient {
-                lane: match engine.directory.resolve(&report.to) {
-                    directory::Resolution::Remote => Lane::Remote,
-                    _ => Lane::Local,
-                },
-                address: report.to,
-                original: None,
-                notify: Some("NEVER".to_owned()),
-            }],
-            ..Acceptance::ours(engine.ledger.next_id(), net::now(), "dmarc")
+        // What comes back is for nobody: a report that cannot be delivered is not worth a second message.
+        let letter = Letter {
+            to: vec![report.to],
+            message: report.message,
+            body: Body::SevenBit,
+            smtputf8: false,
+            by: "dmarc",
+            notes: format!("DMARC report on {}", due.domain),
         };
-        let bytes = report.message.into();
-        let taken = engine.ledger.accept(acceptance, commit, Some(bytes)).await;
-        taken.map_err(|e| e.to_string())?;
+        own.send(letter).await.map_err(|e| e.to_string())?;
     }
     net::blocking(|| inspector.reported(due)).map_err(|e| e.to_string())
 }

@@ -19,6 +19,7 @@ mod inspection;
 mod log;
 mod pages;
 mod privileges;
+mod queue_figures;
 mod readiness;
 mod relaying;
 mod serve;

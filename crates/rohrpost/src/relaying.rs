@@ -1,11 +1,9 @@
 //! Mail for other servers: the queue runner on the connector, as the settings have it.
 
 use crate::config::{Config, Protocol};
-use crate::engine::Engine;
-use delivery::own::OwnMail;
+use crate::engine::{Engine, Outward};
 use delivery::relay::connector::{ClientTls, Connector};
 use delivery::relay::{Options, Relay, Statistics};
-use delivery::{Notifier, Signer};
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
@@ -35,8 +33,8 @@ impl Relaying {
 pub fn start(
     config: &Config,
     engine: &Engine,
-    signer: Arc<Signer>,
-    notifier: Arc<Notifier>,
+    outward: &Outward,
+    resolver: dns::Resolver,
 ) -> std::io::Result<Relaying> {
     let fault = |text: String| std::io::Error::other(format!("[outgoing]: {text}"));
     let ports: Vec<u16> = config
@@ -47,20 +45,12 @@ pub fn start(
         .collect();
     let own = Arc::new(move |address: SocketAddr| ports.contains(&address.port()) && is_of_this_machine(address));
     let options = config.connector(own).map_err(fault)?;
-    let resolver = dns::Resolver::new(&config.outgoing_dns()).map_err(fault)?;
     let folder = config.file.parent().unwrap_or_else(|| Path::new(""));
     let authorities = config.outgoing.authorities.as_ref().map(|file| folder.join(file));
     let tls = ClientTls::new(authorities.as_deref()).map_err(fault)?;
     let connector = Connector::new(options, resolver, tls, Some(Arc::clone(&engine.database)));
 
-    let own = OwnMail::new(
-        engine.ledger.clone(),
-        engine.directory.clone(),
-        Some(signer),
-        &config.hostname,
-        &config.languages,
-    );
-    let reporter = connector.clone();
+    let (reporter, own) = (connector.clone(), outward.own.clone());
     let reporting = tokio::spawn(async move { reporter.report(own).await });
 
     let options = Options {
@@ -71,7 +61,7 @@ pub fn start(
         engine.ledger.clone(),
         engine.blobs.clone(),
         Arc::new(connector),
-        notifier,
+        Arc::clone(&outward.notifier),
         options,
     );
     Ok(Relaying { relay, reporting })

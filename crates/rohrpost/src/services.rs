@@ -3,6 +3,7 @@
 use crate::acme::{self, Proofs};
 use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
+use crate::queue_figures::QueueFigures;
 use crate::relaying::{self, Relaying};
 use crate::tls::{Lifetimes, Tls};
 use crate::{housekeeping, indexer, inspection, pages};
@@ -35,6 +36,7 @@ pub struct Services {
     housekeeping: JoinHandle<()>,
     keeper: Option<JoinHandle<()>>,
     indexer: JoinHandle<()>,
+    inspector: Option<Arc<Inspector>>,
     inspection: Option<JoinHandle<()>>,
     relaying: Relaying,
 }
@@ -93,13 +95,16 @@ impl Services {
             .filtered(filter)
             .signed(Arc::clone(&outward.signer))
             .forwarding(Arc::clone(&outward.forwarding));
-        let inspector = inspector(config, engine)?;
+        // One for all, so that what is remembered serves everybody.
+        let resolver = dns::Resolver::new(&config.dns.options())
+            .map_err(|fault| std::io::Error::other(format!("[dns]: {fault}")))?;
+        let inspector = inspector(config, engine, &resolver);
         let doors = match &inspector {
             Some(inspector) => doors.inspected(Arc::clone(inspector)),
             None => doors,
         };
 
-        let relaying = relaying::start(config, engine, Arc::clone(&outward.signer), Arc::clone(&outward.notifier))?;
+        let relaying = relaying::start(config, engine, &outward, resolver)?;
 
         let mut registry = Registry::with_prefix("rohrpost");
         doors.metrics().register(&mut registry);
@@ -111,6 +116,7 @@ impl Services {
             dispatch: Arc::clone(&dispatch),
             relaying: Box::new(relaying.gauge()),
         }));
+        registry.register_collector(Box::new(QueueFigures(Arc::clone(engine))));
         let web_metrics = web::Metrics::default();
         web_metrics.register(&mut registry);
         let acme_metrics = acme::Metrics::default();
@@ -133,7 +139,9 @@ impl Services {
         };
         let (stop, _) = watch::channel(false);
         let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(engine), config.delivery.history));
-        let inspection = inspector.map(|inspector| tokio::spawn(inspection::run(Arc::clone(engine), inspector)));
+        let inspection = inspector
+            .clone()
+            .map(|inspector| tokio::spawn(inspection::run(Arc::clone(&outward), inspector)));
         let indexer = tokio::spawn(indexer::run(Arc::clone(engine)));
         Ok(Services {
             tls,
@@ -148,6 +156,7 @@ impl Services {
             housekeeping,
             keeper,
             indexer,
+            inspector,
             inspection,
             relaying,
         })
@@ -253,6 +262,11 @@ impl Services {
         {
             tracing::warn!("some sessions did not end in time");
         }
+        if let Some(inspector) = &self.inspector
+            && let Err(error) = net::blocking(|| inspector.tidy(net::now()))
+        {
+            tracing::warn!(%error, "what inspection has seen in the last minute is lost");
+        }
         self.relaying.stop(patience).await;
         let dispatch = self.dispatch.lock().take();
         if let Some(dispatch) = dispatch {
@@ -308,17 +322,11 @@ fn door_options(config: &Config) -> door::Options {
 }
 
 /// Who looks at mail from outside, where that is wanted.
-fn inspector(config: &Config, engine: &Engine) -> std::io::Result<Option<Arc<Inspector>>> {
+fn inspector(config: &Config, engine: &Engine, resolver: &dns::Resolver) -> Option<Arc<Inspector>> {
     let set = &config.inspect;
     if !set.enabled {
-        return Ok(None);
+        return None;
     }
-    let asked = dns::Options {
-        servers: set.name_servers.clone(),
-        validation: dns::Validation::Off,
-        ..dns::Options::default()
-    };
-    let resolver = dns::Resolver::new(&asked).map_err(|fault| std::io::Error::other(format!("[inspect]: {fault}")))?;
     let mut options = inspect::Options::new(config.hostname.as_str());
     let trusted = set.trusted.clone();
     options.trusted = Arc::new(move |address| trusted.iter().any(|network| network.contains(address)));
@@ -338,11 +346,11 @@ fn inspector(config: &Config, engine: &Engine) -> std::io::Result<Option<Arc<Ins
     options.network_rate = short(set.network_rate);
     options.sender_rate = short(set.sender_rate);
     options.patience = set.patience;
-    Ok(Some(Arc::new(Inspector::new(
-        resolver,
+    Some(Arc::new(Inspector::new(
+        resolver.clone(),
         Arc::clone(&engine.database),
         options,
-    ))))
+    )))
 }
 
 fn imap_options(config: &Config) -> access::imap::Options {

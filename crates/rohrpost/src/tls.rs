@@ -144,6 +144,14 @@ impl Tls {
         Arc::clone(&self.web)
     }
 
+    /// Whether a certificate is for the key that is in use.
+    pub fn is_of_our_key(&self, chain: &[CertificateDer<'static>]) -> bool {
+        let current = Arc::clone(&self.current.main.read());
+        CertifiedKey::new(chain.to_vec(), Arc::clone(&current.key))
+            .keys_match()
+            .is_ok()
+    }
+
     /// Reads the files again; on a fault the old certificate stays.
     pub fn reload(&self) -> Result<(), Failure> {
         let pair = read_pair(&self.files.certificate, &self.files.key, self.server.crypto_provider())?;
@@ -240,6 +248,17 @@ fn other_files(folder: &Path) -> Vec<PathBuf> {
         .collect();
     all.sort();
     all
+}
+
+/// The names that the certificates of these files are for.
+pub fn certified(files: &TlsFiles) -> Vec<String> {
+    let others = files.others.as_deref().map(other_files).unwrap_or_default();
+    let chains = others.iter().chain([&files.certificate]).map(|file| read_chain(file));
+    chains
+        .flatten()
+        .filter_map(|chain| chain.first().map(names))
+        .flatten()
+        .collect()
 }
 
 /// Asks for a certificate, is content without one, and takes only those that somebody in `file` vouches for.

@@ -128,7 +128,9 @@ fn damage_is_named_and_room_given_back() {
 
 #[test]
 fn remote_mail_of_people_waits_and_can_be_held() {
-    let mut house = House::new(&[("lmtp", ""), ("submission", "plaintext = true")], "");
+    // Nobody listens on that port.
+    let route = "[[route]]\nname = \"away\"\ndomains = \"away.test\"\nto = \"smtp://127.0.0.1:1\"\n";
+    let mut house = House::new(&[("lmtp", ""), ("submission", "plaintext = true")], route);
     house.account("ada@phys.test");
     house.start();
     let sent = std::process::Command::new("python3")
@@ -148,10 +150,20 @@ fn remote_mail_of_people_waits_and_can_be_held() {
         (&"far@away.test".into(), &"remote".into())
     );
     let id = queue[0]["id"].as_str().unwrap();
-    for (order, state) in [("hold", "held"), ("release", "due"), ("retry", "due")] {
+    for (order, held) in [("hold", true), ("release", false), ("retry", false)] {
         house.ok(&["queue", order, id]);
-        assert_eq!(house.json(&["queue", "list"])[0]["state"], state, "{order}");
+        assert_eq!(house.json(&["queue", "list"])[0]["state"] == "held", held, "{order}");
     }
+    wait("an attempt on record", || {
+        let shown = house.json(&["queue", "show", id]);
+        shown["recipients"][0]["tries"][0]["outcome"] == "deferred"
+    });
+    let waiting = house.json(&["queue", "destinations"]);
+    assert_eq!(
+        (&waiting[0]["destination"], &waiting[0]["recipients"]),
+        (&":away".into(), &1.into())
+    );
+    assert!(waiting[0]["unreachable_since"].is_number(), "{waiting}");
     fails(&house.run(&["queue", "hold", "0000000000001"], ""), 1);
     // Orders by filter; none without one.
     fails(&house.run(&["queue", "hold"], ""), 2);
@@ -164,7 +176,7 @@ fn remote_mail_of_people_waits_and_can_be_held() {
         (&["--to", "far@away.test"][..], 1),
         (&["--to", "*@away.test", "--from", "ada@*"], 1),
         (&["--to", "near@away.test"], 0),
-        (&["--domain", "Away.test", "--lane", "remote"], 1),
+        (&["--domain", ":Away", "--lane", "remote"], 1),
         (&["--domain", "home.test"], 0),
         (&["--state", "held"], 0),
         (&["--older-than", "1h"], 0),
@@ -172,7 +184,7 @@ fn remote_mail_of_people_waits_and_can_be_held() {
     ] {
         assert_eq!(listed(words), expected, "{words:?}");
     }
-    house.ok(&["queue", "hold", "--domain", "away.test"]);
+    house.ok(&["queue", "hold", "--domain", ":away"]);
     let waiting = house.json(&["queue", "destinations"]);
     assert!(
         waiting.as_array().is_some_and(Vec::is_empty),

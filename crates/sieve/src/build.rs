@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Position, Result};
 use crate::ext;
 use crate::extension::{Extensions, nearest};
 use crate::limits::Limits;
+use crate::mail::FieldName;
 use crate::printer::{command_text, test_text};
 use crate::program::{Compiled, Flow, Node, Site, SiteId, Step, TestKind, TestNode};
 use crate::run::Run;
@@ -42,6 +43,7 @@ impl Script {
             required: BTreeMap::new(),
             variables: Vec::new(),
             by_name: HashMap::new(),
+            field_names: HashMap::new(),
             sites: Vec::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
@@ -60,6 +62,8 @@ pub(crate) struct Builder<'o> {
     required: BTreeMap<String, (Position, bool)>,
     variables: Vec<Box<str>>,
     by_name: HashMap<String, Variable>,
+    /// Names of fields, each once.
+    field_names: HashMap<String, FieldName>,
     sites: Vec<Site>,
     errors: Vec<Error>,
     warnings: Vec<Error>,
@@ -130,6 +134,12 @@ impl<'t> Bound<'t> {
 }
 
 impl Builder<'_> {
+    /// The name of a field, the same wherever the script has it.
+    pub fn field_name(&mut self, name: &str) -> FieldName {
+        let known = self.field_names.entry(name.to_owned());
+        known.or_insert_with(|| FieldName::new(name)).clone()
+    }
+
     fn finish(self, body: Box<[Node]>) -> std::result::Result<Compiled, Vec<Error>> {
         let Builder {
             mut errors,

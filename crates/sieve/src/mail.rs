@@ -47,13 +47,13 @@ impl Aspect {
 /// A field name as it is looked for.
 #[derive(Debug, Clone)]
 pub(crate) struct FieldName {
-    pub lower: Box<str>,
+    pub lower: Arc<str>,
     hash: u64,
 }
 
 impl FieldName {
     pub fn new(name: &str) -> FieldName {
-        let lower: Box<str> = name.trim().to_ascii_lowercase().into();
+        let lower: Arc<str> = name.trim().to_ascii_lowercase().into();
         FieldName {
             hash: hash(lower.as_bytes()),
             lower,
@@ -199,7 +199,7 @@ pub(crate) struct Mail<'m> {
     pub added: usize,
 }
 
-type Cached = (Box<str>, Aspect, Rc<[Value]>);
+type Cached = (Arc<str>, Aspect, Rc<[Value]>);
 
 /// Takes a number for its own hash: it is one already.
 #[derive(Default)]
@@ -259,7 +259,10 @@ impl<'m> Mail<'m> {
     pub fn values(&mut self, name: &FieldName, aspect: Aspect) -> Rc<[Value]> {
         let key = name.hash ^ aspect.mark();
         match self.cache.get(&key) {
-            Some((lower, of, values)) if *of == aspect && *lower == name.lower => return Rc::clone(values),
+            // A script has each name once, so that the same name is, as a rule, the same one.
+            Some((lower, of, values)) if *of == aspect && (Arc::ptr_eq(lower, &name.lower) || *lower == name.lower) => {
+                return Rc::clone(values);
+            }
             // Another field of the same hash was first: this one is looked for each time.
             Some(_) => return self.header.values(name, aspect, ADDRESSES).into(),
             None => {}

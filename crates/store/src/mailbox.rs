@@ -209,6 +209,12 @@ impl Account {
         self.lock().rows.mailboxes.get(&id).cloned()
     }
 
+    /// The name of the mailbox of that id.
+    pub fn mailbox_name(&self, id: MailboxId) -> Option<String> {
+        let state = self.lock();
+        state.rows.mailboxes.get(&id).map(|m| m.name.clone())
+    }
+
     /// CREATE (RFC 9051 §6.3.4): also makes the superior names that are missing. A trailing `/` is allowed and means nothing here.
     pub fn mailbox_create(&self, name: &str, special_use: Option<SpecialUse>) -> Result<MailboxId> {
         let name = check_name(name.strip_suffix('/').unwrap_or(name))?;

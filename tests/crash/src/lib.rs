@@ -4,17 +4,20 @@
 //!   SQLite files that are put back, at a random step, into a state that a power cut could have left ([`Tracked`]).
 //! - `tests/killed.rs` loads the real server over SMTP, LMTP and IMAP, kills it at random moments ([`Sender`] counts what it was told
 //!   is accepted), and looks for every message.
+//! - `tests/relayed.rs` does the same to a server that passes mail on to another one ([`Receiver`]).
 //! - `tests/damaged.rs` rots bits under the real server.
 
 // This is test code through and through: it may stop at the first surprise.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod house;
+mod receiver;
 mod sender;
 mod tracked;
 mod world;
 
 pub use house::House;
+pub use receiver::Receiver;
 pub use sender::{Door, Sender, Sent};
 pub use tracked::{Image, Tracked};
 pub use world::World;

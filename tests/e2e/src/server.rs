@@ -32,6 +32,8 @@ pub struct Setup {
     pub settings: String,
     /// Its name, also in its certificate; else `mail.e2e.test`.
     pub hostname: Option<String>,
+    /// The settings bring a certificate of their own: without the one of the data folder.
+    pub own_certificate: bool,
     /// Accounts beside Ada and Bob.
     pub accounts: Vec<String>,
 }
@@ -51,12 +53,12 @@ impl Server {
     }
 
     /// Starts a server that is set up in a certain way.
-    pub fn start_with(setup: Setup) -> Server {
+    pub fn start_with(mut setup: Setup) -> Server {
         let folder = tempfile::Builder::new()
             .prefix("rohrpost-e2e-")
             .tempdir()
             .expect("folder");
-        let data = setup.data.unwrap_or_else(|| folder.path().join("data"));
+        let data = setup.data.take().unwrap_or_else(|| folder.path().join("data"));
         let mut server = Server {
             folder,
             data,
@@ -64,13 +66,14 @@ impl Server {
             listening: Vec::new(),
         };
         let hostname = setup.hostname.as_deref().unwrap_or("mail.e2e.test");
-        server.set_up(hostname, &setup.top, &setup.settings, &setup.accounts);
+        server.set_up(hostname, &setup);
         server.launch();
         server
     }
 
     /// Makes the data folder and accounts as an administrator does, then writes settings with ports the system chooses.
-    fn set_up(&self, hostname: &str, top: &str, settings: &str, accounts: &[String]) {
+    fn set_up(&self, hostname: &str, setup: &Setup) {
+        let (top, settings, accounts) = (&setup.top, &setup.settings, &setup.accounts);
         let first = self.folder.path().join("init.toml");
         let ran = self
             .plain_command()
@@ -105,13 +108,17 @@ impl Server {
             )
             .expect("text");
         }
-        write!(
-            text,
-            "\n[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n\n{settings}\n",
-            self.certificate().display(),
-            self.data.join("tls/key.pem").display()
-        )
-        .expect("text");
+        if setup.own_certificate {
+            write!(text, "\n{settings}\n").expect("text");
+        } else {
+            write!(
+                text,
+                "\n[tls]\ncertificate = \"{}\"\nkey = \"{}\"\n\n{settings}\n",
+                self.certificate().display(),
+                self.data.join("tls/key.pem").display()
+            )
+            .expect("text");
+        }
         std::fs::write(self.settings(), text).expect("settings");
         for account in [ADA, BOB].into_iter().chain(accounts.iter().map(String::as_str)) {
             self.account_add(account);

@@ -7,11 +7,11 @@
     missing_docs
 )]
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use e2e::{
-    ADA, PASSWORD, Server, corpus, crlf, installed, lf, made_up, maildir_files, maildir_messages, maildir_put, run,
+    ADA, PASSWORD, Server, corpus, fetchmail_collects, installed, lf, made_up, maildir_files, maildir_messages,
+    maildir_put, run,
 };
 
 /// Messages to begin with: real ones where they are at hand.
@@ -112,62 +112,7 @@ fn fetchmail_over_starttls() {
     let server = Server::start();
     let mail = mail(40);
     fill(&server, "INBOX", &mail);
-    let folder = server.folder().join("fetchmail");
-    let into = folder.join("mail");
-    std::fs::create_dir_all(&into).unwrap();
-    let settings = folder.join("fetchmailrc");
-    let text = format!(
-        "set no bouncemail\nset invisible\npoll 127.0.0.1 protocol IMAP service {port} auth password:\n  \
-         user \"{ADA}\" password \"{PASSWORD}\" is \"root\" here\n  sslproto \"TLS1.2+\" sslcertck sslcertfile \"{certificate}\" \
-         sslcommonname \"mail.e2e.test\"\n  no rewrite fetchall nokeep\n  mda \"sh -c 'cat > $(mktemp {into}/XXXXXXXX)'\"\n",
-        port = server.port("imap"),
-        certificate = server.certificate().display(),
-        into = into.display(),
-    );
-    std::fs::write(&settings, text).unwrap();
-    std::fs::set_permissions(&settings, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let home = format!("FETCHMAILHOME={}", folder.display());
-    run(
-        "env",
-        [
-            &home,
-            "fetchmail",
-            "--nodetach",
-            "--nosyslog",
-            "--verbose",
-            "-f",
-            settings.to_str().unwrap(),
-        ],
-    );
-    let mut found: Vec<Vec<u8>> = std::fs::read_dir(&into)
-        .unwrap()
-        .map(|entry| lf(&std::fs::read(entry.unwrap().path()).unwrap()))
-        .collect();
-    assert_eq!(found.len(), mail.len());
-    // fetchmail rewrites some fields of the header; the bodies are as they were.
-    let body = |message: &[u8]| {
-        let text = lf(message);
-        let start = text
-            .windows(2)
-            .position(|pair| pair == b"\n\n")
-            .map_or(text.len(), |at| at + 2);
-        let body = text[start..].trim_ascii_end().to_vec();
-        crlf(&body)
-    };
-    let mut found: Vec<_> = found.drain(..).map(|message| body(&message)).collect();
-    let mut wanted: Vec<_> = mail.iter().map(|message| body(message)).collect();
-    found.sort();
-    wanted.sort();
-    let same = found
-        .iter()
-        .zip(&wanted)
-        .filter(|(found, wanted)| found == wanted)
-        .count();
-    assert!(
-        found == wanted,
-        "only {same} of {} bodies came as they were",
-        wanted.len()
-    );
+    fetchmail_collects(&server, "IMAP", "auth password", &mail);
     server.imap(ADA).wait_for_messages("INBOX", 0, Duration::from_secs(10));
     server.assert_sound();
 }

@@ -21,7 +21,7 @@ fn zones() -> Vec<Zone> {
 fn start(name_server: &NameServer, more: &str) -> Server {
     Server::start_with(Setup {
         settings: format!(
-            "[inspect]\ntrusted = []\nname_servers = \"{}\"\ngreeting_delay = \"0s\"\npatience = \"5s\"\n{more}",
+            "[dns]\nname_servers = \"{}\"\ndnssec = \"off\"\n[inspect]\ntrusted = []\ngreeting_delay = \"0s\"\npatience = \"5s\"\n{more}",
             name_server.address
         ),
         ..Setup::default()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 fn settings(name_server: &NameServer, more: &str) -> String {
     format!(
-        "[inspect]\ntrusted = []\nname_servers = \"{}\"\ngreeting_delay = \"200ms\"\ngreylist = false\npatience = \"3s\"\n{more}",
+        "[dns]\nname_servers = \"{}\"\ndnssec = \"off\"\n[inspect]\ntrusted = []\ngreeting_delay = \"200ms\"\ngreylist = false\npatience = \"3s\"\n{more}",
         name_server.address
     )
 }

@@ -7,11 +7,10 @@
     missing_docs
 )]
 
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use e2e::{ADA, PASSWORD, Server, corpus, crlf, installed, lf, made_up, python, run};
+use e2e::{ADA, PASSWORD, Server, body, corpus, fetchmail_collects, installed, made_up, python, run};
 
 /// Real mail where it is at hand, and what is hard about dots and line ends.
 fn mail(count: usize) -> Vec<Vec<u8>> {
@@ -46,16 +45,6 @@ fn ended(message: &[u8]) -> Vec<u8> {
         message.extend(b"\r\n");
     }
     message
-}
-
-/// The body, but for what is blank at its end.
-fn body(message: &[u8]) -> Vec<u8> {
-    let text = lf(message);
-    let start = text
-        .windows(2)
-        .position(|pair| pair == b"\n\n")
-        .map_or(text.len(), |at| at + 2);
-    crlf(text[start..].trim_ascii_end())
 }
 
 fn files(folder: &Path) -> Vec<PathBuf> {
@@ -152,53 +141,7 @@ fn fetchmail_collects_and_removes() {
     // A header without an end and a line of 100,000 octets are too much for fetchmail.
     mail.truncate(mail.len() - 2);
     fill(&server, &mail);
-    let folder = server.folder().join("fetchmail");
-    let into = folder.join("mail");
-    std::fs::create_dir_all(&into).unwrap();
-    let settings = folder.join("fetchmailrc");
-    let text = format!(
-        "set no bouncemail\nset invisible\npoll 127.0.0.1 protocol POP3 service {port} uidl:\n  \
-         user \"{ADA}\" password \"{PASSWORD}\" is \"root\" here\n  sslproto \"TLS1.2+\" sslcertck sslcertfile \"{certificate}\" \
-         sslcommonname \"mail.e2e.test\"\n  no rewrite fetchall nokeep\n  mda \"sh -c 'cat > $(mktemp {into}/XXXXXXXX)'\"\n",
-        port = server.port("pop3"),
-        certificate = server.certificate().display(),
-        into = into.display(),
-    );
-    std::fs::write(&settings, text).unwrap();
-    std::fs::set_permissions(&settings, std::fs::Permissions::from_mode(0o600)).unwrap();
-    let home = format!("FETCHMAILHOME={}", folder.display());
-    let settings = settings.to_str().unwrap();
-    run(
-        "env",
-        [
-            &home,
-            "fetchmail",
-            "--nodetach",
-            "--nosyslog",
-            "--verbose",
-            "-f",
-            settings,
-        ],
-    );
-    // fetchmail rewrites some fields of the header; the bodies are as they were.
-    let mut found: Vec<_> = files(&into)
-        .iter()
-        .map(|file| body(&std::fs::read(file).unwrap()))
-        .collect();
-    let mut wanted: Vec<_> = mail.iter().map(|message| body(message)).collect();
-    found.sort();
-    wanted.sort();
-    assert_eq!(found.len(), wanted.len());
-    let same = found
-        .iter()
-        .zip(&wanted)
-        .filter(|(found, wanted)| found == wanted)
-        .count();
-    assert!(
-        found == wanted,
-        "only {same} of {} bodies came as they were",
-        wanted.len()
-    );
+    fetchmail_collects(&server, "POP3", "uidl", &mail);
     server.imap(ADA).wait_for_messages("INBOX", 0, Duration::from_secs(10));
     server.assert_sound();
 }

@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Settings that make a server ask this name server, and send to this port of this machine.
 fn outgoing(server: &NameServer, port: u16, more: &str) -> String {
     format!(
-        "[outgoing]\nname_servers = \"{}\"\ndnssec = \"on\"\ntrust_anchor = \"{}\"\nport = {port}\nloopback = true\nmta_sts = false\n{more}\n",
+        "[dns]\nname_servers = \"{}\"\ndnssec = \"on\"\ntrust_anchor = \"{}\"\n[outgoing]\nport = {port}\nloopback = true\nmta_sts = false\n{more}\n",
         server.address,
         server.anchor().display()
     )

@@ -28,6 +28,10 @@ impl House {
             .output()
             .unwrap();
         assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
+        let names = ["mail", "mta-sts", "autoconfig", "autodiscover"].map(|label| format!("{label}.phys.test"));
+        let certified = rcgen::generate_simple_self_signed(names).unwrap();
+        std::fs::write(data.join("tls/cert.pem"), certified.cert.pem()).unwrap();
+        std::fs::write(data.join("tls/key.pem"), certified.signing_key.serialize_pem()).unwrap();
         house.settings("127.0.0.1:9", "");
         for command in ["rotate", "activate"] {
             let (status, _, err) = house.run(&["dkim", command, "phys.test"]);
@@ -56,7 +60,7 @@ impl House {
         }
         writeln!(
             text,
-            "[tls]\ncertificate = \"data/tls/cert.pem\"\nkey = \"data/tls/key.pem\"\n[inspect]\nname_servers = \"{name_server}\"\n{more}"
+            "[tls]\ncertificate = \"data/tls/cert.pem\"\nkey = \"data/tls/key.pem\"\n[dns]\nname_servers = \"{name_server}\"\n{more}"
         )
         .unwrap();
         std::fs::write(self.file(), text).unwrap();
@@ -133,6 +137,17 @@ fn what_it_prints_is_what_it_wants() {
         shown.contains("  ok       phys.test.  MX  10 mail.phys.test.\n"),
         "{shown}"
     );
+    // A certificate that is for the host alone.
+    let certificate = house.0.path().join("data/tls/cert.pem");
+    let whole = std::fs::read(&certificate).unwrap();
+    let alone = rcgen::generate_simple_self_signed(["mail.phys.test".to_owned()]).unwrap();
+    std::fs::write(&certificate, alone.cert.pem()).unwrap();
+    let (status, rows) = house.found(&["phys.test"]);
+    assert!(
+        status == 1 && rows.contains(&"differs optional mta-sts.phys.test CNAME".to_owned()),
+        "{rows:#?}"
+    );
+    std::fs::write(&certificate, whole).unwrap();
     // The policy changes, and with it what the record must hold.
     house.settings(&right.address.to_string(), "[web]\nmta_sts = \"enforce\"");
     let (status, rows) = house.found(&["phys.test"]);
@@ -216,4 +231,35 @@ fn what_is_wrong_is_named() {
     );
     let (status, _, err) = house.run(&["dns", "other.test"]);
     assert!(status == 2 && err.contains("no domain of this server"), "{err}");
+}
+
+#[test]
+fn in_a_signed_zone_the_hash_of_the_key_counts() {
+    if !NameServer::available() {
+        return;
+    }
+    let house = House::new();
+    let (_, printed, _) = house.run(&["dns", "--zone"]);
+    let with = |records: &str, wanted: &str| {
+        let server = NameServer::start(&[
+            Zone::signed("test", "ns A 127.0.0.1\n"),
+            Zone::signed("phys.test", records),
+        ]);
+        let anchor = server.anchor().display().to_string();
+        let outgoing = format!("[outgoing]\ntrust_anchor = \"{anchor}\"\n");
+        house.settings(&server.address.to_string(), &outgoing);
+        let (_, rows) = house.found(&[]);
+        assert!(rows.iter().any(|row| row == wanted), "{wanted}\n{rows:#?}");
+    };
+    with(&printed, "ok optional _25._tcp.mail.phys.test TLSA");
+    let line = printed.lines().find(|line| line.contains("TLSA")).unwrap();
+    let hash = line.rsplit(' ').next().unwrap();
+    with(
+        &printed.replace(hash, &"00".repeat(32)),
+        "differs needed _25._tcp.mail.phys.test TLSA",
+    );
+    with(
+        &printed.replace(line, ""),
+        "missing optional _25._tcp.mail.phys.test TLSA",
+    );
 }

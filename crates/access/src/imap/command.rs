@@ -131,11 +131,7 @@ impl Connection {
 
     /// The most that an account may hold.
     pub(crate) fn quota(&self, account: &Account) -> Quota {
-        let owner = self.listener.context.directory.account(account.id());
-        owner.map_or(Quota::NONE, |owner| Quota {
-            bytes: owner.quota_bytes,
-            messages: owner.quota_messages,
-        })
+        filter::quota_of(&self.listener.context.directory, account.id())
     }
 
     /// The selected mailbox and the account it is in.

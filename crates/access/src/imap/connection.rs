@@ -5,10 +5,10 @@ use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::capability;
 use crate::imap::command::{Incoming, is_timed};
 use crate::imap::contexts::Context;
-use crate::imap::login::Exchanging;
 use crate::imap::notify::Watch;
 use crate::imap::selected::Selected;
 use crate::imap::{Listener, Options, stopped};
+use crate::login::Exchanging;
 use imap::response::{Code, Encoder, Status};
 use imap::{Command, Event, Framer, Refused, Request, State};
 use net::{Guest, Seat, Stream};
@@ -471,7 +471,7 @@ impl Connection {
                 Err(error) => Ok(self.answer(&tag, "AUTHENTICATE", &Answer::bad(error.to_string()), true)),
             },
             Waiting::Idle { tag } => {
-                self.listener.metrics.idling().dec();
+                self.listener.metrics.own().idling.dec();
                 let answer = if line.eq_ignore_ascii_case(b"DONE") {
                     Answer::ok("done idling")
                 } else {
@@ -554,7 +554,7 @@ impl Connection {
                 }
                 self.contexts_settle().await?;
                 self.encoder().continuation("idling");
-                self.listener.metrics.idling().inc();
+                self.listener.metrics.own().idling.inc();
                 self.waiting = Waiting::Idle { tag };
                 return Ok(Next::Line);
             }
@@ -589,7 +589,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if matches!(self.waiting, Waiting::Idle { .. }) {
-            self.listener.metrics.idling().dec();
+            self.listener.metrics.own().idling.dec();
         }
     }
 }

@@ -5,28 +5,11 @@ use crate::imap::answer::{Answer, OwnCode};
 use crate::imap::blocking;
 use crate::imap::capability::Entry;
 use crate::imap::connection::{Connection, Owner};
+use crate::login::{Checker, Exchanging, Outcome, Turn};
 use imap::State;
 use imap::command::Login;
 use imap::response::Code;
-use rand::Rng;
-use sasl::{Exchange, Mechanism, Offer, Password, Step};
-use std::fmt::Write;
-use store::AccountId;
-
-/// An exchange under way, and whom the SCRAM credentials that we handed out let in.
-pub(crate) struct Exchanging {
-    exchange: Exchange,
-    candidate: Option<AccountId>,
-}
-
-/// What came of a login.
-enum Outcome {
-    Account(AccountId),
-    /// Wrong password, unknown user or disabled account: they all read the same.
-    Wrong,
-    /// It could not be found out.
-    Unavailable,
-}
+use sasl::{Mechanism, Password};
 
 impl Connection {
     /// What this connection has to offer before login.
@@ -34,12 +17,15 @@ impl Connection {
         let tls = self.stream.is_tls();
         Entry {
             starttls: matches!(self.listener.config().tls, Tls::Offer(_)) && !tls,
-            offer: Offer {
-                secrets: tls || self.listener.config().plaintext,
-                binding: self.stream.channel_binding(),
-                tokens: self.listener.context.directory.takes_tokens(),
-                certificate: self.stream.has_certificate(),
-            },
+            offer: self.checker().offer(self.listener.config().plaintext),
+        }
+    }
+
+    fn checker(&self) -> Checker<'_> {
+        Checker {
+            directory: &self.listener.context.directory,
+            stream: &self.stream,
+            session: &self.name,
         }
     }
 
@@ -49,7 +35,7 @@ impl Connection {
             return Answer::no(Some(Code::PrivacyRequired), "start TLS first");
         }
         let Login { user, password } = login;
-        let outcome = self.check_password(None, user.clone(), Password::new(password)).await;
+        let outcome = self.checker().password(None, &user, Password::new(password)).await;
         self.logged_in(&user, outcome).await
     }
 
@@ -71,15 +57,7 @@ impl Connection {
                 Answer::no(Some(Code::Cannot), needed)
             });
         }
-        let mut nonce = String::with_capacity(48);
-        for byte in rand::rng().random::<[u8; 24]>() {
-            // Writing to a String cannot fail.
-            let _ = write!(nonce, "{byte:02x}");
-        }
-        Ok(Exchanging {
-            exchange: Exchange::new(mechanism, nonce, offer.binding),
-            candidate: None,
-        })
+        Ok(self.checker().begin(mechanism))
     }
 
     /// One step: the next challenge, or the answer to the command.
@@ -88,102 +66,9 @@ impl Connection {
         exchanging: &mut Exchanging,
         response: Option<Vec<u8>>,
     ) -> Result<Vec<u8>, Answer> {
-        let mut step = exchanging.exchange.respond(response.as_deref());
-        loop {
-            match step {
-                Step::Challenge(challenge) => return Ok(challenge),
-                Step::Credentials { authcid, hash } => {
-                    let (credentials, candidate) = self.listener.context.directory.scram(&authcid, hash);
-                    exchanging.candidate = candidate;
-                    step = exchanging.exchange.credentials(credentials);
-                }
-                Step::Password {
-                    authzid,
-                    authcid,
-                    password,
-                } => {
-                    let outcome = self.check_password(authzid, authcid.clone(), password).await;
-                    return Err(self.logged_in(&authcid, outcome).await);
-                }
-                Step::Token { authzid, token } => {
-                    let user = authzid.clone().unwrap_or_default();
-                    match self.check_token(authzid, token).await {
-                        // The client is told why inside the mechanism, and acknowledges it (RFC 7628 §3.2.2).
-                        Outcome::Wrong => step = exchanging.exchange.token_refused(),
-                        outcome => return Err(self.logged_in(&user, outcome).await),
-                    }
-                }
-                Step::External { authzid } => {
-                    let addresses = self.stream.certificate_addresses();
-                    let outcome = match self.listener.context.directory.certificate_account(&addresses) {
-                        Some(account) => self.check_authzid(account, authzid.as_deref()),
-                        None => Outcome::Wrong,
-                    };
-                    return Err(self.logged_in(&addresses.join(" "), outcome).await);
-                }
-                Step::Done { authzid, authcid } => {
-                    let outcome = match exchanging.candidate.take() {
-                        Some(account) => self.check_authzid(account, authzid.as_deref()),
-                        None => Outcome::Wrong,
-                    };
-                    return Err(self.logged_in(&authcid, outcome).await);
-                }
-                Step::Failed(failure) => {
-                    tracing::debug!(session = self.name, client = %self.peer, reason = %failure, "authentication failed");
-                    if failure.is_credentials() {
-                        return Err(self.logged_in("", Outcome::Wrong).await);
-                    }
-                    self.listener.metrics.login("wrong");
-                    tokio::time::sleep(self.options().login_failure_delay).await;
-                    return Err(Answer::bad("the authentication exchange is malformed"));
-                }
-            }
-        }
-    }
-
-    async fn check_password(&self, authzid: Option<String>, authcid: String, password: Password) -> Outcome {
-        let directory = &self.listener.context.directory;
-        if let Some(account) = directory.password_cached(&authcid, password.as_bytes()) {
-            return self.check_authzid(account, authzid.as_deref());
-        }
-        let directory = directory.clone();
-        let verified =
-            tokio::task::spawn_blocking(move || directory.password_verify(&authcid, password.as_bytes())).await;
-        match verified {
-            Ok(Ok(Some(account))) => self.check_authzid(account, authzid.as_deref()),
-            Ok(Ok(None)) => Outcome::Wrong,
-            Ok(Err(error)) => {
-                tracing::warn!(session = self.name, %error, "a login could not be checked");
-                Outcome::Unavailable
-            }
-            Err(error) => {
-                tracing::error!(session = self.name, %error, "checking a login failed in our own code; please report this");
-                Outcome::Unavailable
-            }
-        }
-    }
-
-    async fn check_token(&self, authzid: Option<String>, token: Password) -> Outcome {
-        let directory = self.listener.context.directory.clone();
-        match tokio::task::spawn_blocking(move || directory.token_verify(token.as_bytes())).await {
-            Ok(Ok(Some(account))) => self.check_authzid(account, authzid.as_deref()),
-            Ok(Ok(None)) => Outcome::Wrong,
-            Ok(Err(error)) => {
-                tracing::warn!(session = self.name, %error, "an access token could not be checked");
-                Outcome::Unavailable
-            }
-            Err(error) => {
-                tracing::error!(session = self.name, %error, "checking a login failed in our own code; please report this");
-                Outcome::Unavailable
-            }
-        }
-    }
-
-    fn check_authzid(&self, account: AccountId, authzid: Option<&str>) -> Outcome {
-        if self.listener.context.directory.acts_as(account, authzid) {
-            Outcome::Account(account)
-        } else {
-            Outcome::Wrong
+        match self.checker().turn(exchanging, response).await {
+            Turn::Challenge(challenge) => Ok(challenge),
+            Turn::Over(user, outcome) => Err(self.logged_in(&user, outcome).await),
         }
     }
 
@@ -196,6 +81,11 @@ impl Connection {
                 self.failures += 1;
                 tokio::time::sleep(self.options().login_failure_delay).await;
                 return Answer::no(Some(Code::AuthenticationFailed), "user or password wrong");
+            }
+            Outcome::Malformed => {
+                self.listener.metrics.login("wrong");
+                tokio::time::sleep(self.options().login_failure_delay).await;
+                return Answer::bad("the authentication exchange is malformed");
             }
             Outcome::Unavailable => {
                 self.listener.metrics.login("unavailable");

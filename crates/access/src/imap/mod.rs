@@ -27,12 +27,12 @@ mod selected;
 mod trouble;
 
 pub use limits::Options;
-pub use metrics::Metrics;
+pub use metrics::ImapOwn;
 
 use crate::ListenerConfig;
+use crate::metrics::{ListenerMetrics, Metrics};
 use connection::Connection;
 use directory::Directory;
-use metrics::ListenerMetrics;
 use net::{Bounds, Entrance, blocking, now, stopped};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub struct Context {
     directory: Directory,
     store: Arc<Store>,
     options: Options,
-    metrics: Metrics,
+    metrics: Metrics<ImapOwn>,
     /// Searches that may run at once.
     searches: Arc<Semaphore>,
     /// What administrators say about the server to all (RFC 5464): for each entry that was changed since we run, how many changes there were
@@ -87,7 +87,7 @@ impl Context {
     }
 
     /// The counters, to be registered.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Metrics<ImapOwn> {
         &self.metrics
     }
 }
@@ -122,7 +122,7 @@ pub async fn serve(
 struct Listener {
     context: Arc<Context>,
     entrance: Arc<Entrance>,
-    metrics: ListenerMetrics,
+    metrics: ListenerMetrics<ImapOwn>,
 }
 
 impl Listener {

@@ -11,21 +11,30 @@ mod commands;
 mod connection;
 mod limits;
 mod login;
-mod metrics;
 
 pub use limits::Options;
-pub use metrics::Metrics;
 
 use crate::ListenerConfig;
+use crate::metrics::{ListenerMetrics, Metrics, Own};
 use connection::Connection;
 use directory::Directory;
 use filter::Filter;
-use metrics::ListenerMetrics;
 use net::{Bounds, Entrance};
+use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+/// ManageSieve counts nothing beside what all protocols do.
+#[derive(Clone, Default)]
+pub struct ManageSieveOwn;
+
+impl Own for ManageSieveOwn {
+    const PROTOCOL: &str = "managesieve";
+
+    fn register(&self, _registry: &mut Registry) {}
+}
 
 /// What all ManageSieve listeners share.
 pub struct Context {
@@ -33,7 +42,7 @@ pub struct Context {
     store: Arc<Store>,
     filter: Arc<Filter>,
     options: Options,
-    metrics: Metrics,
+    metrics: Metrics<ManageSieveOwn>,
 }
 
 impl Context {
@@ -49,7 +58,7 @@ impl Context {
     }
 
     /// The counters, to be registered.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Metrics<ManageSieveOwn> {
         &self.metrics
     }
 }
@@ -84,7 +93,7 @@ pub async fn serve(
 struct Listener {
     context: Arc<Context>,
     entrance: Arc<Entrance>,
-    metrics: ListenerMetrics,
+    metrics: ListenerMetrics<ManageSieveOwn>,
 }
 
 impl Listener {

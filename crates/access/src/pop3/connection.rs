@@ -200,7 +200,7 @@ impl Connection {
     /// Sends what has come together.
     async fn flush(&mut self) -> io::Result<()> {
         for (command, ok) in self.session.answered() {
-            self.listener.metrics.command(command, ok);
+            self.listener.metrics.command(command, if ok { "ok" } else { "err" });
         }
         let bound = self.listener.context.options.stall;
         let out = self.session.output();
@@ -337,7 +337,7 @@ impl Connection {
         }
         stuffing.finish(self.session.output());
         if lines.is_none() {
-            self.listener.metrics.retrieved(len);
+            self.listener.metrics.own().retrieved(len);
             if let Some(owner) = &mut self.owner
                 && !row.flags.contains(Flags::SEEN)
             {
@@ -380,7 +380,7 @@ impl Connection {
         match &removed {
             Ok(gone) => {
                 let count = gone.uids.len();
-                self.listener.metrics.removed(count);
+                self.listener.metrics.own().removed(count);
                 tracing::info!(
                     session = self.name,
                     account = owner.account.id().0,

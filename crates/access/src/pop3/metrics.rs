@@ -1,58 +1,21 @@
-//! What is counted.
+//! What POP3 counts beside what all protocols do.
 
-use net::Counters;
-use prometheus_client::encoding::EncodeLabelSet;
+use crate::metrics::Own;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ListenerLabel {
-    listener: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CommandLabel {
-    command: &'static str,
-    result: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct LoginLabel {
-    listener: String,
-    result: &'static str,
-}
-
-/// The counters of all POP3 listeners.
+/// POP3's own counters.
 #[derive(Clone, Default)]
-pub struct Metrics {
-    connections: Family<ListenerLabel, Counter>,
-    open: Family<ListenerLabel, Gauge>,
-    commands: Family<CommandLabel, Counter>,
-    logins: Family<LoginLabel, Counter>,
-    handshakes: Family<ListenerLabel, Counter>,
+pub struct Pop3Own {
     retrieved: Counter,
     retrieved_octets: Counter,
     removed: Counter,
 }
 
-impl Metrics {
-    /// Registers them; the caller has given the registry its prefix.
-    pub fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "pop3_connections",
-            "Connections taken or turned away",
-            self.connections.clone(),
-        );
-        registry.register("pop3_connections_open", "Connections open now", self.open.clone());
-        registry.register("pop3_commands", "Commands, by name and answer", self.commands.clone());
-        registry.register("pop3_logins", "Logins, by result", self.logins.clone());
-        registry.register(
-            "pop3_tls_failures",
-            "TLS handshakes that failed",
-            self.handshakes.clone(),
-        );
+impl Own for Pop3Own {
+    const PROTOCOL: &str = "pop3";
+
+    fn register(&self, registry: &mut Registry) {
         registry.register(
             "pop3_messages_retrieved",
             "Messages sent as a whole",
@@ -69,54 +32,15 @@ impl Metrics {
             self.removed.clone(),
         );
     }
-
-    /// The counters of one listener, looked up once.
-    pub(super) fn of(&self, listener: &str) -> ListenerMetrics {
-        let label = ListenerLabel {
-            listener: listener.to_owned(),
-        };
-        ListenerMetrics {
-            entrance: Counters {
-                connections: self.connections.get_or_create_owned(&label),
-                open: self.open.get_or_create_owned(&label),
-                handshakes: self.handshakes.get_or_create_owned(&label),
-                ..Counters::default()
-            },
-            listener: label.listener,
-            all: self.clone(),
-        }
-    }
 }
 
-/// The counters of one listener.
-pub(super) struct ListenerMetrics {
-    pub(super) entrance: Counters,
-    listener: String,
-    all: Metrics,
-}
-
-impl ListenerMetrics {
-    /// A command was answered.
-    pub(super) fn command(&self, command: &'static str, ok: bool) {
-        let result = if ok { "ok" } else { "err" };
-        self.all.commands.get_or_create(&CommandLabel { command, result }).inc();
-    }
-
-    /// Somebody logged in, or did not.
-    pub(super) fn login(&self, result: &'static str) {
-        let label = LoginLabel {
-            listener: self.listener.clone(),
-            result,
-        };
-        self.all.logins.get_or_create(&label).inc();
-    }
-
+impl Pop3Own {
     pub(super) fn retrieved(&self, octets: u64) {
-        self.all.retrieved.inc();
-        self.all.retrieved_octets.inc_by(octets);
+        self.retrieved.inc();
+        self.retrieved_octets.inc_by(octets);
     }
 
     pub(super) fn removed(&self, messages: usize) {
-        self.all.removed.inc_by(messages as u64);
+        self.removed.inc_by(messages as u64);
     }
 }

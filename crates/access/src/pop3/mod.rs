@@ -13,13 +13,13 @@ mod lock;
 mod metrics;
 
 pub use limits::Options;
-pub use metrics::Metrics;
+pub use metrics::Pop3Own;
 
 use crate::ListenerConfig;
+use crate::metrics::{ListenerMetrics, Metrics};
 use connection::Connection;
 use directory::Directory;
 use lock::Locks;
-use metrics::ListenerMetrics;
 use net::{Bounds, Entrance};
 use std::sync::Arc;
 use store::Store;
@@ -31,7 +31,7 @@ pub struct Context {
     directory: Directory,
     store: Arc<Store>,
     options: Options,
-    metrics: Metrics,
+    metrics: Metrics<Pop3Own>,
     locks: Locks,
 }
 
@@ -48,7 +48,7 @@ impl Context {
     }
 
     /// The counters, to be registered.
-    pub fn metrics(&self) -> &Metrics {
+    pub fn metrics(&self) -> &Metrics<Pop3Own> {
         &self.metrics
     }
 }
@@ -83,5 +83,5 @@ pub async fn serve(
 struct Listener {
     context: Arc<Context>,
     entrance: Arc<Entrance>,
-    metrics: ListenerMetrics,
+    metrics: ListenerMetrics<Pop3Own>,
 }

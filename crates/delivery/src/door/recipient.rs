@@ -1,10 +1,10 @@
 //! Who may send, and to whom.
 
 use super::{Door, OverQuota, blocking, now};
-use crate::local::quota_of;
 use crate::relay::connector::takes;
 use db::AccountId;
 use directory::Resolution;
+use filter::quota_of;
 use ledger::{Lane, NewRecipient};
 use smtp::{Hold, Recipient, Reply, Sender, Status};
 

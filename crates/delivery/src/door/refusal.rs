@@ -55,7 +55,10 @@ fn refused(
     };
     let person = person(&context.directory, &account);
     let verdict = filter.decide(&account, &person, &delivery, &Memory::default()).ok()?;
-    let refusal = verdict.refusal.as_ref().filter(|_| verdict.filed.is_empty())?;
+    let refusal = verdict
+        .refusal
+        .as_ref()
+        .filter(|_| verdict.filed.is_empty() && !verdict.guessed)?;
     let reason: String = refusal.reason.trim().lines().take(5).collect::<Vec<_>>().join("\n");
     // A reply is ASCII; a reason in other letters would be all question marks (RFC 5429 §2.1.1).
     let reason = if reason.is_ascii() && !reason.is_empty() {

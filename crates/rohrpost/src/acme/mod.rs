@@ -39,7 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How often is looked whether something is due.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often is asked which names lead to us.
 const ASK_EVERY: i64 = 3600;
 /// After the first failure, and at most, in seconds. Let's Encrypt allows five failures an hour for a name.
@@ -137,9 +137,8 @@ impl Keeper {
         metrics: Metrics,
     ) -> Result<Keeper, Failure> {
         let asked = dns::Options {
-            servers: config.inspect.name_servers.clone(),
             validation: dns::Validation::Off,
-            ..dns::Options::default()
+            ..config.dns.options()
         };
         Ok(Keeper {
             hostname: config.hostname.clone(),
@@ -275,6 +274,10 @@ impl Keeper {
             return true;
         };
         let Some(own) = chain.first() else { return true };
+        // Somebody has taken the key away, so that a new one was made.
+        if !self.tls.is_of_our_key(&chain) {
+            return true;
+        }
         let there = tls::names(own);
         let covers = wish.names.iter().all(|name| there.contains(name));
         match tls::validity(own) {

@@ -44,22 +44,6 @@ pub static KEYS: &[Key] = &[
     ),
     setting(
         Section::Inspect,
-        "name_servers",
-        Kind::Text,
-        "\"\"",
-        "Name servers to ask, ADDRESS:PORT separated by spaces. Empty: those of /etc/resolv.conf.",
-        |c, g| {
-            let parse = |text: &str| text.parse().map_err(|_| format!("\"{text}\" is not ADDRESS:PORT"));
-            c.inspect.name_servers = g
-                .text()
-                .split_ascii_whitespace()
-                .map(parse)
-                .collect::<Result<_, String>>()?;
-            Ok(())
-        },
-    ),
-    setting(
-        Section::Inspect,
         "greeting_delay",
         Kind::Duration,
         "\"1s\"",
@@ -128,8 +112,8 @@ pub static KEYS: &[Key] = &[
         Section::Inspect,
         "dmarc_reports",
         Kind::YesNo,
-        "false",
-        "Domains that ask for it are told once a day what was seen of mail in their name. Reports are messages to other servers: as long as this version does not send to those, they only wait in the queue.",
+        "true",
+        "Domains that ask for it are told once a day what was seen of mail in their name.",
         |c, g| {
             c.inspect.dmarc_reports = g.yes();
             Ok(())

@@ -37,6 +37,7 @@ pub enum Section {
     Acme,
     Oauth,
     Limits,
+    Dns,
     Submission,
     Forwarding,
     Delivery,
@@ -49,13 +50,14 @@ pub enum Section {
 }
 
 impl Section {
-    pub const ALL: [Section; 15] = [
+    pub const ALL: [Section; 16] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
         Section::Acme,
         Section::Oauth,
         Section::Limits,
+        Section::Dns,
         Section::Submission,
         Section::Forwarding,
         Section::Delivery,
@@ -76,6 +78,7 @@ impl Section {
             Section::Acme => "acme",
             Section::Oauth => "oauth",
             Section::Limits => "limits",
+            Section::Dns => "dns",
             Section::Submission => "submission",
             Section::Forwarding => "forwarding",
             Section::Delivery => "delivery",
@@ -107,6 +110,7 @@ impl Section {
             }
             Section::Limits => "How much is too much. Everything that a stranger could make grow has its bound here.",
             Section::Forwarding => "What aliases and people's filters send on to other servers: docs/forwarding.md.",
+            Section::Dns => "How names are looked up: for mail that comes in and mail that goes out.",
             Section::Submission => "What people send with their own programs: docs/submission.md.",
             Section::Delivery => "Into mailboxes.",
             Section::Sieve => {
@@ -385,6 +389,7 @@ pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         .chain(super::inspect_keys::KEYS)
         .chain(super::outgoing_keys::KEYS)
         .chain(super::route_keys::KEYS)
+        .chain(super::dns_keys::KEYS)
         .chain(super::submission_keys::KEYS)
         .chain(super::forwarding_keys::KEYS)
         .chain(super::web_keys::KEYS)

@@ -5,6 +5,7 @@
 //! A key that is not in it is refused, with the line it stands on and the nearest key there is.
 
 mod acme_keys;
+mod dns_keys;
 mod forwarding_keys;
 mod inspect_keys;
 mod keys;
@@ -57,6 +58,8 @@ pub struct Config {
     pub limits: Limits,
     /// In which languages people are told of what has happened, the first first.
     pub languages: Vec<Language>,
+    /// How the DNS is asked.
+    pub dns: Dns,
     /// What people send.
     pub submission: Submission,
     /// What is sent on.
@@ -256,6 +259,29 @@ pub struct Limits {
     pub shutdown: Duration,
 }
 
+/// How the DNS is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Dns {
+    /// Whom; empty: those of the system.
+    pub name_servers: Vec<SocketAddr>,
+    /// Whether answers are validated.
+    pub dnssec: dns::Validation,
+    /// Keys that are trusted instead of those of the root zone.
+    pub trust_anchor: Option<PathBuf>,
+}
+
+impl Dns {
+    /// What the process's resolver is made of.
+    pub fn options(&self) -> dns::Options {
+        dns::Options {
+            servers: self.name_servers.clone(),
+            validation: self.dnssec,
+            trust_anchor: self.trust_anchor.clone(),
+            ..dns::Options::default()
+        }
+    }
+}
+
 /// What people send. `docs/configuration.md` says what each one does.
 #[derive(Clone, Debug, Default)]
 #[allow(missing_docs)]
@@ -324,7 +350,6 @@ pub struct Sieve {
 pub struct Inspect {
     pub enabled: bool,
     pub trusted: Vec<Network>,
-    pub name_servers: Vec<SocketAddr>,
     pub greeting_delay: Duration,
     pub early_talker: delivery::inspect::Action,
     pub helo: delivery::inspect::Action,
@@ -410,6 +435,7 @@ impl Config {
             oauth: None,
             limits: Limits::default(),
             languages: Vec::new(),
+            dns: Dns::default(),
             submission: Submission::default(),
             forwarding: Forwarding::default(),
             delivery: Delivery::default(),

@@ -5,7 +5,7 @@ use delivery::relay::transport::Terms;
 use sasl::Password;
 use sasl::client::Identity;
 use smtp::client::{Dialect, Timeouts};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -20,9 +20,6 @@ pub struct Outgoing {
     pub dane: bool,
     pub mta_sts: bool,
     pub tls_reports: bool,
-    pub dnssec: dns::Validation,
-    pub trust_anchor: Option<PathBuf>,
-    pub name_servers: Vec<SocketAddr>,
     pub authorities: Option<PathBuf>,
     pub terms: TermSettings,
     pub connections: u64,
@@ -167,17 +164,6 @@ impl super::Config {
             ..Limits::default()
         };
         Ok(options)
-    }
-
-    /// How the DNS is asked for other servers.
-    pub fn outgoing_dns(&self) -> dns::Options {
-        let folder = self.file.parent().unwrap_or_else(|| Path::new(""));
-        dns::Options {
-            servers: self.outgoing.name_servers.clone(),
-            validation: self.outgoing.dnssec,
-            trust_anchor: self.outgoing.trust_anchor.as_ref().map(|file| folder.join(file)),
-            ..dns::Options::default()
-        }
     }
 }
 

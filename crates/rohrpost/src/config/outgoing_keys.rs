@@ -5,8 +5,6 @@ use super::outgoing::TermSettings;
 use delivery::relay::connector::Requirement;
 use std::net::IpAddr;
 
-const VALIDATION: &[&str] = &["auto", "on", "off"];
-
 /// Addresses, separated by spaces.
 pub(super) fn addresses(given: &Given) -> Result<Vec<IpAddr>, String> {
     let parse = |text: &str| text.parse().map_err(|_| format!("\"{text}\" is no IP address"));
@@ -101,48 +99,6 @@ pub static KEYS: &[Key] = &[
         "How TLS with a domain went is reported once a day to domains that ask for it (RFC 8460).",
         |c, g| {
             c.outgoing.tls_reports = g.yes();
-            Ok(())
-        },
-    ),
-    setting(
-        Section::Outgoing,
-        "dnssec",
-        Kind::OneOf(VALIDATION),
-        "\"auto\"",
-        "Whether answers of the DNS are validated. `auto`: if the name servers pass signatures on. `on`: in any case; then nothing resolves where they do not. `off`: no.",
-        |c, g| {
-            c.outgoing.dnssec = match g.text() {
-                "on" => dns::Validation::On,
-                "off" => dns::Validation::Off,
-                _ => dns::Validation::Auto,
-            };
-            Ok(())
-        },
-    ),
-    optional(
-        Section::Outgoing,
-        "trust_anchor",
-        Kind::Path,
-        "\"/etc/rohrpost/root.key\"",
-        "DNSKEY records to trust instead of those of the root zone that are built in.",
-        |c, g| {
-            c.outgoing.trust_anchor = Some(g.path());
-            Ok(())
-        },
-    ),
-    setting(
-        Section::Outgoing,
-        "name_servers",
-        Kind::Text,
-        "\"\"",
-        "Name servers to ask, ADDRESS:PORT separated by spaces. Empty: those of /etc/resolv.conf.",
-        |c, g| {
-            let parse = |text: &str| text.parse().map_err(|_| format!("\"{text}\" is not ADDRESS:PORT"));
-            c.outgoing.name_servers = g
-                .text()
-                .split_ascii_whitespace()
-                .map(parse)
-                .collect::<Result<_, String>>()?;
             Ok(())
         },
     ),

@@ -196,7 +196,11 @@ mod tests {
             Some(rest)
                 if KEYS
                     .iter()
-                    .filter(|k| k.section != Section::Acme)
+                    .filter(|k| {
+                        !KEYS
+                            .iter()
+                            .any(|acme| acme.section == Section::Acme && acme.name == k.name)
+                    })
                     .any(|k| rest.starts_with(&format!("{} = ", k.name))) =>
             {
                 format!("{rest}\n")

@@ -6,9 +6,9 @@ use crate::failure::Failure;
 use authentication::results::Verdict;
 use authentication::{Limits, dmarc, spf};
 use delivery::inspect::Names;
-use dns::{Answer, Error, Options, Resolver, Security, Validation};
+use dns::{Answer, Error, Options, Resolver, Security};
 use serde::Serialize;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -64,19 +64,16 @@ impl Row {
     }
 }
 
-/// Asks for all that `facts` want.
-pub fn look(servers: &[SocketAddr], facts: &Facts) -> Result<Vec<Row>, Failure> {
+/// Asks for all that `facts` want: as `options` say, but with less patience.
+pub fn look(options: &Options, facts: &Facts) -> Result<Vec<Row>, Failure> {
     let options = Options {
-        servers: servers.to_vec(),
-        // Whether a zone is signed decides whether TLSA records mean something.
-        validation: Validation::Auto,
-        trust_anchor: None,
         limits: dns::Limits {
             timeout: TIMEOUT,
             patience: TIMEOUT,
             retries: 0,
             ..dns::Limits::default()
         },
+        ..options.clone()
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -394,7 +391,11 @@ impl Asker {
         let mut found: Vec<String> = there.iter().map(IpAddr::to_string).collect();
         let elsewhere: Vec<&IpAddr> = there.iter().filter(|a| !self.addresses.contains(a)).collect();
         if name == self.facts.hostname || elsewhere.is_empty() {
-            return (found, Judged::ok());
+            let judged = match self.facts.certifies(&wanted.name) {
+                true => Judged::ok(),
+                false => Judged::new(State::Differs, "It leads here, but no certificate here is for it."),
+            };
+            return (found, judged);
         }
         if name != wanted.name {
             found = vec![format!("{name}.")];

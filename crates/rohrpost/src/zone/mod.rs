@@ -105,6 +105,8 @@ pub struct Facts {
     pub autoconfig: bool,
     /// The SHA-256 of the certificate's public key, in hex.
     pub key_hash: Option<String>,
+    /// The names that its certificates are for.
+    pub certified: Vec<String>,
     /// The domains it is responsible for.
     pub domains: Vec<Domain>,
 }
@@ -159,9 +161,18 @@ impl Facts {
             policy: config.sts_policy().filter(|_| https),
             autoconfig: config.web.autoconfig && https,
             key_hash: config.tls.as_ref().and_then(|files| tls::key_hash(&files.certificate)),
+            certified: config.tls.as_ref().map(tls::certified).unwrap_or_default(),
             services,
             domains: Vec::new(),
         }
+    }
+
+    /// Whether a certificate is for a name.
+    fn certifies(&self, name: &str) -> bool {
+        self.certified.iter().any(|known| match known.strip_prefix("*.") {
+            Some(parent) => name.split_once('.').is_some_and(|(_, rest)| rest == parent),
+            None => known == name,
+        })
     }
 
     fn offers(&self, service: Service) -> bool {
@@ -239,14 +250,14 @@ pub fn run(config: &Config, arguments: &DnsArgs, json: bool) -> Result<bool, Fai
         print::zone(&facts).map_err(crate::commands::printing)?;
         return Ok(true);
     }
-    let rows = found::look(&config.inspect.name_servers, &facts)?;
+    let rows = found::look(&config.dns.options(), &facts)?;
     print::rows(&rows, json, arguments.all).map_err(crate::commands::printing)?;
     Ok(rows.iter().all(Row::is_sound))
 }
 
 /// What `rohrpost check` looks at.
 pub fn look(config: &Config, facts: &Facts) -> Result<Vec<Row>, Failure> {
-    found::look(&config.inspect.name_servers, facts)
+    found::look(&config.dns.options(), facts)
 }
 
 /// What `rohrpost init` prints: the lines of a zone file.

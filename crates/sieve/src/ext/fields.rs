@@ -23,7 +23,7 @@ impl Builder<'_> {
         let Some(fixed) = fixed else {
             return Ok(Names::Rendered(templates));
         };
-        let names: Box<[FieldName]> = fixed.iter().map(|name| FieldName::new(name)).collect();
+        let names: Box<[FieldName]> = fixed.iter().map(|name| self.field_name(name)).collect();
         if let Some(wrong) = names.iter().position(|name| !name.is_valid()) {
             let name = fixed.get(wrong).copied().unwrap_or_default();
             // RFC 5228 §2.4.2.2: no error, it only never matches.

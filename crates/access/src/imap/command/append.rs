@@ -412,7 +412,7 @@ impl Connection {
         match appended {
             Ok(appended) => {
                 for message in &complete {
-                    self.listener.metrics.appended(message.commit.len());
+                    self.listener.metrics.own().appended(message.commit.len());
                 }
                 self.event_arrived(&account, mailbox, Cause::Append, &appended.uids);
                 let uids: NumberSet = appended.uids.iter().map(|uid| uid.0).collect();

@@ -1,4 +1,4 @@
-//! What is counted.
+//! What is counted, whatever the protocol; and what one protocol counts beside ([`Own`]).
 
 use net::Counters;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -24,50 +24,54 @@ struct LoginLabel {
     result: &'static str,
 }
 
-/// The counters of all ManageSieve listeners.
+/// What one protocol counts beside what all count.
+pub trait Own: Clone + Default {
+    /// What its figures' names begin with.
+    const PROTOCOL: &str;
+
+    /// Registers them; the caller has given the registry its prefix.
+    fn register(&self, registry: &mut Registry);
+}
+
+/// The counters of all listeners of a protocol.
 #[derive(Clone, Default)]
-pub struct Metrics {
+pub struct Metrics<O> {
     connections: Family<ListenerLabel, Counter>,
     open: Family<ListenerLabel, Gauge>,
     turned_away: Family<ListenerLabel, Counter>,
     handshakes: Family<ListenerLabel, Counter>,
     commands: Family<CommandLabel, Counter>,
     logins: Family<LoginLabel, Counter>,
+    own: O,
 }
 
-impl Metrics {
+impl<O: Own> Metrics<O> {
     /// Registers them; the caller has given the registry its prefix.
     pub fn register(&self, registry: &mut Registry) {
+        let name = |what: &str| format!("{}_{what}", O::PROTOCOL);
         registry.register(
-            "managesieve_connections",
+            name("connections"),
             "Connections taken or turned away",
             self.connections.clone(),
         );
+        registry.register(name("connections_open"), "Connections open now", self.open.clone());
         registry.register(
-            "managesieve_connections_open",
-            "Connections open now",
-            self.open.clone(),
-        );
-        registry.register(
-            "managesieve_connections_turned_away",
+            name("connections_turned_away"),
             "Connections turned away",
             self.turned_away.clone(),
         );
         registry.register(
-            "managesieve_tls_failures",
+            name("tls_failures"),
             "TLS handshakes that failed",
             self.handshakes.clone(),
         );
-        registry.register(
-            "managesieve_commands",
-            "Commands, by name and answer",
-            self.commands.clone(),
-        );
-        registry.register("managesieve_logins", "Logins, by result", self.logins.clone());
+        registry.register(name("commands"), "Commands, by name and answer", self.commands.clone());
+        registry.register(name("logins"), "Logins, by result", self.logins.clone());
+        self.own.register(registry);
     }
 
     /// The counters of one listener, looked up once.
-    pub(super) fn of(&self, listener: &str) -> ListenerMetrics {
+    pub(crate) fn of(&self, listener: &str) -> ListenerMetrics<O> {
         let label = ListenerLabel {
             listener: listener.to_owned(),
         };
@@ -85,24 +89,30 @@ impl Metrics {
 }
 
 /// The counters of one listener.
-pub(super) struct ListenerMetrics {
-    pub(super) entrance: Counters,
+pub(crate) struct ListenerMetrics<O> {
+    /// Of its way in.
+    pub(crate) entrance: Counters,
     listener: String,
-    all: Metrics,
+    all: Metrics<O>,
 }
 
-impl ListenerMetrics {
+impl<O> ListenerMetrics<O> {
     /// A command was answered.
-    pub(super) fn command(&self, command: &'static str, result: &'static str) {
+    pub(crate) fn command(&self, command: &'static str, result: &'static str) {
         self.all.commands.get_or_create(&CommandLabel { command, result }).inc();
     }
 
     /// Somebody logged in, or did not.
-    pub(super) fn login(&self, result: &'static str) {
+    pub(crate) fn login(&self, result: &'static str) {
         let label = LoginLabel {
             listener: self.listener.clone(),
             result,
         };
         self.all.logins.get_or_create(&label).inc();
+    }
+
+    /// What the protocol counts beside.
+    pub(crate) fn own(&self) -> &O {
+        &self.all.own
     }
 }
