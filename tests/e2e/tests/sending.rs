@@ -95,7 +95,7 @@ fn world() -> World {
         dane("daneunusable", 2, &format!("1 1 1 {zeros}")),
         dane("daneunusableplain", 1, &format!("1 1 1 {zeros}")),
         // The host is an alias: its records stand where the alias leads.
-        format!("danealias MX 10 mx.danealias\nmx.danealias CNAME mx.dane\n"),
+        "danealias MX 10 mx.danealias\nmx.danealias CNAME mx.dane\n".to_owned(),
         "nullmx MX 0 .\nimplicit A 127.0.0.1\nempty TXT \"x\"\nus MX 10 mail.test.\n".to_owned(),
         "ussecond MX 20 mail.test.\nussecond MX 10 mx.h1\nusfirst MX 10 mail.test.\nusfirst MX 20 mx.h1\n".to_owned(),
         "second MX 10 mx.h31\nsecond MX 20 mx.h7\nsecond MX 30 mx.h1\ngone MX 10 nothing.sending.test.\n".to_owned(),
