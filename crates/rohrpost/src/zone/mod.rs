@@ -4,6 +4,7 @@
 //! Touches: the settings, the keys below `dkim/`, the certificate, and for the comparison the name servers.
 
 mod found;
+mod judge;
 mod print;
 pub mod wanted;
 
