@@ -35,7 +35,7 @@ impl House {
         let pebble = Pebble::start(looks);
         let settings = format!(
             "[[listener]]\nprotocol = \"http\"\nbind = \"127.0.0.1:{}\"\n[[listener]]\nprotocol = \"https\"\nbind = \"127.0.0.1:{}\"\n\
-             [inspect]\nname_servers = \"{}\"\n[acme]\ndirectory = \"{}\"\nca = \"{}\"\nagree = true\ncontact = \"{ADA}\"\n{more}",
+             [dns]\nname_servers = \"{}\"\n[acme]\ndirectory = \"{}\"\nca = \"{}\"\nagree = true\ncontact = \"{ADA}\"\n{more}",
             looks.http,
             looks.https,
             looks.dns,

@@ -246,8 +246,8 @@ fn in_a_signed_zone_the_hash_of_the_key_counts() {
             Zone::signed("phys.test", records),
         ]);
         let anchor = server.anchor().display().to_string();
-        let outgoing = format!("[outgoing]\ntrust_anchor = \"{anchor}\"\n");
-        house.settings(&server.address.to_string(), &outgoing);
+        let trusted = format!("trust_anchor = \"{anchor}\"\n");
+        house.settings(&server.address.to_string(), &trusted);
         let (_, rows) = house.found(&[]);
         assert!(rows.iter().any(|row| row == wanted), "{wanted}\n{rows:#?}");
     };
