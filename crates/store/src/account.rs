@@ -56,7 +56,11 @@ pub const SCHEMA: Schema = Schema {
     ],
 };
 
-/// More changes than can be committed and not yet be on disk: the log is synced every thousand pages.
+/// Pages of the log after which it is written back (16 MiB): whoever commits then waits for that, ten milliseconds or so, which is a tenth of all
+/// that small changes cost if it is done every thousand pages.
+const CHECKPOINT_PAGES: u32 = 4000;
+
+/// More changes than can be committed and not yet be on disk: the log is synced whenever it is written back.
 const MODSEQ_GAP: u64 = 1 << 20;
 /// Changes after which the last modification sequence is written to the account's own row. Rows of mailboxes have it in between.
 const MODSEQ_KEPT: u64 = 1 << 16;
@@ -202,6 +206,7 @@ impl Account {
     ) -> Result<Account> {
         let options = db::Options {
             cache_kib,
+            checkpoint_pages: CHECKPOINT_PAGES,
             ..db::Options::default()
         };
         let database = Database::open(path, &[SCHEMA], options)?;
