@@ -56,8 +56,8 @@ pub const SCHEMA: Schema = Schema {
     ],
 };
 
-/// Pages of the log after which it is written back (16 MiB): whoever commits then waits for that, ten milliseconds or so, which is a tenth of all
-/// that small changes cost if it is done every thousand pages.
+/// Pages of the log after which it is written back (16 MiB). Whoever commits then waits for that: with the usual thousand pages STORE of one
+/// message took 0.105 ms in the mean, so 0.051. APPEND takes longer while the log grows (bench/README.md).
 const CHECKPOINT_PAGES: u32 = 4000;
 
 /// More changes than can be committed and not yet be on disk: the log is synced whenever it is written back.
