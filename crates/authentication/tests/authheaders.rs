@@ -590,7 +590,7 @@ fn our_seal(zone: &Zone, message: &[u8], domain: &str, footer: &str, key: &Signi
 /// What differs of chains: `arc | who sealed | what was done to it | here | there | why`.
 const CHAINS_EXPLAINED: &str = include_str!("authheaders_arc.txt");
 
-/// What is done to a chain of so many sets: a name, whether it takes effect on this many, and the change.
+/// What is done to a chain: a name, and the change.
 type Harm = (&'static str, fn(&str) -> String);
 
 fn first(text: &str, from: &str, to: &str) -> String {
