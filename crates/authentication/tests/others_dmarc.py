@@ -62,8 +62,10 @@ lookup.resolve = resolve
 dkim.dnsplug._get_txt = key
 spf.DNSLookup = spf_lookup
 # It reads its whole list of public suffixes for every name.
-lookup.get_org_domain = functools.cache(lookup.get_org_domain)
-authheaders.get_org_domain = lookup.get_org_domain
+suffixes = functools.cache(lambda location: lookup.PublicSuffixList(open(location, encoding="utf-8")))
+lookup.get_org_domain_from_suffix_list = lambda location, name: suffixes(str(location)).get_public_suffix(name)
+# And looks for a list on disk, which does not come with it, for every record.
+authheaders.check_psddmarc_list = functools.cache(authheaders.check_psddmarc_list)
 
 
 def dmarc(message, spf_result, dkim_result, dmarcbis):
