@@ -62,7 +62,7 @@ fn house() -> House {
 
     let signer = Arc::new(Signer::new(path.join("dkim")));
     let options = ForwardOptions::new("mail.our.test");
-    let forwarding = Arc::new(Forwarding::new(directory.clone(), Some(Arc::clone(&signer)), options));
+    let forwarding = Arc::new(Forwarding::new(directory.clone(), Some(signer), options));
     let lanes = {
         let directory = directory.clone();
         move |address: &str| match directory.resolve(address) {
@@ -83,7 +83,6 @@ fn house() -> House {
         Arc::new(filter::Filter::new(filter::Options::new("mail.our.test"))),
         &Options {
             forwarding: Some(Arc::clone(&forwarding)),
-            signer: Some(signer),
             notifier: Some(Arc::new(notifier)),
             ..Options::default()
         },
