@@ -507,7 +507,7 @@ impl Local {
             smtputf8: redirect && parent.smtputf8,
             // What a program answers never goes before what people wrote.
             bulk: parent.bulk || !redirect,
-            requiretls: redirect && parent.requiretls,
+            requiretls: parent.requiretls,
             session: parent.session.clone(),
             message_id: parent.message_id.clone().filter(|_| redirect),
             notes: Some(format!(
