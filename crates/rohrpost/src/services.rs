@@ -1,7 +1,7 @@
 //! Settings into services: each listener gets what it speaks.
 
 use crate::acme::{self, Proofs};
-use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
+use crate::config::{Config, Limits, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
 use crate::queue_figures::QueueFigures;
 use crate::relaying::{self, Relaying};
@@ -360,19 +360,12 @@ fn imap_options(config: &Config) -> access::imap::Options {
     let mut options = access::imap::Options::new(config.hostname.as_str());
     options.protocol.line = whole(limits.imap_line);
     options.message_size = limits.message_size;
-    options.connections = whole(limits.connections);
-    options.connections_per_address = whole(limits.connections_per_address);
     options.errors = short(limits.imap_errors);
     options.messages_per_command = Some(short(limits.imap_messages)).filter(|most| *most > 0);
     options.contexts = whole(limits.imap_contexts);
     options.login_failures = short(limits.login_failures);
-    options.login_failure_delay = limits.login_failure_delay;
-    options.login_idle = limits.imap_login_idle;
-    options.idle = limits.imap_idle;
-    options.stall = limits.imap_stall;
-    options.handshake = limits.handshake;
-    options.shutdown = limits.shutdown;
     options.sieve_url = sieve_url(config);
+    options.connection = connection_limits(limits, limits.imap_idle);
     options
 }
 
@@ -392,27 +385,30 @@ fn pop3_options(config: &Config) -> access::pop3::Options {
     let mut options = access::pop3::Options::new(config.hostname.as_str());
     options.protocol.errors = short(limits.imap_errors);
     options.protocol.login_failures = short(limits.login_failures);
-    options.connections = whole(limits.connections);
-    options.connections_per_address = whole(limits.connections_per_address);
-    options.login_failure_delay = limits.login_failure_delay;
-    options.login_idle = limits.imap_login_idle;
-    options.idle = limits.pop3_idle;
+    options.connection = connection_limits(limits, limits.pop3_idle);
     options
 }
 
 fn managesieve_options(config: &Config) -> access::managesieve::Options {
     let limits = &config.limits;
     let mut options = access::managesieve::Options::new(config.hostname.as_str());
-    options.connections = whole(limits.connections);
-    options.connections_per_address = whole(limits.connections_per_address);
     options.login_failures = short(limits.login_failures);
-    options.login_failure_delay = limits.login_failure_delay;
-    options.login_idle = limits.imap_login_idle;
-    options.idle = limits.imap_idle;
-    options.stall = limits.imap_stall;
-    options.handshake = limits.handshake;
-    options.shutdown = limits.shutdown;
+    options.connection = connection_limits(limits, limits.imap_idle);
     options
+}
+
+fn connection_limits(limits: &Limits, idle: Duration) -> access::ConnectionLimits {
+    access::ConnectionLimits {
+        connections: whole(limits.connections),
+        connections_per_address: whole(limits.connections_per_address),
+        login_failure_delay: limits.login_failure_delay,
+        login_idle: limits.imap_login_idle,
+        idle,
+        stall: limits.imap_stall,
+        handshake: limits.handshake,
+        shutdown: limits.shutdown,
+        ..access::ConnectionLimits::default()
+    }
 }
 
 fn proxies(listener: &Listener) -> Option<door::Proxies> {
