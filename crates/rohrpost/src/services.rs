@@ -127,17 +127,18 @@ impl Services {
             acme_metrics.register(&mut registry);
         }
         let web = pages::context(config, bound, engine, proofs, registry, web_metrics);
+        let (stop, _) = watch::channel(false);
         let keeper = match config.acme.as_ref().zip(tls.as_ref()) {
             None => None,
             Some((settings, tls)) => {
                 let directory = engine.directory.clone();
-                let keeper = acme::Keeper::new(config, settings, tls, proofs, directory, acme_metrics);
+                let stopping = stop.subscribe();
+                let keeper = acme::Keeper::new(config, settings, tls, proofs, directory, acme_metrics, stopping);
                 Some(tokio::spawn(
                     keeper.map_err(|e| std::io::Error::other(e.message))?.run(),
                 ))
             }
         };
-        let (stop, _) = watch::channel(false);
         let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(engine), config.delivery.history));
         let inspection = inspector
             .clone()
@@ -243,9 +244,6 @@ impl Services {
     pub async fn stop(self, patience: Duration) {
         let _ = self.stop.send(true);
         self.housekeeping.abort();
-        if let Some(keeper) = &self.keeper {
-            keeper.abort();
-        }
         self.indexer.abort();
         if let Some(inspection) = &self.inspection {
             inspection.abort();
@@ -253,6 +251,10 @@ impl Services {
         let ended = async {
             for listener in self.listeners {
                 let _ = listener.await;
+            }
+            // It takes away what it has put into the DNS.
+            if let Some(keeper) = self.keeper {
+                let _ = keeper.await;
             }
         };
         // The doors cut their sessions at this bound themselves; this one is for whatever does not.
