@@ -25,6 +25,9 @@ postfix      postfix
 dovecot      dovecot-imapd
 sieve-test   dovecot-sieve
 nsd          nsd
+unbound      unbound
+unshare      util-linux
+mount        mount
 pebble       pebble
 mta-sts-query postfix-mta-sts-resolver
 horde-autoconfig php-horde-mail-autoconfig

@@ -115,7 +115,7 @@ impl Reports {
     }
 
     /// What was counted goes to the disk.
-    fn flush(&self) {
+    pub(super) fn flush(&self) {
         let seen = std::mem::take(&mut *self.seen.lock());
         let sightings: Vec<Sighting> = seen
             .into_iter()
