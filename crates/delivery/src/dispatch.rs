@@ -9,7 +9,6 @@ use crate::local::Local;
 use crate::notifier::{News, Notifier};
 use crate::patience;
 use crate::retry::Strategy;
-use crate::signing::Signer;
 use db::AccountId;
 use directory::{Directory, Resolution};
 use filter::Filter;
@@ -39,10 +38,8 @@ pub struct Options {
     pub workers: usize,
     /// Whether `ada+list@` goes into a mailbox named `list`, where there is one.
     pub subaddress_mailbox: bool,
-    /// How mail is sent on; `None`: as it came.
+    /// How mail is sent on, and what scripts write is signed; `None`: as it is.
     pub forwarding: Option<Arc<Forwarding>>,
-    /// Signs what scripts write.
-    pub signer: Option<Arc<Signer>>,
     /// Tells senders what became of their mail.
     pub notifier: Option<Arc<Notifier>>,
 }
@@ -53,7 +50,6 @@ impl Default for Options {
             workers: 6,
             subaddress_mailbox: true,
             forwarding: None,
-            signer: None,
             notifier: None,
         }
     }

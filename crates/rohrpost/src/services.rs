@@ -61,7 +61,6 @@ impl Services {
             workers: whole(config.delivery.workers),
             subaddress_mailbox: config.delivery.subaddress_mailbox,
             forwarding: Some(Arc::clone(&outward.forwarding)),
-            signer: Some(Arc::clone(&outward.signer)),
             notifier: Some(Arc::clone(&outward.notifier)),
         };
         let filter = engine.filter_by(config);
@@ -81,7 +80,8 @@ impl Services {
             Arc::clone(&store),
             directory.clone(),
             ledger.clone(),
-        );
+        )
+        .departing(Arc::clone(&outward.forwarding) as _);
         let imap = access::imap::Context::new(directory.clone(), Arc::clone(&store), imap_options(config))
             .with_events(Arc::new(events));
         let pop3 = access::pop3::Context::new(directory.clone(), Arc::clone(&store), pop3_options(config));
