@@ -61,19 +61,20 @@ impl House {
     }
 
     /// Puts work of one account into its INBOX; not durable yet. Lines before the message name the delivery.
-    pub fn deliver(&self, id: AccountId, work: &[Work]) -> Vec<Settlement> {
+    ///
+    /// # Errors
+    /// The bytes can't be read: another thread's write has used up what the disk's power was good for.
+    pub fn deliver(&self, id: AccountId, work: &[Work]) -> Result<Vec<Settlement>, blobs::Error> {
         let account = self.account(id);
         let inbox = account.mailbox_find("INBOX").expect("INBOX").id;
-        let prepared: Vec<(Vec<u8>, Digest)> = work
+        let prepared = work
             .iter()
             .map(|w| {
-                let bytes = self.blobs.read(w.blob).expect("bytes of an open recipient");
-                (
-                    format!("X-Delivery: {} {}\r\n", w.acceptance.id.0, w.number).into_bytes(),
-                    Digest::of(&bytes),
-                )
+                let bytes = self.blobs.read(w.blob)?;
+                let prefix = format!("X-Delivery: {} {}\r\n", w.acceptance.id.0, w.number);
+                Ok((prefix.into_bytes(), Digest::of(&bytes)))
             })
-            .collect();
+            .collect::<Result<Vec<(Vec<u8>, Digest)>, blobs::Error>>()?;
         let arrivals: Vec<Arrival<'_>> = work
             .iter()
             .zip(&prepared)
@@ -92,18 +93,16 @@ impl House {
             })
             .collect();
         let delivered = account.deliver(&arrivals).expect("delivery");
-        work.iter()
-            .zip(delivered)
-            .map(|(w, d)| Settlement {
-                acceptance: w.acceptance.id,
-                number: w.number,
-                fate: ledger::Fate::Delivered,
-                at: 0,
-                detail: None,
-                account: Some(id),
-                place: Some((d.mailbox.0, d.uid.0)),
-                attempt: None,
-            })
-            .collect()
+        let settled = work.iter().zip(delivered).map(|(w, d)| Settlement {
+            acceptance: w.acceptance.id,
+            number: w.number,
+            fate: ledger::Fate::Delivered,
+            at: 0,
+            detail: None,
+            account: Some(id),
+            place: Some((d.mailbox.0, d.uid.0)),
+            attempt: None,
+        });
+        Ok(settled.collect())
     }
 }

@@ -217,7 +217,16 @@ impl World {
             if !self.disk.is_powered() {
                 return self.step(Part::Server, false);
             }
-            let settlements = house.deliver(AccountId(id), &work);
+            let settlements = match house.deliver(AccountId(id), &work) {
+                Ok(settlements) => settlements,
+                Err(error) => {
+                    assert!(
+                        !self.disk.is_powered(),
+                        "bytes of an open recipient, with power: {error:?}"
+                    );
+                    return self.step(Part::Server, false);
+                }
+            };
             self.step(Part::Account(id), false)?;
             house.account(AccountId(id)).sync().expect("sync");
             self.step(Part::Account(id), true)?;

@@ -2,7 +2,7 @@
 
 use crate::world::{House, Network, Site, Weather};
 use delivery::relay::Options;
-use ledger::{AcceptanceId, Fate, Filter, Order, RecipientRecord, Record, Selection};
+use ledger::{AcceptanceId, Fate, Filter, Order, RecipientRecord, Record, RequireTls, Selection};
 use std::time::Duration;
 
 fn house(weather: Vec<(i64, Weather)>, unknown: Option<&'static str>) -> House {
@@ -194,4 +194,27 @@ async fn what_is_held_waits_and_what_is_cancelled_is_not_sent() {
     assert_eq!(house.row(never, 0).fate, Some(Fate::Cancelled));
     let taken = house.network.log.lock().taken.clone();
     assert!((3600..3700).contains(&taken[1].2), "{taken:?}");
+}
+
+/// RFC 8689 §5: the same care, and no more than the header.
+#[tokio::test(start_paused = true)]
+async fn notices_about_mail_that_requires_tls_ask_for_it_too() {
+    let house = house(vec![(i64::MAX, Weather::Refuses)], None);
+    for (requiretls, whole) in [
+        (RequireTls::Unsaid, true),
+        (RequireTls::Yes, false),
+        (RequireTls::No, true),
+    ] {
+        let id = house
+            .accept_as("ada@our.test", &["x@far.test"], |a| {
+                a.requiretls = requiretls;
+                a.ret = Some("FULL".to_owned());
+            })
+            .await;
+        house.drained(Duration::from_secs(60)).await;
+        let notices = house.notices(id);
+        assert_eq!(notices.len(), 1);
+        assert_eq!(notices[0].acceptance.requiretls, requiretls);
+        assert_eq!(house.text(&notices[0]).contains("Hello"), whole, "{requiretls:?}");
+    }
 }
