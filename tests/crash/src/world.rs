@@ -243,11 +243,15 @@ impl World {
         let id = AccountId(1 + self.chance.below(ACCOUNTS as usize) as i64);
         let account = house.account(id);
         let inbox = account.mailbox_find("INBOX").expect("INBOX").id;
-        let Ok(commit) = house.blobs.put(&bytes) else {
-            return self.step(Part::Server, false);
-        };
         // Half of them are put beside their rows, and wait for the disk once.
         let together = self.chance.below(2) == 0;
+        let put = match together {
+            true => house.blobs.put_at_leisure(&bytes),
+            false => house.blobs.put(&bytes),
+        };
+        let Ok(commit) = put else {
+            return self.step(Part::Server, false);
+        };
         if !together && commit.wait().is_err() {
             return self.step(Part::Server, false);
         }
