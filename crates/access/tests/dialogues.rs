@@ -10,6 +10,8 @@
 //!     a <+ A1 OK*             it reads lines up to one of this shape
 //!     a .                     it closes its connection
 //!
+//! Whatever a session reads must be in the grammar of RFC 9051 §9 and of the extensions (`common/responses.abnf`).
+//!
 //! Files named `shared…` have more people in the house, and a group mailbox. Where a name has `events` in it, ada has the scripts of
 //! `tests/scripts`.
 
@@ -23,7 +25,7 @@
 
 mod common;
 
-use common::{Mode, Server, options};
+use common::{Mode, Server, grammar, options};
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -34,6 +36,8 @@ struct Session {
     reader: BufReader<TcpStream>,
     /// The line of the file that is at work.
     place: String,
+    /// All that was read.
+    received: Vec<u8>,
 }
 
 impl Session {
@@ -44,6 +48,7 @@ impl Session {
         let mut session = Session {
             reader: BufReader::new(stream),
             place: "the greeting".to_owned(),
+            received: Vec::new(),
         };
         let greeting = session.line();
         assert!(matches("\\* OK [CAPABILITY IMAP4rev1 *", &greeting), "{greeting}");
@@ -55,6 +60,7 @@ impl Session {
         let read = self.reader.read_until(b'\n', &mut line);
         let read = read.unwrap_or_else(|error| panic!("{}: {error}", self.place));
         assert!(read > 0, "{}: the server hung up", self.place);
+        self.received.extend_from_slice(&line);
         let line = String::from_utf8(line).unwrap();
         line.trim_end_matches(['\r', '\n']).to_owned()
     }
@@ -111,7 +117,8 @@ fn run(path: &Path) {
         }
         let (name, rest) = line.split_once(' ').unwrap_or_else(|| panic!("{place}"));
         if rest == "." {
-            sessions.remove(name);
+            let closed = sessions.remove(name).unwrap();
+            grammar::check(&closed.received, &place);
             continue;
         }
         let (what, text) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -154,6 +161,9 @@ fn run(path: &Path) {
             _ => panic!("{place}: what is {what}?"),
         }
     }
+    for (name, session) in sessions {
+        grammar::check(&session.received, &format!("{}, session {name}", path.display()));
+    }
 }
 
 fn all(name: &str) {
@@ -176,5 +186,5 @@ macro_rules! dialogues {
 }
 
 dialogues! {
-    entry mailboxes list append fetch sections store search sort copy idle sessions condstore rev2 refusals binary unusual qresync uidonly unauthenticate quota metadata shared_acl shared_people shared_group shared_flags shared_seen objects appends notify partial contexts shared_quota shared_notify shared_metadata shared_replace shared_insert events shared_events
+    entry lenient mailboxes list append fetch sections store search sort copy idle sessions condstore rev2 refusals binary unusual qresync uidonly unauthenticate quota metadata shared_acl shared_people shared_group shared_flags shared_seen objects appends notify partial contexts shared_quota shared_notify shared_metadata shared_replace shared_insert events shared_events
 }

@@ -406,7 +406,7 @@ impl<'a> Cursor<'a> {
     // tag = 1*<any ASTRING-CHAR except "+">
     pub(crate) fn tag(&mut self) -> Result<String> {
         let tag = self.run(is_tag);
-        if tag.is_empty() || !self.eat(b' ') {
+        if tag.is_empty() || self.space().is_err() {
             return Err(Error::Tag);
         }
         String::from_utf8(tag.to_vec()).map_err(|_| Error::Tag)

@@ -14,6 +14,8 @@ pub(crate) struct Cursor<'a> {
     pub(crate) limits: &'a Limits,
     /// A search whose result is to be kept (RFC 5182) was read so far.
     pub(crate) saves: bool,
+    /// The command has said what charset its texts are in.
+    pub(crate) charset: bool,
 }
 
 /// How a literal announces itself: `{12}`, `{12+}`, `~{12}`.
@@ -98,6 +100,7 @@ impl<'a> Cursor<'a> {
             utf8,
             limits,
             saves: false,
+            charset: false,
         }
     }
 
@@ -113,7 +116,8 @@ impl<'a> Cursor<'a> {
         self.at >= self.input.len()
     }
 
-    pub(crate) fn end(&self) -> Result<()> {
+    pub(crate) fn end(&mut self) -> Result<()> {
+        self.spaces();
         if self.is_end() { Ok(()) } else { Err(Error::Trailing) }
     }
 
@@ -132,8 +136,21 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// One space, or more: the grammar has one everywhere, but programs that send two, or one before a bracket or the line's end, have
+    /// always been understood by other servers.
     pub(crate) fn space(&mut self) -> Result<()> {
-        self.expect(b' ', "a space")
+        self.expect(b' ', "a space")?;
+        self.spaces();
+        Ok(())
+    }
+
+    /// Steps over spaces. Says whether there were any and something stands behind them.
+    pub(crate) fn more(&mut self) -> bool {
+        self.spaces() && !self.is_end()
+    }
+
+    fn spaces(&mut self) -> bool {
+        !self.run(|b| b == b' ').is_empty()
     }
 
     pub(crate) fn open(&mut self) -> Result<()> {
@@ -294,16 +311,20 @@ impl<'a> Cursor<'a> {
     /// `"(" item *(SP item) ")"`, or `"()"` where `empty` allows it.
     pub(crate) fn list<T>(&mut self, empty: bool, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
         self.open()?;
+        self.spaces();
         let mut items = Vec::new();
         if empty && self.eat(b')') {
             return Ok(items);
         }
         loop {
             items.push(item(self)?);
+            let spaced = self.spaces();
             if self.eat(b')') {
                 return Ok(items);
             }
-            self.space()?;
+            if !spaced {
+                return Err(Error::Expected("a space"));
+            }
         }
     }
 }

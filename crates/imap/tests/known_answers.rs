@@ -31,6 +31,23 @@ fn check(line: &str, expected: &str) {
     assert_eq!(format!("{:?}", parse(line)), expected, "{line}");
 }
 
+/// JavaMail writes Latin-1 into a SEARCH without CHARSET once it has enabled UTF8=ACCEPT.
+#[test]
+fn texts_that_are_not_utf8() {
+    let read = |line: &[u8]| Request::parse(line, true, &Limits::default());
+    let request = read(b"a SEARCH SUBJECT \"f\xfcr\" TO f\xc3\xbcr").map(|request| request.command);
+    assert!(request.is_err(), "an atom has no 8-bit octets");
+    match read(b"a SEARCH SUBJECT \"f\xfcr\" TO \"f\xc3\xbcr\"").unwrap().command {
+        Command::Search(search) => assert_eq!(
+            search.keys,
+            [SearchKey::Subject("für".to_owned()), SearchKey::To("für".to_owned())]
+        ),
+        other => panic!("{other:?}"),
+    }
+    let refused = read(b"a SEARCH CHARSET UTF-8 SUBJECT \"f\xfcr\"").unwrap_err();
+    assert_eq!(refused.error, Error::Utf8);
+}
+
 #[test]
 fn any_state() {
     for (line, expected) in [
@@ -85,7 +102,6 @@ fn refused() {
         ("a FOO", Error::UnknownCommand),
         ("a UID NOOP x", Error::UnknownCommand),
         ("a NOOP x", Error::Trailing),
-        ("a NOOP ", Error::Trailing),
         ("a SEARCH CHARSET KOI8-R TEXT x", Error::Charset),
         ("a SELECT INBOX (WHAT)", Error::Unknown("SELECT parameter")),
         ("a SELECT INBOX (QRESYNC (0 2))", Error::Number),
@@ -287,7 +303,7 @@ fn fetch() {
         "a FETCH 1 BODY[HEADER.FIELDS ()]",
         "a FETCH 1 BODY[1.]",
         "a FETCH 1 BINARY[1.MIME]",
-        "a FETCH 1 BODY[HEADER.FIELDS (\"a b\")]",
+        "a FETCH 1 BODY[HEADER.FIELDS (\"a\tb\")]",
     ] {
         error(bad);
     }
@@ -348,7 +364,6 @@ fn search() {
         "a SEARCH ",
         "a SEARCH FROM",
         "a SEARCH ()",
-        "a SEARCH ALL  SEEN",
         "a SEARCH SINCE 31-Feb-2000",
         "a SEARCH RETURN (PARTIAL) ALL",
         "a SEARCH \"ALL\"",

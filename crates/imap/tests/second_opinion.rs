@@ -29,9 +29,7 @@ const AGREED: &[&str] = &[
     "a capability",
     "a NOOP",
     "a NOOP x",
-    "a NOOP ",
     " a NOOP",
-    "a  NOOP",
     "a LOGOUT",
     "a STARTTLS",
     "+ NOOP",
@@ -191,6 +189,8 @@ const DIFFERENT: &[(&str, bool, &str)] = &[
         true,
         "LIST-STATUS is not theirs",
     ),
+    ("a NOOP ", true, "a space too many does no harm"),
+    ("a  NOOP", true, "a space too many does no harm"),
     ("a LOGIN x \"\u{fc}\"", true, "RFC 9051 quotes UTF-8"),
     (
         "a SELECT \"R&D\"",

@@ -131,10 +131,10 @@ impl<'o> Encoder<'o> {
         self.end();
     }
 
-    /// A challenge of AUTHENTICATE (§2.1).
+    /// A challenge of AUTHENTICATE (§2.1): a literal, as other servers send it and some clients (Cyrus' sivtest) expect it.
     pub fn challenge(&mut self, challenge: &[u8]) {
         let text = STANDARD.encode(challenge);
-        self.string(text.as_bytes());
+        self.literal(text.as_bytes());
         self.end();
     }
 

@@ -165,7 +165,7 @@ fn answers() {
     let wanted = "OK\r\nNO (QUOTA/MAXSIZE) \"Quota \\\"exceeded\\\"\"\r\nOK (TAG \"STARTTLS-SYNC-42\") \"Done\"\r\n\
         OK (WARNINGS) {52}\r\nline 8: server redirect action limit is 2\r\nline 9: x\r\n\
         BYE (TRYLATER) \"Too many failed authentication attempts\"\r\nOK (SASL \"cnNwYXV0aD0x\")\r\n\
-        \"STARTTLS\"\r\n\"SASL\" \"PLAIN\"\r\n\"main_script\" ACTIVE\r\n\"a\\\"b\"\r\n{7}\r\nkeep;\r\n\r\n\"\"\r\n";
+        \"STARTTLS\"\r\n\"SASL\" \"PLAIN\"\r\n\"main_script\" ACTIVE\r\n\"a\\\"b\"\r\n{7}\r\nkeep;\r\n\r\n{0}\r\n\r\n";
     assert_eq!(String::from_utf8(out).unwrap(), wanted);
 }
 

@@ -749,7 +749,7 @@ fn messages_in(tx: &Transaction<'_>, account: AccountId, mailbox: MailboxId) -> 
                 size: row.u32(1)?,
                 flags: Flags(row.i64(2)?.cast_unsigned()),
                 modseq: ModSeq(row.u64(3)?),
-                received: u32::try_from(row.i64(4)?).unwrap_or(0),
+                received: crate::message::moment(row.i64(4)?),
                 content: ContentId(row.u32(5)?),
             })
         },

@@ -130,6 +130,11 @@ impl Keywords {
         self.names[at] = Some(name.to_owned());
     }
 
+    /// Whether the account can have another keyword.
+    pub fn has_room(&self) -> bool {
+        self.free_bit().is_some()
+    }
+
     pub(crate) fn free_bit(&self) -> Option<u32> {
         let at = self.names.iter().position(Option::is_none).unwrap_or(self.names.len());
         (at < MAX_KEYWORDS).then_some(at as u32 + FIRST_KEYWORD_BIT)

@@ -4,7 +4,7 @@ use crate::account::Account;
 use crate::sharing::{self, Sharing};
 use crate::{AccountId, Error, MailboxId, ModSeq, Result, Uid};
 use db::{Durability, Transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// Longest mailbox name, in octets of UTF-8.
 pub const MAX_MAILBOX_NAME_BYTES: usize = 1000;
@@ -286,28 +286,27 @@ impl Account {
         }
         let mut state = self.lock();
         let mut renamed: Vec<(MailboxId, String)> = Vec::new();
-        let mut here = false;
+        let mut staying: HashSet<&str> = HashSet::new();
         for m in state.rows.mailboxes.values() {
             if m.name == from {
-                here = true;
                 renamed.push((m.id, to.clone()));
             } else if let Some(rest) = m.name.strip_prefix(&below) {
                 renamed.push((m.id, format!("{to}/{rest}")));
+            } else {
+                staying.insert(&m.name);
             }
         }
-        if renamed.is_empty() || (!here && renamed.is_empty()) {
+        if renamed.is_empty() {
             return Err(Error::NoMailbox);
         }
-        let stays = |m: &&Mailbox| !renamed.iter().any(|(id, _)| *id == m.id);
         for (_, name) in &renamed {
             check_name(name)?;
-            if state.rows.mailboxes.values().filter(stays).any(|m| m.name == *name) {
+            if staying.contains(name.as_str()) {
                 return Err(Error::MailboxExists);
             }
         }
         let missing: Vec<&str> = superiors(&to)
-            .filter(|n| !state.rows.mailboxes.values().filter(stays).any(|m| m.name == *n))
-            .filter(|n| !renamed.iter().any(|(_, name)| name == n))
+            .filter(|n| !staying.contains(n) && !renamed.iter().any(|(_, name)| name == n))
             .collect();
         let now = now();
         let account = self.id();

@@ -255,7 +255,7 @@ pub(crate) fn add_in(
             size: u32::try_from(message.size()).unwrap_or(u32::MAX),
             flags: message.flags,
             modseq: ModSeq(0),
-            received: u32::try_from(message.received).unwrap_or(0),
+            received: moment(message.received),
             content,
         },
     )?;
@@ -339,3 +339,8 @@ pub(crate) fn runs(uids: impl IntoIterator<Item = Uid>) -> Vec<(Uid, Uid)> {
 }
 
 pub(crate) type Fresh = BTreeMap<MailboxId, Vec<Message>>;
+
+/// Seconds since 1970 as messages keep them. What they cannot say, of dates before 1970 or after 2106, becomes the nearest they can.
+pub(crate) fn moment(seconds: i64) -> u32 {
+    u32::try_from(seconds.max(0)).unwrap_or(u32::MAX)
+}

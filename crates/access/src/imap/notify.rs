@@ -430,7 +430,8 @@ impl Connection {
     }
 
     fn notify_row(&mut self, known: &Known, items: &[StatusItem]) {
-        match crate::imap::command::status_values(&known.account, &known.row, known.reader, items) {
+        let limit = self.options().message_size;
+        match crate::imap::command::status_values(&known.account, &known.row, known.reader, items, limit) {
             Ok(values) => self.encoder().status(&MailboxName::new(&known.name), &values),
             Err(error) => tracing::warn!(session = self.name, %error, "a change could not be told"),
         }

@@ -157,7 +157,10 @@ impl Client {
             );
             assert!(line.ends_with(b"\r\n"));
             line.truncate(line.len() - 2);
-            let Some(len) = literal(&line) else { return line };
+            let Some(len) = literal(&line) else {
+                super::grammar::check(&[line.as_slice(), b"\r\n"].concat(), &self.name);
+                return line;
+            };
             line.extend_from_slice(b"\r\n");
             let start = line.len();
             line.resize(start + len, 0);

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub mod client;
+pub mod grammar;
 
 pub const PASSWORD: &str = "geheim";
 

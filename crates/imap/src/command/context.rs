@@ -13,7 +13,7 @@ impl Cursor<'_> {
         loop {
             let tag = self.string()?.into_owned();
             tags.push(String::from_utf8(tag).map_err(|_| Error::Utf8)?);
-            if !self.eat(b' ') {
+            if !self.more() {
                 return Ok(tags);
             }
             if tags.len() == MOST_TAGS {

@@ -152,7 +152,7 @@ impl<'a> Cursor<'a> {
         let mut changed_since = None;
         let mut vanished = false;
         let mut partial = None;
-        if self.eat(b' ') {
+        if self.more() {
             self.list(false, |c| {
                 if c.eat_word("CHANGEDSINCE") {
                     c.space()?;
@@ -266,8 +266,8 @@ impl<'a> Cursor<'a> {
                     self.space()?;
                     let names = self.list(false, |c| {
                         let name = c.astring_text()?;
-                        // A field name that no header can have would break the line it is repeated in.
-                        if name.is_empty() || !name.bytes().all(|b| (0x21..0x7f).contains(&b) && b != b':') {
+                        // It is repeated in the answer. One that no header can have is in none.
+                        if name.chars().any(char::is_control) {
                             return Err(Error::Expected("the name of a header field"));
                         }
                         Ok(name)

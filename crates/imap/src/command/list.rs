@@ -80,7 +80,7 @@ impl<'a> Cursor<'a> {
             vec![self.pattern()?]
         };
         let mut returns = None;
-        if self.eat(b' ') {
+        if self.more() {
             if !self.eat_word("RETURN") {
                 return Err(Error::Expected("RETURN"));
             }

@@ -50,11 +50,13 @@ pub enum StatusItem {
     DeletedStorage,
     /// The number that its MAILBOXID is made of (RFC 8474).
     MailboxId,
+    /// Octets of the largest message that is taken there (RFC 7889 §3.1).
+    AppendLimit,
 }
 
 impl StatusItem {
     /// All of them.
-    pub const ALL: [StatusItem; 10] = [
+    pub const ALL: [StatusItem; 11] = [
         StatusItem::Messages,
         StatusItem::Recent,
         StatusItem::UidNext,
@@ -65,6 +67,7 @@ impl StatusItem {
         StatusItem::HighestModSeq,
         StatusItem::DeletedStorage,
         StatusItem::MailboxId,
+        StatusItem::AppendLimit,
     ];
 
     /// The name on the wire.
@@ -80,6 +83,7 @@ impl StatusItem {
             StatusItem::HighestModSeq => "HIGHESTMODSEQ",
             StatusItem::DeletedStorage => "DELETED-STORAGE",
             StatusItem::MailboxId => "MAILBOXID",
+            StatusItem::AppendLimit => "APPENDLIMIT",
         }
     }
 }
@@ -90,7 +94,7 @@ impl<'a> Cursor<'a> {
         let mailbox = self.mailbox()?;
         let mut condstore = false;
         let mut qresync = None;
-        if self.eat(b' ') {
+        if self.more() {
             self.list(false, |c| {
                 if c.eat_word("CONDSTORE") {
                     condstore = true;
@@ -115,7 +119,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn create(&mut self) -> Result<Create> {
         let mailbox = self.mailbox()?;
         let mut special_use = Vec::new();
-        if self.eat(b' ') {
+        if self.more() {
             self.list(false, |c| {
                 if !c.eat_word("USE") {
                     return Err(Error::Unknown("CREATE parameter"));

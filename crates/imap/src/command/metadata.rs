@@ -83,7 +83,7 @@ impl Cursor<'_> {
     pub(crate) fn metadata_entries(&mut self, query: &mut MetadataQuery, options: bool) -> Result<()> {
         if options && self.peek() == Some(b'(') {
             let mut ahead = self.clone();
-            if ahead.metadata_options(query).is_ok() && ahead.eat(b' ') {
+            if ahead.metadata_options(query).is_ok() && ahead.more() {
                 *self = ahead;
             }
         }

@@ -29,10 +29,10 @@ impl<'a> Cursor<'a> {
             return Err(Error::Number);
         }
         let (mut known, mut matched) = (None, None);
-        let mut more = self.eat(b' ');
+        let mut more = self.more();
         if more && self.at_sequence_set() {
             known = Some(self.known_set()?);
-            more = self.eat(b' ');
+            more = self.more();
         }
         if more {
             self.open()?;

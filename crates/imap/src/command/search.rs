@@ -228,6 +228,7 @@ impl<'a> Cursor<'a> {
             .iter()
             .any(|known| known.eq_ignore_ascii_case(&charset))
         {
+            self.charset = true;
             Ok(())
         } else {
             Err(Error::Charset)
@@ -238,7 +239,7 @@ impl<'a> Cursor<'a> {
     pub(crate) fn search_keys(&mut self) -> Result<Vec<SearchKey>> {
         let mut left = self.limits.search_keys;
         let mut keys = vec![self.search_key(0, &mut left)?];
-        while self.eat(b' ') {
+        while self.more() {
             keys.push(self.search_key(0, &mut left)?);
         }
         Ok(keys)
@@ -340,17 +341,17 @@ impl<'a> Cursor<'a> {
             "KEYWORD" => SearchKey::Flag(Flag::Keyword(self.atom("a keyword")?.to_owned())),
             "UNKEYWORD" => SearchKey::NotFlag(Flag::Keyword(self.atom("a keyword")?.to_owned())),
             "UID" => SearchKey::Uid(self.sequence_set()?),
-            "BCC" => SearchKey::Bcc(self.astring_text()?),
-            "CC" => SearchKey::Cc(self.astring_text()?),
-            "FROM" => SearchKey::From(self.astring_text()?),
-            "SUBJECT" => SearchKey::Subject(self.astring_text()?),
-            "TO" => SearchKey::To(self.astring_text()?),
-            "BODY" => SearchKey::Body(self.astring_text()?),
-            "TEXT" => SearchKey::Text(self.astring_text()?),
+            "BCC" => SearchKey::Bcc(self.search_text()?),
+            "CC" => SearchKey::Cc(self.search_text()?),
+            "FROM" => SearchKey::From(self.search_text()?),
+            "SUBJECT" => SearchKey::Subject(self.search_text()?),
+            "TO" => SearchKey::To(self.search_text()?),
+            "BODY" => SearchKey::Body(self.search_text()?),
+            "TEXT" => SearchKey::Text(self.search_text()?),
             "HEADER" => {
                 let field = self.astring_text()?;
                 self.space()?;
-                SearchKey::Header(field, self.astring_text()?)
+                SearchKey::Header(field, self.search_text()?)
             }
             "BEFORE" => SearchKey::Before(self.date()?),
             "ON" => SearchKey::On(self.date()?),
@@ -377,6 +378,15 @@ impl<'a> Cursor<'a> {
             }
             _ => return Err(Error::Unknown("search key")),
         })
+    }
+
+    /// Text to look for. Where no charset is named it is UTF-8 or, if it is not, Latin-1: so JavaMail sends it after `ENABLE UTF8=ACCEPT`.
+    fn search_text(&mut self) -> Result<String> {
+        match String::from_utf8(self.astring()?.into_owned()) {
+            Ok(text) => Ok(text),
+            Err(_) if self.charset => Err(Error::Utf8),
+            Err(other) => Ok(other.into_bytes().into_iter().map(char::from).collect()),
+        }
     }
 
     // search-modsequence = "MODSEQ" [search-modseq-ext] SP mod-sequence-valzer

@@ -67,7 +67,7 @@ impl<'a> Cursor<'a> {
             self.list(true, Cursor::flag)?
         } else {
             let mut flags = vec![self.flag()?];
-            while self.eat(b' ') {
+            while self.more() {
                 flags.push(self.flag()?);
             }
             flags

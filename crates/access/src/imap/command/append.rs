@@ -392,8 +392,12 @@ impl Connection {
             let mut messages = Vec::with_capacity(complete.len());
             for message in &complete {
                 // RFC 4314 §4: a flag one may not set is left out.
-                let names = message.flags.iter().map(Flag::name);
-                let flags = account.flags_resolve(names, rights.contains(Rights::WRITE))?;
+                let names = || message.flags.iter().map(Flag::name);
+                // A message with more keywords than there is room for is not to be lost for that: RFC 9051 §6.3.12 says SHOULD of flags.
+                let flags = match account.flags_resolve(names(), rights.contains(Rights::WRITE)) {
+                    Err(store::Error::Limit(_)) => account.flags_resolve(names(), false)?,
+                    other => other?,
+                };
                 let flags = flags & flags_allowed(rights);
                 own_seen.push(reader.is_some() && flags.contains(Flags::SEEN));
                 let kept = if reader.is_some() { flags & !Flags::SEEN } else { flags };

@@ -111,8 +111,9 @@ impl Connection {
             // RFC 5819 §2: STATUS after each LIST it belongs to; a mailbox that cannot be selected has none.
             let Some(shown) = &node.mailbox else { continue };
             let reader = shown.account.reader(&shown.row, own);
+            let limit = self.options().message_size;
             if !returns.status.is_empty() && shown.rights.contains(Rights::READ) {
-                match blocking(|| status_values(&shown.account, &shown.row, reader, &returns.status)) {
+                match blocking(|| status_values(&shown.account, &shown.row, reader, &returns.status, limit)) {
                     Ok(values) => self.encoder().status(&mailbox, &values),
                     Err(error) => return self.trouble(&error),
                 }

@@ -123,10 +123,31 @@ impl Connection {
             Ok(account) => account,
             Err(answer) => return answer,
         };
+        if subscribed && let Err(answer) = self.may_subscribe(name) {
+            return answer;
+        }
         match blocking(|| account.subscribe(name.as_str(), subscribed)) {
             Ok(()) => Answer::ok("done"),
             Err(error) => self.trouble(&error),
         }
+    }
+
+    /// RFC 9051 §6.3.7: a server may insist that the mailbox exists, and clients expect it to say so where it does not. A level that only
+    /// has mailboxes below it is in lists, too.
+    fn may_subscribe(&self, name: &MailboxName) -> Result<(), Answer> {
+        let Err(answer) = self.place(name, Rights::LOOKUP) else {
+            return Ok(());
+        };
+        let who = self.who()?;
+        let home = self.home(name.as_str(), &who)?;
+        let level = home.filter(Home::is_own).is_some_and(|home| {
+            let below = format!("{}/", home.inner.trim_end_matches('/'));
+            home.account
+                .mailbox_list()
+                .iter()
+                .any(|mailbox| mailbox.name.starts_with(&below))
+        });
+        if level { Ok(()) } else { Err(answer) }
     }
 
     pub(crate) fn status(&mut self, name: &MailboxName, items: &[StatusItem]) -> Answer {
@@ -138,8 +159,9 @@ impl Connection {
             Err(answer) => return answer,
         };
         let small = place.reader.is_none() && !items.contains(&StatusItem::DeletedStorage) && place.account.is_idle();
+        let limit = self.options().message_size;
         match promptly(small, || {
-            status_values(&place.account, &place.mailbox, place.reader, items)
+            status_values(&place.account, &place.mailbox, place.reader, items, limit)
         }) {
             Ok(values) => {
                 self.encoder().status(name, &values);
@@ -150,12 +172,13 @@ impl Connection {
     }
 }
 
-/// What STATUS says of a mailbox.
+/// What STATUS says of a mailbox. `limit`: octets of the largest message that is taken.
 pub(crate) fn status_values(
     account: &Account,
     mailbox: &Mailbox,
     reader: Option<AccountId>,
     items: &[StatusItem],
+    limit: u64,
 ) -> store::Result<Vec<(StatusItem, u64)>> {
     let value = |item: StatusItem| -> store::Result<u64> {
         Ok(match item {
@@ -171,6 +194,7 @@ pub(crate) fn status_values(
             StatusItem::Size => mailbox.size,
             StatusItem::HighestModSeq => mailbox.highest_modseq.0,
             StatusItem::MailboxId => object::mailbox(account.id(), mailbox.id),
+            StatusItem::AppendLimit => limit,
             StatusItem::DeletedStorage => account.mailbox_deleted_bytes(mailbox.id)?,
         })
     };

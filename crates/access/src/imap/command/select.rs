@@ -77,7 +77,7 @@ impl Connection {
             .collect();
         let permanent = Code::PermanentFlags {
             flags: &lasting,
-            any: !read_only && rights.contains(Rights::WRITE),
+            any: !read_only && rights.contains(Rights::WRITE) && selected.account.keywords().has_room(),
         };
         encoder.untagged(Status::Ok, Some(&permanent), "these are kept");
         encoder.untagged(
