@@ -63,6 +63,7 @@ impl Services {
             forwarding: Some(Arc::clone(&outward.forwarding)),
             signer: Some(Arc::clone(&outward.signer)),
             notifier: Some(Arc::clone(&outward.notifier)),
+            patience: config.patience(),
         };
         let filter = engine.filter_by(config);
         if let Err(fault) = filter.administrators() {
