@@ -6,7 +6,6 @@ use crate::notifier::Notifier;
 use crate::patience;
 use crate::retry::{Patience, Strategy};
 use crate::scripted;
-use crate::signing::Signer;
 use db::AccountId;
 use directory::Directory;
 use filter::Filter;
@@ -31,8 +30,6 @@ pub(crate) struct Local {
     /// Whether a subaddress may name a mailbox.
     subaddress_mailbox: bool,
     pub(crate) forwarding: Option<Arc<Forwarding>>,
-    /// Signs what scripts write.
-    pub(crate) signer: Option<Arc<Signer>>,
     pub(crate) notifier: Option<Arc<Notifier>>,
     patience: Patience,
     digests: Mutex<LruCache<blobs::BlobId, Arc<Digest>>>,
@@ -67,7 +64,6 @@ impl Local {
             filter,
             subaddress_mailbox: options.subaddress_mailbox,
             forwarding: options.forwarding.clone(),
-            signer: options.signer.clone(),
             notifier: options.notifier.clone(),
             patience: options.patience.clone(),
             digests: Mutex::new(LruCache::new(DIGESTS)),

@@ -99,7 +99,7 @@ static TRACE: [Column; 7] = [
     Column::text("state", "STATE"),
     Column::text("reason", "REASON"),
 ];
-static MESSAGE: [Column; 20] = [
+static MESSAGE: [Column; 21] = [
     Column::text("id", "id"),
     Column::time("received_at", "accepted"),
     Column::text("from", "from"),
@@ -114,6 +114,7 @@ static MESSAGE: [Column; 20] = [
     Column::text("session", "session"),
     Column::text("body", "body"),
     Column::text("smtputf8", "smtputf8"),
+    Column::text("requiretls", "TLS required"),
     Column::text("envid", "envid"),
     Column::text("ret", "ret"),
     Column::text("notes", "notes"),

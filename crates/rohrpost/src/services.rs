@@ -61,7 +61,6 @@ impl Services {
             workers: whole(config.delivery.workers),
             subaddress_mailbox: config.delivery.subaddress_mailbox,
             forwarding: Some(Arc::clone(&outward.forwarding)),
-            signer: Some(Arc::clone(&outward.signer)),
             notifier: Some(Arc::clone(&outward.notifier)),
             patience: config.patience(),
         };
@@ -82,7 +81,8 @@ impl Services {
             Arc::clone(&store),
             directory.clone(),
             ledger.clone(),
-        );
+        )
+        .departing(Arc::clone(&outward.forwarding) as _);
         let imap = access::imap::Context::new(directory.clone(), Arc::clone(&store), imap_options(config))
             .with_events(Arc::new(events));
         let pop3 = access::pop3::Context::new(directory.clone(), Arc::clone(&store), pop3_options(config));
@@ -128,17 +128,18 @@ impl Services {
             acme_metrics.register(&mut registry);
         }
         let web = pages::context(config, bound, engine, proofs, registry, web_metrics);
+        let (stop, _) = watch::channel(false);
         let keeper = match config.acme.as_ref().zip(tls.as_ref()) {
             None => None,
             Some((settings, tls)) => {
                 let directory = engine.directory.clone();
-                let keeper = acme::Keeper::new(config, settings, tls, proofs, directory, acme_metrics);
+                let stopping = stop.subscribe();
+                let keeper = acme::Keeper::new(config, settings, tls, proofs, directory, acme_metrics, stopping);
                 Some(tokio::spawn(
                     keeper.map_err(|e| std::io::Error::other(e.message))?.run(),
                 ))
             }
         };
-        let (stop, _) = watch::channel(false);
         let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(engine), config.delivery.history));
         let inspection = inspector
             .clone()
@@ -244,9 +245,6 @@ impl Services {
     pub async fn stop(self, patience: Duration) {
         let _ = self.stop.send(true);
         self.housekeeping.abort();
-        if let Some(keeper) = &self.keeper {
-            keeper.abort();
-        }
         self.indexer.abort();
         if let Some(inspection) = &self.inspection {
             inspection.abort();
@@ -254,6 +252,10 @@ impl Services {
         let ended = async {
             for listener in self.listeners {
                 let _ = listener.await;
+            }
+            // It takes away what it has put into the DNS.
+            if let Some(keeper) = self.keeper {
+                let _ = keeper.await;
             }
         };
         // The doors cut their sessions at this bound themselves; this one is for whatever does not.

@@ -86,6 +86,13 @@ impl Connector {
             reports.run(&self.0.https, &own).await;
         }
     }
+
+    /// Writes down what was seen of TLS in the last minute, before the end. Blocks.
+    pub fn flush(&self) {
+        if let Some(reports) = &self.0.reports {
+            reports.flush();
+        }
+    }
 }
 
 impl Transport for Connector {

@@ -9,6 +9,7 @@
 use crate::retry::Strategies;
 use blobs::{BlobId, Blobs};
 use bytes::Bytes;
+use ledger::RequireTls;
 use smtp::Status;
 use std::fmt;
 use std::io::Read;
@@ -81,8 +82,8 @@ impl Default for Terms {
 /// What a message asks of the way it goes. Part of choosing the hosts and judging the TLS of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Needs {
-    /// `REQUIRETLS` (RFC 8689): verified TLS to a host that promises to ask the same of the next.
-    pub requiretls: bool,
+    /// `REQUIRETLS` (RFC 8689): verified TLS to a host that promises to ask the same of the next. `TLS-Required: No`: any way will do.
+    pub requiretls: RequireTls,
     /// `SMTPUTF8` (RFC 6531).
     pub smtputf8: bool,
 }
@@ -237,6 +238,9 @@ pub struct Envelope {
     pub body: String,
     /// What it needs.
     pub needs: Needs,
+    /// `REQUIRETLS` is said wherever the connection can keep it. Without the need for it: a notice, which is not lost for want of it (RFC
+    /// 8689 §5).
+    pub requiretls: bool,
 }
 
 /// A recipient of a transaction.

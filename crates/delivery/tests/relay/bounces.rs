@@ -2,7 +2,7 @@
 
 use crate::world::{House, Network, Site, Weather};
 use delivery::relay::Options;
-use ledger::{AcceptanceId, Fate, Filter, Order, RecipientRecord, Record, Selection};
+use ledger::{AcceptanceId, Fate, Filter, Order, RecipientRecord, Record, RequireTls, Selection};
 use std::time::Duration;
 
 fn house(weather: Vec<(i64, Weather)>, unknown: Option<&'static str>) -> House {
@@ -233,4 +233,27 @@ async fn what_is_to_go_later_goes_no_sooner_whatever_is_ordered() {
         taken[1..].iter().all(|(_, _, at)| (7200..7300).contains(at)),
         "{taken:?}"
     );
+}
+
+/// RFC 8689 §5: the same care, and no more than the header.
+#[tokio::test(start_paused = true)]
+async fn notices_about_mail_that_requires_tls_ask_for_it_too() {
+    let house = house(vec![(i64::MAX, Weather::Refuses)], None);
+    for (requiretls, whole) in [
+        (RequireTls::Unsaid, true),
+        (RequireTls::Yes, false),
+        (RequireTls::No, true),
+    ] {
+        let id = house
+            .accept_as("ada@our.test", &["x@far.test"], |a| {
+                a.requiretls = requiretls;
+                a.ret = Some("FULL".to_owned());
+            })
+            .await;
+        house.drained(Duration::from_secs(60)).await;
+        let notices = house.notices(id);
+        assert_eq!(notices.len(), 1);
+        assert_eq!(notices[0].acceptance.requiretls, requiretls);
+        assert_eq!(house.text(&notices[0]).contains("Hello"), whole, "{requiretls:?}");
+    }
 }

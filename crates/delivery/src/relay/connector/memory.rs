@@ -13,6 +13,8 @@ pub(super) enum Trait {
     Dead,
     /// The handshake failed.
     WithoutTls,
+    /// TLS did not come up to what was asked, which this number stands for.
+    Barred(u64),
 }
 
 type Kept = LruCache<(SocketAddr, Trait), (Instant, String)>;
