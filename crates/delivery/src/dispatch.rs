@@ -8,7 +8,7 @@ use crate::forward::{Forwarding, StandsFor};
 use crate::local::Local;
 use crate::notifier::{News, Notifier};
 use crate::patience;
-use crate::retry::Strategy;
+use crate::retry::{Patience, Strategy};
 use db::AccountId;
 use directory::{Directory, Resolution};
 use filter::Filter;
@@ -42,6 +42,8 @@ pub struct Options {
     pub forwarding: Option<Arc<Forwarding>>,
     /// Tells senders what became of their mail.
     pub notifier: Option<Arc<Notifier>>,
+    /// How what failed is tried again.
+    pub patience: Patience,
 }
 
 impl Default for Options {
@@ -51,6 +53,7 @@ impl Default for Options {
             subaddress_mailbox: true,
             forwarding: None,
             notifier: None,
+            patience: Patience::default(),
         }
     }
 }
@@ -82,6 +85,7 @@ struct Shared {
     local: Local,
     forwarding: Option<Arc<Forwarding>>,
     notifier: Option<Arc<Notifier>>,
+    patience: Patience,
     look: Notify,
     delivered: AtomicU64,
     deferred: AtomicU64,
@@ -102,6 +106,7 @@ impl Dispatch {
             local: Local::new(store, directory.clone(), ledger.clone(), filter, options),
             forwarding: options.forwarding.clone(),
             notifier: options.notifier.clone(),
+            patience: options.patience.clone(),
             directory,
             ledger,
             look: Notify::new(),
@@ -203,7 +208,15 @@ impl Shared {
     fn keep(&self, work: &Work, strategy: Strategy, reason: &str) {
         self.deferred.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(acceptance = %work.acceptance.id, recipient = %work.address, strategy = strategy.name(), reason, "delivery deferred");
-        patience::put_off(&self.ledger, self.notifier.as_deref(), work, strategy, reason, now());
+        patience::put_off(
+            &self.ledger,
+            self.notifier.as_deref(),
+            &self.patience,
+            work,
+            strategy,
+            reason,
+            now(),
+        );
     }
 
     async fn look_for_due(&self) {

@@ -4,7 +4,7 @@ use crate::dispatch::Options;
 use crate::forward::Forwarding;
 use crate::notifier::Notifier;
 use crate::patience;
-use crate::retry::Strategy;
+use crate::retry::{Patience, Strategy};
 use crate::scripted;
 use db::AccountId;
 use directory::Directory;
@@ -31,6 +31,7 @@ pub(crate) struct Local {
     subaddress_mailbox: bool,
     pub(crate) forwarding: Option<Arc<Forwarding>>,
     pub(crate) notifier: Option<Arc<Notifier>>,
+    patience: Patience,
     digests: Mutex<LruCache<blobs::BlobId, Arc<Digest>>>,
 }
 
@@ -64,6 +65,7 @@ impl Local {
             subaddress_mailbox: options.subaddress_mailbox,
             forwarding: options.forwarding.clone(),
             notifier: options.notifier.clone(),
+            patience: options.patience.clone(),
             digests: Mutex::new(LruCache::new(DIGESTS)),
         }
     }
@@ -154,7 +156,7 @@ impl Local {
                     };
                     (r.work, settlement)
                 });
-                patience::delivered(&self.ledger, self.notifier.as_deref(), done.collect());
+                patience::delivered(&self.ledger, self.notifier.as_deref(), &self.patience, done.collect());
                 outcome.delivered += delivered.len() as u64;
             }
             Err(e) => self.defer(ready.iter().map(|r| &r.work), &e, now, &mut outcome),
@@ -246,7 +248,15 @@ impl Local {
                 "delivery deferred"
             );
             outcome.deferred += 1;
-            patience::put_off(&self.ledger, self.notifier.as_deref(), work, strategy, &reason, now);
+            patience::put_off(
+                &self.ledger,
+                self.notifier.as_deref(),
+                &self.patience,
+                work,
+                strategy,
+                &reason,
+                now,
+            );
         }
     }
 }

@@ -62,6 +62,7 @@ impl Services {
             subaddress_mailbox: config.delivery.subaddress_mailbox,
             forwarding: Some(Arc::clone(&outward.forwarding)),
             notifier: Some(Arc::clone(&outward.notifier)),
+            patience: config.patience(),
         };
         let filter = engine.filter_by(config);
         if let Err(fault) = filter.administrators() {

@@ -6,6 +6,7 @@ use db::{AccountId, Database};
 use ledger::{Ledger, Settlement, Work};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use store::{Account, Arrival, Digest, Flags, NewMessage, Store};
 
 /// Pages after which the log is written back: few, so that power cuts meet checkpoints; more than two steps write.
@@ -24,8 +25,8 @@ pub struct House {
 }
 
 impl House {
-    /// Opens what is in a folder and on a disk.
-    pub fn open(folder: &Path, disk: &SimulatedDisk) -> House {
+    /// Opens what is in a folder and on a disk. `clock`: what time it is there, in seconds since 1970.
+    pub fn open(folder: &Path, disk: &SimulatedDisk, clock: &Arc<AtomicI64>) -> House {
         let options = blobs::Options {
             segment_bytes: 32 << 10,
             own_segment_bytes: 8 << 10,
@@ -40,7 +41,12 @@ impl House {
         };
         let database = Database::open(&House::server(folder), &[ledger::SCHEMA], options).expect("server.db");
         let database = Arc::new(database);
-        let ledger = Ledger::open(Arc::clone(&database), blobs.clone(), &ledger::Options::default()).expect("ledger");
+        let clock = Arc::clone(clock);
+        let options = ledger::Options {
+            clock: Arc::new(move || clock.load(Ordering::Relaxed)),
+            ..ledger::Options::default()
+        };
+        let ledger = Ledger::open(Arc::clone(&database), blobs.clone(), &options).expect("ledger");
         let store = Store::open(&folder.join("accounts"), blobs.clone(), store::Options::default()).expect("store");
         House {
             database,

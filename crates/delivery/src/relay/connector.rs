@@ -106,6 +106,11 @@ impl Transport for Connector {
         route_to(&self.0.options, destination).map_or_else(|| self.0.options.terms.clone(), |route| route.terms.clone())
     }
 
+    /// Which addresses it has is not known without asking, so it is for all: none is asked more than once too often.
+    fn retry(&self, _: &Destination) {
+        self.0.memory.forget_all();
+    }
+
     async fn connect(&self, destination: &Destination, needs: Needs) -> Result<Connection, Trouble> {
         let mut search = Search::new(&self.0, destination, needs);
         let patience = self.0.options.limits.patience;

@@ -6,6 +6,7 @@
 //!
 //! Nothing here may be lost by being dropped: a future that is dropped (the server stops) closes its socket, and the recipients stay due.
 
+use crate::retry::Strategies;
 use blobs::{BlobId, Blobs};
 use bytes::Bytes;
 use ledger::RequireTls;
@@ -59,6 +60,8 @@ pub struct Terms {
     pub transactions: u32,
     /// Recipients in one transaction. Default 100, which every server must take (RFC 5321 §4.5.3.1.8).
     pub recipients: u32,
+    /// What is set of single strategies, over the first four of these.
+    pub strategies: Strategies,
 }
 
 impl Default for Terms {
@@ -71,6 +74,7 @@ impl Default for Terms {
             connections: 20,
             transactions: 100,
             recipients: 100,
+            strategies: Strategies::default(),
         }
     }
 }
@@ -167,6 +171,9 @@ pub trait Transport: Send + Sync + 'static {
 
     /// How the queue is to treat a destination.
     fn terms(&self, destination: &Destination) -> Terms;
+
+    /// Somebody wants a destination tried now: what is remembered of hosts that did not answer must not keep it from being tried.
+    fn retry(&self, _destination: &Destination) {}
 
     /// Finds the hosts of a destination and connects to the first that will do, in order; remembers hosts that don't answer. Bounded in
     /// time by itself (RFC 5321 §4.5.3.2).

@@ -20,8 +20,7 @@ pub fn reference() -> String {
     for section in Section::ALL {
         let title = match section {
             Section::Top => "At the top of the file".to_owned(),
-            Section::Listener => "`[[listener]]`".to_owned(),
-            Section::Route => "`[[route]]`".to_owned(),
+            many if many.is_many() => format!("`[[{}]]`", many.name()),
             other => format!("`[{}]`", other.name()),
         };
         let _ = write!(
@@ -93,9 +92,18 @@ pub fn template(values: &Template<'_>) -> String {
             }
             continue;
         }
-        if section == Section::Route {
+        let example = match section {
+            Section::Route => {
+                "#     [[route]]\n#     name = \"provider\"\n#     domains = \"*\"\n#     to = \"smtps://mail.provider.example\"\n"
+            }
+            Section::Retry => {
+                "#     [[retry]]\n#     strategy = \"refused for now\"\n#     first = \"10 min\"\n#     lifetime = \"2 days\"\n"
+            }
+            _ => "",
+        };
+        if !example.is_empty() {
             comment(&mut file, section.about());
-            file.push_str("#     [[route]]\n#     name = \"provider\"\n#     domains = \"*\"\n#     to = \"smtps://mail.provider.example\"\n");
+            file.push_str(example);
             for key in KEYS.iter().filter(|k| k.section == section) {
                 comment(&mut file, &format!("{}: {}", key.name, key.about));
             }
