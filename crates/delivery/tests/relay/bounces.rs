@@ -211,7 +211,7 @@ async fn what_is_to_go_later_goes_no_sooner_whatever_is_ordered() {
     }
     let plain = house
         .accept_as("ada@our.test", &["y@far.test"], |a| {
-            a.held = Some("as if stolen".to_owned())
+            a.held = Some("as if stolen".to_owned());
         })
         .await;
     tokio::time::sleep(Duration::from_secs(60)).await;
