@@ -159,3 +159,4 @@ if [ "$queued" -gt 0 ]; then
   figure Rohrpost "memory, $queued queued" "MB" "$(awk '/VmHWM/ { printf "%.1f", $2 / 1024 }' "/proc/$server/status")"
 fi
 "$binaries/rohrpost-bench" table "$results"
+if [ -n "${RESULTS:-}" ]; then cat "$results" >> "$RESULTS"; fi

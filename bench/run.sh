@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Measures Rohrpost beside Postfix + Dovecot and smtp-sink, all in one run on one machine, and writes bench/results/<date>.md.
 #
-#   bench/run.sh [--quick] [--imap]   REPEATS=3 COUNT=10000 by default; --quick: once, 2,000 messages; --imap: the IMAP part alone
+#   bench/run.sh [--quick] [--imap] [--sending]
+#       REPEATS=3 COUNT=10000 by default; --quick: once, 2,000 messages; --imap: the IMAP part alone; --sending: relaying (relay.sh), submission with
+#       signatures (submission.sh) and the checks on mail from outside alone
 #
 # The IMAP part: every operation with 10,000 messages (REPEATS turns) and with 100,000 (one turn; LARGE=0 leaves it out), many idle
 # connections (CONNECTIONS, as many as the limit of open files allows), logins, readers, growth to 1,000,000 messages (GROWTH=0: not).
@@ -13,11 +15,12 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
 repeats=${REPEATS:-3} count=${COUNT:-10000} slow=${SLOW_COUNT:-} full=${FULL:-500000} backlog=${BACKLOG:-100000}
-large=${LARGE:-100000} growth=${GROWTH:-1000000} connections=${CONNECTIONS:-20000} many=200 only_imap=
+large=${LARGE:-100000} growth=${GROWTH:-1000000} connections=${CONNECTIONS:-20000} many=200 only_imap= only_sending=
 for argument in "$@"; do
   case $argument in
     --quick) repeats=1 count=2000 full=0 backlog=1000 large=0 growth=20000 connections=${CONNECTIONS:-1000} many=20 ;;
     --imap) only_imap=yes ;;
+    --sending) only_sending=yes ;;
     *) echo "run.sh: there is no $argument" >&2; exit 2 ;;
   esac
 done
@@ -31,7 +34,7 @@ users=a@example.test,b@example.test,c@example.test,d@example.test
 say() { printf '%s\n' "$*" >&2; }
 
 say "building"
-(cd "$root" && ${SLOT:-} cargo build --release --quiet -p rohrpost -p bench)
+(cd "$root" && ${SLOT:-} cargo build --release --quiet -p rohrpost -p bench -p delivery --bins --example checks)
 target=${CARGO_TARGET_DIR:-$root/target}
 bench=$target/release/rohrpost-bench
 rohrpost=$target/release/rohrpost
@@ -253,10 +256,18 @@ else
 fi
 
 }
-if [ -n "$only_imap" ]; then imap_part; else rest_part; fi
+# --- What goes out, and what is looked at on the way in ------------------------------------------------------------------------
+sending_part() {
+  for script in relay submission; do
+    env REPEATS="$repeats" COUNT="$count" RESULTS="$results" "$here/$script.sh" "$target/release" >&2
+  done
+  "$target/release/examples/checks" "$count" --json >> "$results"
+}
+
+if [ -n "$only_imap" ]; then imap_part; elif [ -n "$only_sending" ]; then sending_part; else rest_part; fi
 
 # --- The page -------------------------------------------------------------------------------------------------------------
-page=$here/results/$(date +%Y-%m-%d)${only_imap:+-imap}.md
+page=$here/results/$(date +%Y-%m-%d)${only_imap:+-imap}${only_sending:+-sending}.md
 mkdir -p "$here/results"
 {
   echo "# Measured on $(date '+%Y-%m-%d %H:%M')"

@@ -29,6 +29,9 @@ postfix      postfix
 dovecot      dovecot-imapd
 sieve-test   dovecot-sieve
 nsd          nsd
+unbound      unbound
+unshare      util-linux
+mount        mount
 pebble       pebble
 mta-sts-query postfix-mta-sts-resolver
 horde-autoconfig php-horde-mail-autoconfig
@@ -55,11 +58,12 @@ while read -r program package; do
   if [ -n "$program" ] && ! there "$program"; then packages+=($package); fi
 done <<<"$wanted"
 
-# Other people's SPF and DKIM, which ours is compared with: PyPI's, in a folder of their own.
+# Other people's SPF, DKIM, DMARC and ARC, which ours are compared with: PyPI's, in a folder of their own.
 python=${ROHRPOST_TEST_PYTHON:-$HOME/.cache/rohrpost/python}
-if command -v python3 >/dev/null && ! "$python/bin/python3" -c 'import dkim, spf, nacl, dns' 2>/dev/null; then
-  echo "tests: installing dkimpy and pyspf into $python" >&2
-  { python3 -m venv "$python" && "$python/bin/pip" -q install dkimpy==1.1.8 pyspf==2.0.14 dnspython pynacl; } >&2 ||
+if command -v python3 >/dev/null && ! "$python/bin/python3" -c 'import authheaders, dkim, spf, nacl, dns' 2>/dev/null; then
+  echo "tests: installing dkimpy, pyspf and authheaders into $python" >&2
+  { python3 -m venv "$python" && "$python/bin/pip" -q install dkimpy==1.1.8 pyspf==2.0.14 authheaders==0.16.3 authres==1.2.0 \
+    publicsuffix2==2.20191221 dnspython pynacl; } >&2 ||
     echo "tests: that failed; comparisons with them will be skipped" >&2
 fi
 

@@ -118,6 +118,7 @@ async fn send(name: &str, work: &str, load: &Load) -> Result<Outcome> {
         "a connection each"
     };
     let steps = if load.stepwise { ", stepwise" } else { "" };
+    let work = if load.login.is_some() { "submit" } else { work };
     let sessions = if load.sessions == 1 {
         "1 session".to_owned()
     } else {
@@ -145,7 +146,9 @@ async fn session(shared: Rc<Shared>) {
         }
         shared.next.set(n + 1);
         let to = load.to.get(n % load.to.len().max(1)).map_or("", String::as_str);
-        shared.stock.write(n, to, load.size, &mut message);
+        shared
+            .stock
+            .write(n, load.login().map(|(user, _)| user), to, load.size, &mut message);
         let mut tries = 0;
         loop {
             tries += 1;
@@ -171,9 +174,16 @@ async fn session(shared: Rc<Shared>) {
 async fn one(shared: &Shared, kept: &mut Option<Connection>, to: &str, message: &[u8]) -> Result<()> {
     let mut connection = match kept.take() {
         Some(connection) => connection,
-        None => Connection::open(&shared.load.smtp, shared.load.stepwise).await?,
+        None => {
+            let mut connection = Connection::open(&shared.load.smtp, shared.load.stepwise).await?;
+            if let Some((user, password)) = shared.load.login() {
+                connection.login(user, password).await?;
+            }
+            connection
+        }
     };
-    connection.envelope("load@sender.test", to).await?;
+    let from = shared.load.login().map_or("load@sender.test", |(user, _)| user);
+    connection.envelope(from, to).await?;
     let sent = Instant::now();
     connection.message(message).await?;
     let taken = u32::try_from(sent.elapsed().as_micros()).unwrap_or(u32::MAX);

@@ -145,9 +145,19 @@ pub(crate) struct Load {
     /// Keep connections open for many messages instead of one message a connection.
     #[arg(long)]
     pub(crate) kept: bool,
+    /// Log in as USER:PASSWORD, and send from that address: submission.
+    #[arg(long)]
+    pub(crate) login: Option<String>,
     /// Wait for every reply, also where the server offers PIPELINING.
     #[arg(long)]
     pub(crate) stepwise: bool,
+}
+
+impl Load {
+    /// Who logs in, and the password.
+    pub(crate) fn login(&self) -> Option<(&str, &str)> {
+        self.login.as_deref().and_then(|login| login.split_once(':'))
+    }
 }
 
 fn main() -> ExitCode {

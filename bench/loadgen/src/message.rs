@@ -125,16 +125,25 @@ impl Stock {
         Stock { text, base64, run }
     }
 
-    /// Message number `n` to `to`, of about `size` octets, ready for DATA: with the final dot.
-    pub fn write(&self, n: usize, to: &str, size: usize, out: &mut Vec<u8>) {
+    /// Message number `n` to `to`, of about `size` octets, ready for DATA: with the final dot. From one of a hundred, who came by another server;
+    /// or from `author`, as a program of theirs sends it.
+    pub fn write(&self, n: usize, author: Option<&str>, to: &str, size: usize, out: &mut Vec<u8>) {
         out.clear();
         let begin = n.wrapping_mul(7919) % LINES;
+        let (trace, from) = match author {
+            Some(author) => (String::new(), author.to_owned()),
+            None => (
+                format!(
+                    "Received: from relay.sender.test (relay.sender.test [192.0.2.25])\r\n\tby mx.sender.test with ESMTPS id {n:08X};\r\n\
+                     \tTue, 24 Nov 2026 03:00:00 +0000\r\n"
+                ),
+                format!("load{}@sender.test", n % 100),
+            ),
+        };
         let head = format!(
-            "Received: from relay.sender.test (relay.sender.test [192.0.2.25])\r\n\tby mx.sender.test with ESMTPS id {n:08X};\r\n\
-             \tTue, 24 Nov 2026 03:00:00 +0000\r\nDate: Tue, 24 Nov 2026 03:00:00 +0000\r\nFrom: \"Load {n}\" <load{}@sender.test>\r\n\
+            "{trace}Date: Tue, 24 Nov 2026 03:00:00 +0000\r\nFrom: \"Load {n}\" <{from}>\r\n\
              To: <{to}>\r\nSubject: {} {n}\r\nMessage-ID: <{}.{n}@sender.test>\r\nMIME-Version: 1.0\r\n\
              Content-Type: multipart/mixed; boundary=\"=-{n}\"\r\n\r\n--=-{n}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n",
-            n % 100,
             self.subject(begin),
             self.run,
         );
@@ -180,7 +189,7 @@ mod tests {
         let stock = Stock::new(1, "run".into());
         let mut message = Vec::new();
         for (n, size) in [(0, 0), (1, 1000), (2, 10_240), (3, 5_000_000)] {
-            stock.write(n, "a@example.test", size, &mut message);
+            stock.write(n, None, "a@example.test", size, &mut message);
             let text = message.strip_suffix(b".\r\n").unwrap();
             assert!(
                 size < 1000 || (text.len() <= size && text.len() + LINE > size),

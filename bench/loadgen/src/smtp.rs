@@ -1,6 +1,8 @@
 //! One SMTP connection, the client's side, with as few system calls as the dialogue allows.
 
 use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -29,6 +31,16 @@ impl Connection {
         let offers = connection.expect(250).await?;
         connection.pipelining = !stepwise && memchr::memmem::find(&offers, b"PIPELINING").is_some();
         Ok(connection)
+    }
+
+    /// Logs in (AUTH PLAIN, RFC 4616), in the clear.
+    pub async fn login(&mut self, user: &str, password: &str) -> Result<()> {
+        let word = STANDARD.encode(format!("\0{user}\0{password}"));
+        self.stream
+            .write_all(format!("AUTH PLAIN {word}\r\n").as_bytes())
+            .await?;
+        self.expect(235).await.with_context(|| format!("{user} logs in"))?;
+        Ok(())
     }
 
     /// The envelope, up to the 354.

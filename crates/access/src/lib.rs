@@ -6,11 +6,13 @@
 //! Each protocol has a module of its own, with its own options, counters and `serve`.
 
 pub mod imap;
+mod listener;
 mod login;
 pub mod managesieve;
 mod metrics;
 pub mod pop3;
 pub mod sharing;
 
+pub use listener::ConnectionLimits;
 pub use metrics::{Metrics, Own};
 pub use net::{ListenerConfig, Proxies, Tls, TlsProvider};

@@ -59,9 +59,9 @@ fn to_the_end(raw: &mut BufReader<TcpStream>) -> String {
 #[test]
 fn a_literal_that_never_comes() {
     let mut options = options();
-    options.login_idle = Duration::from_millis(300);
-    options.idle = Duration::from_millis(400);
-    options.stall = Duration::from_millis(300);
+    options.connection.login_idle = Duration::from_millis(300);
+    options.connection.idle = Duration::from_millis(400);
+    options.connection.stall = Duration::from_millis(300);
     let server = Server::start(Mode::Plain, options);
     let stream = TcpStream::connect(server.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();

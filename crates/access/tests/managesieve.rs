@@ -54,7 +54,7 @@ fn start() -> Server {
     let mut scripts = filter::Options::new("mail.rohrpost.test");
     scripts.scripts = store::ScriptLimits { scripts: 3, bytes: 200 };
     let mut options = Options::new("mail.rohrpost.test");
-    options.login_failure_delay = Duration::from_millis(5);
+    options.connection.login_failure_delay = Duration::from_millis(5);
     options.login_failures = 2;
     options.errors = 4;
     let context = Arc::new(Context::new(directory, store, Arc::new(Filter::new(scripts)), options));

@@ -38,7 +38,7 @@ impl House {
     fn new(change: impl FnOnce(&mut Options)) -> House {
         let server = Server::start(Mode::Plain, options());
         let mut options = Options::new("mail.rohrpost.test");
-        options.login_failure_delay = Duration::from_millis(5);
+        options.connection.login_failure_delay = Duration::from_millis(5);
         change(&mut options);
         let context = Arc::new(Context::new(
             server.directory.clone(),
@@ -259,9 +259,9 @@ fn a_large_message_comes_whole_and_several_in_one_go() {
 #[test]
 fn whoever_is_silent_or_wrong_is_sent_away() {
     let house = House::new(|options| {
-        options.login_idle = Duration::from_millis(300);
-        options.idle = Duration::from_millis(600);
-        options.connections = 3;
+        options.connection.login_idle = Duration::from_millis(300);
+        options.connection.idle = Duration::from_millis(600);
+        options.connection.connections = 3;
         options.protocol.login_failures = 2;
     });
     // Silent before login, and after it: nothing is removed then.
@@ -283,7 +283,7 @@ fn whoever_is_silent_or_wrong_is_sent_away() {
 
 #[test]
 fn no_seat_is_said() {
-    let house = House::new(|options| options.connections = 1);
+    let house = House::new(|options| options.connection.connections = 1);
     let _one = house.open("pop");
     let mut two = TcpStream::connect(house.pop3).unwrap();
     let mut said = String::new();

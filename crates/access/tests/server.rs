@@ -384,9 +384,9 @@ fn stopping_says_goodbye() {
 #[test]
 fn limits_on_connections_errors_and_silence() {
     let mut options = options();
-    options.connections_per_address = 2;
+    options.connection.connections_per_address = 2;
     options.errors = 3;
-    options.login_idle = Duration::from_millis(300);
+    options.connection.login_idle = Duration::from_millis(300);
     let server = Server::start(Mode::Plain, options);
     let (mut one, _two) = (plain(&server), plain(&server));
     let mut three = Client {
@@ -414,7 +414,7 @@ fn limits_on_connections_errors_and_silence() {
 #[test]
 fn strangers_get_little_room_and_little_time() {
     let mut options = options();
-    options.login_time = Duration::from_millis(400);
+    options.connection.login_time = Duration::from_millis(400);
     let server = Server::start(Mode::Plain, options);
     let mut client = plain(&server);
     assert!(client.ask(&format!("1 LOGIN {} x", "a".repeat(9000)))[0].starts_with("1 BAD the line is too long"));
@@ -464,7 +464,7 @@ fn resident_kib() -> u64 {
 #[test]
 fn an_idle_session_is_small() {
     let mut options = options();
-    options.connections_per_address = 1000;
+    options.connection.connections_per_address = 1000;
     let server = Server::start(Mode::Plain, options);
     let mut idle = Vec::new();
     let mut before = 0;

@@ -1,4 +1,4 @@
-//! DMARC (RFC 7489, and its revision draft-ietf-dmarc-dmarcbis): is the domain that people see, in From, the one that SPF or DKIM vouch for;
+//! DMARC (RFC 7489, and its revision RFC 9989): is the domain that people see, in From, the one that SPF or DKIM vouch for;
 //! and what does that domain want done if not?
 //!
 //! Records are found by the revision's tree walk, not by a list of public suffixes that ages. What differs from RFC 7489 by that: `pct` is
@@ -44,7 +44,7 @@ impl Policy {
     }
 }
 
-/// A domain's record (RFC 7489 §6.3).
+/// A domain's record (RFC 9989 §4.7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// `p`
@@ -61,6 +61,8 @@ pub struct Record {
     pub testing: bool,
     /// `psd`
     psd: Psd,
+    /// What it says of policies cannot be followed, and it names nobody who would be told: then it is as if the domain had none (§4.10.1).
+    void: bool,
     /// `rua`: where reports go.
     pub reports: Vec<Destination>,
     /// As it was published.
@@ -89,25 +91,29 @@ const DESTINATIONS: usize = 5;
 impl Record {
     /// Reads a record. `None`: it is none.
     pub fn parse(text: &[u8]) -> Option<Record> {
-        let tags = Tags::parse(std::str::from_utf8(text).ok()?)?;
-        if tags.first() != Some("v") || tags.value("v") != Some("DMARC1") {
+        let text = std::str::from_utf8(text).ok()?;
+        // It must begin with the version; other faults are passed over (§4.7).
+        let begin = Tags::parse(text.split(';').next()?)?;
+        if begin.value("v") != Some("DMARC1") {
             return None;
         }
+        let tags = Tags::lenient(text);
         let reports = tags.value("rua").map(destinations).unwrap_or_default();
-        let policy = match tags.value("p").map(Policy::parse) {
-            Some(Some(policy)) => policy,
-            // RFC 7489 §6.6.3: a record without a good policy still says where reports go.
-            _ if !reports.is_empty() => Policy::None,
-            // The revision lets `p` be left out.
-            None => Policy::None,
-            Some(None) => return None,
+        // §4.10.1: without a good `p`, or with a bad `sp` or `np`, the record only asks for reports.
+        let said = |name: &str| tags.value(name).map(|word| Policy::parse(word).ok_or(()));
+        let policies = (said("p"), said("sp").transpose(), said("np").transpose());
+        let (policy, subdomains, nonexistent, void) = match policies {
+            (Some(Ok(policy)), Ok(sp), Ok(np)) => {
+                let subdomains = sp.unwrap_or(policy);
+                (policy, subdomains, np.unwrap_or(subdomains), false)
+            }
+            _ => (Policy::None, Policy::None, Policy::None, reports.is_empty()),
         };
-        let subdomains = tags.value("sp").and_then(Policy::parse).unwrap_or(policy);
         let is = |name: &str, word: &str| tags.value(name).is_some_and(|value| value.eq_ignore_ascii_case(word));
         Some(Record {
             policy,
             subdomains,
-            nonexistent: tags.value("np").and_then(Policy::parse).unwrap_or(subdomains),
+            nonexistent,
             strict_dkim: is("adkim", "s"),
             strict_spf: is("aspf", "s"),
             testing: is("t", "y") || is("pct", "0"),
@@ -116,8 +122,9 @@ impl Record {
                 Some(word) if word.eq_ignore_ascii_case("n") => Psd::No,
                 _ => Psd::Unknown,
             },
+            void,
             reports,
-            text: String::from_utf8_lossy(text).into_owned(),
+            text: text.to_owned(),
         })
     }
 }
@@ -177,6 +184,8 @@ pub struct Verification {
     pub spf_aligned: bool,
     /// DKIM passed for a domain of the author's.
     pub dkim_aligned: bool,
+    /// The message has several From fields, or names more authors than are looked at: `permerror`.
+    pub several_authors: bool,
     /// The record and where it stands.
     pub record: Option<(String, Record)>,
     /// Why it is not `pass`.
@@ -192,35 +201,58 @@ impl Verification {
             disposition: Policy::None,
             spf_aligned: false,
             dkim_aligned: false,
+            several_authors: false,
             record: None,
             reason,
         }
     }
 }
 
+/// Why a message has no authors' domains that could be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAuthor {
+    /// There is none, or none with a domain.
+    Nobody(&'static str),
+    /// It has several From fields, or one with too many domains.
+    Several(String),
+}
+
+impl std::fmt::Display for NoAuthor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NoAuthor::Nobody(why) => f.write_str(why),
+            NoAuthor::Several(why) => f.write_str(why),
+        }
+    }
+}
+
 /// The domains of a message's authors, in their order. The error says why there are none.
-pub fn authors(header: &[u8], limits: &Limits) -> Result<Vec<String>, String> {
+pub fn authors(header: &[u8], limits: &Limits) -> Result<Vec<String>, NoAuthor> {
     let mut from = fields(header).filter(|field| field.is("From"));
     let Some(field) = from.next() else {
-        return Err("the message has no From".to_owned());
+        return Err(NoAuthor::Nobody("the message has no From"));
     };
     if from.next().is_some() {
-        return Err("the message has several From fields".to_owned());
+        return Err(NoAuthor::Several("the message has several From fields".to_owned()));
     }
     let value = mime::unfold(field.value);
     let mut domains: Vec<String> = Vec::new();
     for address in mime::addresses(&value, 1000) {
         if let mime::Address::Mailbox(mailbox) = address {
-            let domain = std::str::from_utf8(&mailbox.host).ok().and_then(normal);
-            let domain = domain.ok_or_else(|| "From names nobody with a domain".to_owned())?;
+            // An address literal is no domain.
+            let host = std::str::from_utf8(&mailbox.host)
+                .ok()
+                .filter(|host| !host.starts_with('['));
+            let domain = host.and_then(normal);
+            let domain = domain.ok_or(NoAuthor::Nobody("From names somebody without a domain"))?;
             if !domains.contains(&domain) {
                 domains.push(domain);
             }
         }
     }
     match domains.len() {
-        0 => Err("From names nobody".to_owned()),
-        count if count > limits.author_domains => Err(format!("From names {count} domains")),
+        0 => Err(NoAuthor::Nobody("From names nobody")),
+        count if count > limits.author_domains => Err(NoAuthor::Several(format!("From names {count} domains"))),
         _ => Ok(domains),
     }
 }
@@ -235,7 +267,11 @@ pub async fn verify<D: Dns>(
 ) -> Verification {
     let domains = match authors(header, limits) {
         Ok(domains) => domains,
-        Err(reason) => return Verification::new(Verdict::PermError, "", Some(reason)),
+        Err(reason) => {
+            let mut found = Verification::new(Verdict::PermError, "", Some(reason.to_string()));
+            found.several_authors = matches!(reason, NoAuthor::Several(_));
+            return found;
+        }
     };
     let mut worst: Option<Verification> = None;
     for domain in domains {
@@ -270,6 +306,9 @@ async fn verify_domain<D: Dns>(
     let Some((at, record)) = walk.applicable(domain) else {
         return Verification::new(Verdict::None, domain, None);
     };
+    if record.void {
+        return Verification::new(Verdict::None, domain, None);
+    }
     let (at, record) = (at.to_owned(), record.clone());
     let organization = walk.organization(domain);
     let mut found = Verification::new(Verdict::Fail, domain, None);
@@ -468,27 +507,31 @@ mod tests {
         assert!(record.strict_dkim && !record.strict_spf && !record.testing);
         let addresses: Vec<_> = record.reports.iter().map(|d| (d.address.as_str(), d.limit)).collect();
         assert_eq!(addresses, [("a@b.example", Some(10 << 20)), ("c@d.example", None)]);
-        for none in [
-            "v=DMARC2; p=none",
-            "p=none; v=DMARC1",
-            "v=DMARC1; p=maybe",
-            "v=dmarc1; p=none",
-            "",
-            "v=DMARC1; p",
-        ] {
+        for none in ["v=DMARC2; p=none", "p=none; v=DMARC1", "v=dmarc1; p=none", ""] {
             assert_eq!(Record::parse(none.as_bytes()), None, "{none}");
         }
-        assert_eq!(
-            Record::parse(b"v=DMARC1; p=maybe; rua=mailto:a@b.example").map(|r| r.policy),
-            Some(Policy::None)
-        );
+        let read = |text: &str| Record::parse(text.as_bytes()).map(|record| (record.policy, record.void));
+        for bad in ["p=maybe", "p", "sp=reject", "p=reject; sp=maybe", "p=reject; np=maybe"] {
+            let bad = format!("v=DMARC1; {bad}");
+            assert_eq!(read(&bad), Some((Policy::None, true)), "{bad}");
+            let told = format!("{bad}; rua=mailto:a@b.example");
+            assert_eq!(read(&told), Some((Policy::None, false)), "{told}");
+        }
+        for fine in [
+            "v=DMARC1;p=reject;;",
+            "v = DMARC1 ; p = reject; fo; p=none; x=y",
+            "v=DMARC1; rua; p=Reject",
+        ] {
+            assert_eq!(read(fine), Some((Policy::Reject, false)), "{fine}");
+        }
         assert!(Record::parse(b"v=DMARC1; p=reject; pct=0").is_some_and(|r| r.testing));
     }
 
     #[test]
     fn authors_of_messages() {
         let limits = Limits::default();
-        let cases: [(&str, Result<&[&str], ()>); 8] = [
+        let cases: [(&str, Result<&[&str], ()>); 9] = [
+            ("From: a@[192.0.2.1]\r\n", Err(())),
             ("From: Ada <ada@Phys.Example>\r\n", Ok(&["phys.example"])),
             ("From: a@b.example, c@d.example\r\n", Ok(&["b.example", "d.example"])),
             ("From: \"x@evil.example\" <a@b.example>\r\n", Ok(&["b.example"])),

@@ -21,7 +21,7 @@ pub struct Limits {
     pub spf_names: usize,
     /// Octets of an SPF record. Default 4,096; what is published in practice has a tenth of this.
     pub spf_record: usize,
-    /// Names that are asked for a DMARC record on the way up from an author's domain. Default 8 (DMARCbis §4.10).
+    /// Names that are asked for a DMARC record on the way up from an author's domain. Default 8 (RFC 9989 §4.10).
     pub dmarc_steps: usize,
     /// Author domains of a message that are looked at, where From names several people. Default 4; with more, the verdict is `permerror`.
     pub author_domains: usize,

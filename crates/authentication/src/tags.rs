@@ -38,6 +38,20 @@ impl<'a> Tags<'a> {
         Some(Tags(tags))
     }
 
+    /// Reads what can be read of a list: a part that is no tag, and a name that stands twice, are passed over.
+    pub(crate) fn lenient(text: &'a str) -> Tags<'a> {
+        let mut tags: Vec<(&str, &str)> = Vec::new();
+        for item in text.split(';').take(TAGS) {
+            if let Some(Tags(read)) = Tags::parse(item)
+                && let [tag] = read[..]
+                && !tags.iter().any(|(known, _)| *known == tag.0)
+            {
+                tags.push(tag);
+            }
+        }
+        Tags(tags)
+    }
+
     /// The value of a name, without space around it.
     pub(crate) fn value(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
@@ -79,6 +93,8 @@ mod tests {
         for wrong in ["", ";", "v", "v=1;;a=2", "v=1; v=2", "1v=2", "=x"] {
             assert_eq!(Tags::parse(wrong), None, "{wrong}");
         }
+        let some = Tags::lenient("v=1;; a=2; nonsense; 1b=3; a=4 ; c = d");
+        assert_eq!(some, Tags(vec![("v", "1"), ("a", "2"), ("c", "d")]));
         assert_eq!(base64("AQ ID\r\n\tBA"), Some(vec![1, 2, 3, 4]));
         assert_eq!(base64("AQIDBA=="), Some(vec![1, 2, 3, 4]));
         assert_eq!(base64("?"), None);

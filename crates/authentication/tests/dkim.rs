@@ -111,6 +111,35 @@ fn what_breaks_a_signature() {
     }
 }
 
+/// Lines of white space only at the end of a body are nothing in relaxed form (RFC 6376 §3.4.4): first white space goes from the ends of lines, then
+/// empty lines go from the end of the body. mail-auth before 0.15 did the second only for lines that were empty from the start.
+#[test]
+fn bodies_that_end_in_lines_of_white_space() {
+    let header = "From: a@phys.example\r\nSubject: x\r\n\r\n";
+    let ends = [
+        "",
+        "\r\n",
+        " \r\n",
+        "\t\r\n \r\n",
+        " \t \r\n\r\n  \r\n",
+        "\r\n \r\n\r\n\t",
+        " ",
+    ];
+    for body in ["", "hello\r\n", "hello\r\n \r\nthere\r\n"] {
+        for made in ends {
+            let made = signed(format!("{header}{body}{made}").as_bytes());
+            let text = String::from_utf8(made).unwrap();
+            let top = text.split("From: a@").next().unwrap();
+            for came in ends {
+                let came = format!("{top}{header}{body}{came}");
+                for (verdict, whole, reason) in verdicts(&zone(), came.as_bytes()) {
+                    assert_eq!((verdict, whole), (Verdict::Pass, true), "{came:?}: {reason:?}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn keys_that_are_no_good() {
     let record = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";

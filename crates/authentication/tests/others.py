@@ -6,7 +6,7 @@ import sys
 import dkim
 import spf
 
-asked = json.load(sys.stdin)
+asked = json.loads(sys.stdin.readline())
 zone = {}
 for name, kind, value in asked["zone"]:
     zone.setdefault(name.lower(), []).append((kind, value))
@@ -88,12 +88,10 @@ for case in asked["sign"]:
     )
     signed.append(base64.b64encode(field + message).decode())
 
-json.dump(
-    {
-        "spf": [spf.check2(i=i, s=s, h=h, querytime=0)[0] for i, s, h in asked["spf"]],
-        "dkim": [verify(base64.b64decode(m)) for m in asked["dkim"]],
-        "arc": [chain(base64.b64decode(m)) for m in asked["arc"]],
-        "signed": signed,
-    },
-    sys.stdout,
-)
+answer = {
+    "spf": [spf.check2(i=i, s=s, h=h, querytime=0)[0] for i, s, h in asked["spf"]],
+    "dkim": [verify(base64.b64decode(m)) for m in asked["dkim"]],
+    "arc": [chain(base64.b64decode(m)) for m in asked["arc"]],
+    "signed": signed,
+}
+print(json.dumps(answer), flush=True)

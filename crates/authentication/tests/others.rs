@@ -9,6 +9,8 @@
 )]
 
 mod common;
+#[path = "common/python.rs"]
+mod python;
 
 use authentication::dkim::{Canon, Request, sign, verify};
 use authentication::results::{Results, Verdict};
@@ -19,57 +21,11 @@ use aws_lc_rs::signature::{Ed25519KeyPair, RsaKeyPair};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use common::{RFC8463, RFC8463_ZONE, SPF_ZONE, Zone, now};
-use serde_json::{Value, json};
-use std::io::Write as _;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use python::Python;
+use serde_json::json;
 
 /// Later than any signature that is made today.
 const NOW: u64 = 4_000_000_000;
-
-/// The Python that `tests/install-tools.sh` has made.
-fn python() -> Option<PathBuf> {
-    let folder = std::env::var_os("ROHRPOST_TEST_PYTHON").map_or_else(
-        || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/rohrpost/python"),
-        PathBuf::from,
-    );
-    let python = folder.join("bin/python3");
-    if python.exists() {
-        return Some(python);
-    }
-    let required = ["CI", "ROHRPOST_REQUIRE_TOOLS"]
-        .iter()
-        .any(|name| std::env::var(name).is_ok_and(|value| value == "true" || value == "1"));
-    assert!(
-        !required,
-        "{} is missing; tests/install-tools.sh makes it",
-        python.display()
-    );
-    eprintln!(
-        "skipped: {} is missing; tests/install-tools.sh makes it",
-        python.display()
-    );
-    None
-}
-
-fn ask(python: &PathBuf, question: &Value) -> Value {
-    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/others.py");
-    let mut child = Command::new(python)
-        .arg(script)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(question.to_string().as_bytes())
-        .unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success());
-    serde_json::from_slice(&output.stdout).unwrap()
-}
 
 fn messages() -> Vec<String> {
     let headers = [
@@ -102,7 +58,7 @@ fn passes(zone: &Zone, message: &[u8]) -> Vec<bool> {
 
 #[test]
 fn others_say_the_same() {
-    let Some(python) = python() else {
+    let Some(mut python) = Python::start("others.py", "dkim, spf, nacl, dns") else {
         return;
     };
     use aws_lc_rs::encoding::AsDer;
@@ -208,8 +164,7 @@ fn others_say_the_same() {
         }
     }
     let pack = |messages: &[Vec<u8>]| messages.iter().map(|m| STANDARD.encode(m)).collect::<Vec<_>>();
-    let said = ask(
-        &python,
+    let said = python.ask(
         &json!({"zone": zone.lines(), "spf": senders, "dkim": pack(&ours), "arc": pack(&sealed), "sign": wanted, "key": pem}),
     );
 

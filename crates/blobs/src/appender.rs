@@ -6,10 +6,12 @@ use crate::commit::Flight;
 use crate::layer::File;
 use crate::record::{HEADER, Header, Payload, Shape};
 use crate::segment::{self, Kind, Location, SEGMENT_HEADER};
+use crate::state::State;
 use crate::store::Core;
 use crate::{BlobId, Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// A record that waits for the appender.
 #[derive(Debug)]
@@ -47,14 +49,24 @@ pub(crate) fn append_all(core: &Core, mut active: Option<Active>) {
     loop {
         let (batch, flight) = {
             let mut state = core.state.lock();
-            while state.queue.is_empty() && !state.closed {
-                core.work.wait(&mut state);
+            let mut until = None;
+            while !state.closed && (state.queue.is_empty() || core.may_wait(&state)) {
+                if state.queue.is_empty() {
+                    core.work.wait(&mut state);
+                } else if core
+                    .work
+                    .wait_until(&mut state, *until.get_or_insert_with(|| Instant::now() + LEISURE))
+                    .timed_out()
+                {
+                    break;
+                }
             }
             if state.queue.is_empty() {
                 drop(state);
                 return seal(core, &mut active);
             }
             state.queue_bytes = 0;
+            state.hurried = false;
             (std::mem::take(&mut state.queue), std::mem::take(&mut state.flight))
         };
         core.room.notify_all();
@@ -99,6 +111,21 @@ pub(crate) fn append_all(core: &Core, mut active: Option<Active>) {
 }
 
 const BUFFER_KEPT: usize = 4 << 20;
+
+/// How long content that nobody waits for may stay in memory, and how much of it.
+const LEISURE: Duration = Duration::from_millis(50);
+const LEISURE_BYTES: usize = 1 << 20;
+
+impl Core {
+    pub(crate) fn leisure_bytes(&self) -> usize {
+        LEISURE_BYTES.min(self.options.queue_bytes)
+    }
+
+    /// Whether nobody waits for what is in the queue, and there is not much of it.
+    fn may_wait(&self, state: &State) -> bool {
+        !state.hurried && state.queue_bytes < self.leisure_bytes()
+    }
+}
 
 /// Writes one batch and syncs it. An error means that none of it counts, and that the place can be written again.
 fn append(core: &Core, active: &mut Option<Active>, batch: &[Queued], buffer: &mut Vec<u8>) -> Result<Vec<Location>> {

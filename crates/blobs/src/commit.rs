@@ -41,7 +41,10 @@ impl Commit {
     pub async fn durable(&self) -> Result<()> {
         match &self.flight {
             None => Ok(()),
-            Some(flight) => Landing { flight, seat: None }.await,
+            Some(flight) => {
+                self.pin.core.hurry(flight);
+                Landing { flight, seat: None }.await
+            }
         }
     }
 
@@ -49,7 +52,10 @@ impl Commit {
     pub fn wait(&self) -> Result<()> {
         match &self.flight {
             None => Ok(()),
-            Some(flight) => flight.wait(),
+            Some(flight) => {
+                self.pin.core.hurry(flight);
+                flight.wait()
+            }
         }
     }
 

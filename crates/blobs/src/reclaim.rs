@@ -8,7 +8,7 @@
 use crate::appender::Pending;
 use crate::commit::Flight;
 use crate::segment::{Location, SEGMENT_HEADER, Segment};
-use crate::store::{Blobs, Core, Place};
+use crate::store::{Blobs, Core, Haste, Place};
 use crate::{BlobId, Error, Result};
 use std::sync::Arc;
 
@@ -229,7 +229,7 @@ impl Core {
                     let mut state = self.state.lock();
                     let flight = match state.pending.get(&id) {
                         Some(pending) => Arc::clone(&pending.flight),
-                        None => state.enqueue(id, header.shape, payload)?,
+                        None => state.enqueue(id, header.shape, payload, Haste::Now)?,
                     };
                     drop(state);
                     self.work.notify_one();

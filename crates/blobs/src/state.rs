@@ -17,6 +17,8 @@ pub(crate) struct State {
     pub queue: Vec<Queued>,
     pub queue_bytes: usize,
     pub flight: Arc<Flight>,
+    /// Somebody waits for that batch, or will.
+    pub hurried: bool,
     /// Large blobs for the mover.
     pub moves: Vec<Move>,
     /// Readable, not yet durable.

@@ -51,6 +51,14 @@ pub(crate) struct Core {
     pub reclaiming: Mutex<()>,
 }
 
+/// How soon content must be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Haste {
+    Now,
+    /// When it suits.
+    Leisure,
+}
+
 /// Where a blob is.
 #[derive(Debug)]
 pub(crate) enum Place {
@@ -115,7 +123,15 @@ impl Blobs {
             writer.write(content)?;
             return writer.finish();
         }
-        self.core.put_piece(content)
+        self.core.put_piece(content, Haste::Now)
+    }
+
+    /// The same for content that is safe elsewhere: it goes to the disk with what comes after it, 50 ms later at most, or when
+    /// somebody waits for it. So it takes no sync of its own, which others would have to wait for.
+    pub fn put_at_leisure(&self, content: &[u8]) -> Result<Commit> {
+        let mut writer = self.writer();
+        writer.write(content)?;
+        writer.finish_at_leisure()
     }
 
     /// All content of a blob.
@@ -160,7 +176,10 @@ impl Blobs {
     /// Waits until a blob that is there is on the disk.
     pub fn wait(&self, id: BlobId) -> Result<()> {
         match self.core.find(&id)? {
-            Some(Place::Pending(pending)) => pending.flight.wait(),
+            Some(Place::Pending(pending)) => {
+                self.core.hurry(&pending.flight);
+                pending.flight.wait()
+            }
             _ => Ok(()),
         }
     }
@@ -324,14 +343,24 @@ impl Core {
         Ok(stored)
     }
 
+    /// Somebody waits for this batch.
+    pub(crate) fn hurry(&self, flight: &Arc<Flight>) {
+        let mut state = self.state.lock();
+        if Arc::ptr_eq(&state.flight, flight) && !state.hurried {
+            state.hurried = true;
+            drop(state);
+            self.work.notify_one();
+        }
+    }
+
     /// Takes content that is one piece.
-    pub(crate) fn put_piece(self: &Arc<Core>, content: &[u8]) -> Result<Commit> {
+    pub(crate) fn put_piece(self: &Arc<Core>, content: &[u8], haste: Haste) -> Result<Commit> {
         let pin = Pin::new(self, BlobId::of(content));
         match self.duplicate(pin, content.len() as u64)? {
             Ok(commit) => Ok(commit),
             Err(missed) => {
                 let (shape, payload) = self.codecs.pack(content);
-                self.enqueue(missed, shape, payload)
+                self.enqueue(missed, shape, payload, haste)
             }
         }
     }
@@ -365,7 +394,7 @@ impl Core {
     }
 
     /// Hands a record to the appender, unless another writer was faster with the same content.
-    pub(crate) fn enqueue(&self, missed: Missed, shape: Shape, payload: Vec<u8>) -> Result<Commit> {
+    pub(crate) fn enqueue(&self, missed: Missed, shape: Shape, payload: Vec<u8>, haste: Haste) -> Result<Commit> {
         let Missed { pin, damaged } = missed;
         let id = pin.id();
         let len = u64::from(shape.raw);
@@ -376,9 +405,14 @@ impl Core {
         if let Some(flight) = state.overtaken(&id, damaged) {
             return Ok(Commit { len, flight, pin });
         }
-        let flight = state.enqueue(id, shape, payload)?;
+        let first = state.queue.is_empty();
+        let flight = state.enqueue(id, shape, payload, haste)?;
+        // What is put at leisure wakes the appender once: it looks at the clock then.
+        let wake = first || haste == Haste::Now || state.queue_bytes >= self.leisure_bytes();
         drop(state);
-        self.work.notify_one();
+        if wake {
+            self.work.notify_one();
+        }
         Ok(Commit {
             len,
             flight: Some(flight),
@@ -389,7 +423,7 @@ impl Core {
 
 impl State {
     /// Puts a record into the appender's next batch.
-    pub(crate) fn enqueue(&mut self, id: BlobId, shape: Shape, payload: Vec<u8>) -> Result<Arc<Flight>> {
+    pub(crate) fn enqueue(&mut self, id: BlobId, shape: Shape, payload: Vec<u8>, haste: Haste) -> Result<Arc<Flight>> {
         if self.closed {
             return Err(Error::Closed);
         }
@@ -408,6 +442,7 @@ impl State {
             },
         );
         self.queue.push(Queued { id, shape, payload });
+        self.hurried |= haste == Haste::Now;
         Ok(flight)
     }
 

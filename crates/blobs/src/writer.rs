@@ -3,7 +3,7 @@ use crate::commit::{Commit, Flight, Pin};
 use crate::layer::File;
 use crate::record::{self, HEADER, Payload, record_bytes};
 use crate::segment::SEGMENT_HEADER;
-use crate::store::{Core, Missed};
+use crate::store::{Core, Haste, Missed};
 use crate::{BlobId, Error, Result};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,9 +69,18 @@ impl Writer {
     }
 
     /// Ends the content. It is readable when this returns, and durable when the commit says so.
-    pub fn finish(mut self) -> Result<Commit> {
+    pub fn finish(self) -> Result<Commit> {
+        self.finish_in(Haste::Now)
+    }
+
+    /// The same for content that is safe elsewhere, see [`crate::Blobs::put_at_leisure`].
+    pub fn finish_at_leisure(self) -> Result<Commit> {
+        self.finish_in(Haste::Leisure)
+    }
+
+    fn finish_in(mut self, haste: Haste) -> Result<Commit> {
         if self.table.is_empty() {
-            return self.core.put_piece(&self.open);
+            return self.core.put_piece(&self.open, haste);
         }
         self.pack_open()?;
         let id = BlobId::from(*self.hasher.finalize().as_bytes());
@@ -87,7 +96,7 @@ impl Writer {
             None => {
                 let mut payload = std::mem::take(&mut self.packed);
                 payload.extend_from_slice(&table);
-                self.core.enqueue(missed, shape, payload)
+                self.core.enqueue(missed, shape, payload, haste)
             }
             Some(mut own) => {
                 let padding = record_bytes(stored) as usize - HEADER - stored as usize;

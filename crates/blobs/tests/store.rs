@@ -4,6 +4,7 @@
 
 use blobs::{BlobId, Blobs, Error, Options};
 use std::io::Read;
+use std::time::{Duration, Instant};
 
 fn small() -> Options {
     Options {
@@ -181,4 +182,48 @@ mod ranges {
             }
         }
     }
+}
+
+#[test]
+fn what_is_put_at_leisure_shares_a_sync_and_nobody_waits_for_the_clock() {
+    let dir = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(dir.path(), small()).unwrap();
+    let batches = |blobs: &Blobs| blobs.statistics().batches;
+    // One after the other, as an APPEND after another would: all in one batch or two, in more on a slow machine.
+    let commits: Vec<_> = (0..20)
+        .map(|seed| blobs.put_at_leisure(&content(seed, 500)).unwrap())
+        .collect();
+    for (seed, commit) in commits.iter().enumerate() {
+        assert_eq!(blobs.read(commit.id()).unwrap(), content(seed as u64, 500));
+    }
+    let until = Instant::now() + Duration::from_secs(20);
+    while commits.iter().any(|commit| commit.landed().is_none()) && Instant::now() < until {
+        std::thread::yield_now();
+    }
+    assert!(commits.iter().all(|commit| commit.landed() == Some(true)));
+    assert!(batches(&blobs) < 20, "{} batches for 20 blobs", batches(&blobs));
+    // Whoever waits is served at once: a hundred of them would take five seconds more otherwise than those who were in a hurry from the start.
+    let begun = Instant::now();
+    for seed in 100..200 {
+        blobs.put(&content(seed, 500)).unwrap().wait().unwrap();
+    }
+    let hurried = begun.elapsed();
+    let begun = Instant::now();
+    for seed in 200..300 {
+        blobs.put_at_leisure(&content(seed, 500)).unwrap().wait().unwrap();
+    }
+    let most = hurried * 2 + Duration::from_secs(3);
+    assert!(begun.elapsed() < most, "{:?} of {most:?}", begun.elapsed());
+    // So is somebody else who puts the same, and one who only knows the id.
+    let (early, late) = (content(300, 500), content(301, 500));
+    let first = blobs.put_at_leisure(&early).unwrap();
+    blobs.put(&early).unwrap().wait().unwrap();
+    assert_eq!(first.landed(), Some(true));
+    let second = blobs.put_at_leisure(&late).unwrap();
+    blobs.wait(second.id()).unwrap();
+    assert_eq!(second.landed(), Some(true));
+    // What is still in memory when the store closes is written.
+    let third = blobs.put_at_leisure(&content(302, 500)).unwrap();
+    blobs.close().unwrap();
+    assert_eq!(third.landed(), Some(true));
 }

@@ -1,9 +1,12 @@
+use crate::checkpoint::{self, Checkpointer, Log};
 use crate::{Error, Result, Row, Schema, Value, migrate, sqlite};
 use parking_lot::Mutex;
 use rusqlite::Connection;
 use std::fs::File;
 use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// How an engine's file is opened.
@@ -15,6 +18,8 @@ pub struct Options {
     pub readers_kept: usize,
     /// Pages in the write-ahead log at which a commit also checkpoints. Default 1,000 (4 MB).
     pub checkpoint_pages: u32,
+    /// Who writes the log back; `None`: the commit that finds it long enough, while its caller waits.
+    pub checkpointer: Option<Checkpointer>,
     /// How long a statement waits for another program's lock, milliseconds.
     pub busy_ms: u64,
 }
@@ -25,6 +30,7 @@ impl Default for Options {
             cache_kib: 512,
             readers_kept: 2,
             checkpoint_pages: 1000,
+            checkpointer: None,
             busy_ms: 5000,
         }
     }
@@ -59,12 +65,29 @@ struct Writer {
     durability: Durability,
     /// The write-ahead log, opened when first synced.
     log: Option<File>,
+    /// How far the log is written back, where that is not SQLite's own work.
+    back: Option<Arc<Log>>,
+    /// Octets that the log's file has, as last looked, and pages that were in it then.
+    room: (u64, u32),
 }
 
 impl Database {
     /// Opens `path`, creating it if it is not there, and brings the tables of `schemas` to their newest version.
     pub fn open(path: &Path, schemas: &[Schema], options: Options) -> Result<Database> {
-        let connection = sqlite::open(path, &options, true)?;
+        let mut connection = sqlite::open(path, &options, true)?;
+        let back = options
+            .checkpointer
+            .as_ref()
+            .map(|checkpointer| Log::new(path, &options, checkpointer));
+        if let Some(log) = &back {
+            let log = Arc::clone(log);
+            connection
+                .wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+                    log.committed(u32::try_from(pages).unwrap_or(0));
+                    Ok(())
+                }))
+                .map_err(|e| sqlite::classify(path, e))?;
+        }
         let database = Database {
             path: path.to_path_buf(),
             options,
@@ -72,6 +95,8 @@ impl Database {
                 connection,
                 durability: Durability::Deferred,
                 log: None,
+                back,
+                room: (0, 0),
             }),
             readers: Mutex::new(Vec::new()),
             directory_synced: AtomicBool::new(false),
@@ -97,23 +122,45 @@ impl Database {
         writer
             .set_durability(durability)
             .map_err(|e| sqlite::classify(&self.path, e))?;
+        if let Some(_away) = writer.back.as_ref().and_then(|log| log.take_rest()) {
+            // Next time is another chance; the transaction itself can go on.
+            if let Err(error) = checkpoint::checkpoint(&writer.connection, &self.path) {
+                tracing::debug!(file = %self.path.display(), %error, "the log is not written back");
+            }
+        }
         let mut tried = 0;
         loop {
             tried += 1;
-            match self.attempt(&writer.connection, &mut work) {
+            match self.attempt(&mut writer, durability, &mut work) {
                 Err(Error::Busy { .. }) if tried < TRIES => {}
                 other => return other,
             }
         }
     }
 
-    fn attempt<T>(&self, c: &Connection, work: &mut impl FnMut(&Transaction<'_>) -> Result<T>) -> Result<T> {
+    fn attempt<T>(
+        &self,
+        writer: &mut Writer,
+        durability: Durability,
+        work: &mut impl FnMut(&Transaction<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let Writer {
+            connection: c,
+            back,
+            room,
+            ..
+        } = writer;
         let tx = Transaction {
             connection: c,
             file: &self.path,
         };
         tx.execute("BEGIN IMMEDIATE", &[])?;
         let open = RollbackOnDrop(c);
+        if durability == Durability::Synced
+            && let Some(log) = back
+        {
+            make_room(&self.path, log.pages(), room);
+        }
         let value = work(&tx)?;
         tx.execute("COMMIT", &[])?;
         std::mem::forget(open);
@@ -261,6 +308,15 @@ impl Database {
     }
 }
 
+impl Drop for Database {
+    fn drop(&mut self) {
+        // The last connection to close writes back what is left and takes the log away: that is to be one of these.
+        if let Some(log) = &self.writer.get_mut().back {
+            log.close();
+        }
+    }
+}
+
 impl Writer {
     fn set_durability(&mut self, wanted: Durability) -> rusqlite::Result<()> {
         if self.durability != wanted {
@@ -272,6 +328,37 @@ impl Writer {
             self.durability = wanted;
         }
         Ok(())
+    }
+}
+
+/// Octets of a page in the log.
+const FRAME: u64 = 4096 + 24;
+/// Pages from which on a log is given room ahead, and that it always has room for then.
+const ROOM_FROM: u32 = 64;
+/// Octets that a log grows by at a time: as many as it has, within these.
+const ROOM: (u64, u64) = (256 << 10, 1 << 20);
+
+/// Lets the log grow by zeros, in steps, while the transaction holds the right to write it: pages that overwrite them are synced without a
+/// commit of the file system's journal, which takes as long again. A page of zeros has no valid checksum and ends the log for whoever reads
+/// it. What cannot be made room for now (the disk is full) is the commit's own affair.
+fn make_room(path: &Path, pages: u32, room: &mut (u64, u32)) {
+    let need = u64::from(pages + ROOM_FROM) * FRAME;
+    if pages < ROOM_FROM || (need <= room.0 && pages >= room.1) {
+        room.1 = pages;
+        return;
+    }
+    let Ok(file) = std::fs::OpenOptions::new().write(true).open(log_path(path)) else {
+        return;
+    };
+    // Only behind its end, wherever that is: nothing is overwritten.
+    let length = file.metadata().map_or(u64::MAX, |about| about.len());
+    *room = (length, pages);
+    if need > length {
+        let more = length.clamp(ROOM.0, ROOM.1);
+        let zeros = vec![0; usize::try_from(more).unwrap_or(0)];
+        if file.write_all_at(&zeros, length).is_ok() {
+            room.0 = length + more;
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! [`OpenFiles`] keeps a bounded number of databases open and makes sure that one file is never opened twice.
 
 mod account_id;
+mod checkpoint;
 mod database;
 mod error;
 mod migrate;
@@ -17,6 +18,7 @@ mod sqlite;
 mod value;
 
 pub use account_id::AccountId;
+pub use checkpoint::Checkpointer;
 pub use database::{Database, Durability, Options, Transaction};
 pub use error::{Error, Result};
 pub use migrate::{Migration, Schema};

@@ -27,7 +27,14 @@ pub(crate) fn open(path: &Path, options: &Options, writer: bool) -> Result<Conne
             c.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
             c.pragma_update(None, "synchronous", "NORMAL")?;
             c.query_row(
-                &format!("PRAGMA wal_autocheckpoint={}", options.checkpoint_pages),
+                &format!(
+                    "PRAGMA wal_autocheckpoint={}",
+                    if options.checkpointer.is_some() {
+                        0
+                    } else {
+                        options.checkpoint_pages
+                    }
+                ),
                 [],
                 |_| Ok(()),
             )?;

@@ -1,7 +1,7 @@
 //! The database behaves as its callers rely on: durability levels, rollback, readers beside a writer, migrations, open files.
 #![allow(clippy::unwrap_used)]
 
-use db::{Database, Durability, Error, Migration, OpenFiles, Options, Schema};
+use db::{Checkpointer, Database, Durability, Error, Migration, OpenFiles, Options, Schema};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -204,4 +204,72 @@ fn a_copy_is_a_whole_database() {
     d.copy_to(&to).unwrap();
     assert_eq!(count(&Database::open(&to, &[ONE], Options::default()).unwrap()), 1);
     assert!(d.check_integrity().unwrap().is_empty());
+}
+
+fn log_bytes(dir: &tempfile::TempDir) -> u64 {
+    std::fs::metadata(dir.path().join("x.db-wal")).map_or(0, |about| about.len())
+}
+
+fn written_back_beside(dir: &tempfile::TempDir, checkpoint_pages: u32) -> Database {
+    let options = Options {
+        checkpoint_pages,
+        checkpointer: Some(Checkpointer::start().unwrap()),
+        ..Options::default()
+    };
+    Database::open(&dir.path().join("x.db"), &[ONE], options).unwrap()
+}
+
+/// Each commit is about two pages: the log would be 16 MB long if nobody wrote it back.
+#[test]
+fn the_log_is_written_back_beside_the_writer_and_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = written_back_beside(&dir, 100);
+    for n in 0..2000i64 {
+        let text = "x".repeat(1000);
+        d.write(Durability::Deferred, |tx| {
+            tx.execute("INSERT INTO t VALUES (?1, ?2)", &[n.into(), text.as_str().into()])
+        })
+        .unwrap();
+    }
+    // Eight times the hundred pages is where a commit would have to do it, and no more than a commit comes on top.
+    assert!(log_bytes(&dir) < 1000 * 4120, "{}", log_bytes(&dir));
+    assert_eq!(count(&d), 2000);
+    drop(d);
+    assert_eq!(log_bytes(&dir), 0);
+    assert_eq!(count(&open(&dir, ONE).unwrap()), 2000);
+}
+
+/// A log that has zeros behind its end says the same as one that has not: also when it is found after a crash, and when its beginning is
+/// all that is there.
+#[test]
+fn a_log_with_room_is_read_like_one_without() {
+    let dir = tempfile::tempdir().unwrap();
+    let d = written_back_beside(&dir, 100_000);
+    let mut last = 0;
+    let mut grown = 0;
+    for n in 0..600i64 {
+        d.write(Durability::Synced, |tx| {
+            tx.execute("INSERT INTO t VALUES (?1, ?2)", &[n.into(), "x".into()])
+        })
+        .unwrap();
+        let bytes = log_bytes(&dir);
+        grown += u32::from(bytes != last);
+        last = bytes;
+    }
+    let pages = 600 * 2 + 20;
+    assert!(grown < 150, "the log grew {grown} times in 600 commits");
+    assert!(last < 2 * pages * 4120 + (1 << 20), "{last}");
+    let log = std::fs::read(dir.path().join("x.db-wal")).unwrap();
+    let end = log.iter().rposition(|byte| *byte != 0).unwrap();
+    assert!(end + 4120 < log.len(), "no zeros behind the end");
+    for cut in [log.len(), end + 1, end - 2 * 4120] {
+        let other = tempfile::tempdir().unwrap();
+        std::fs::copy(dir.path().join("x.db"), other.path().join("x.db")).unwrap();
+        let mut part = log[..cut].to_vec();
+        part.resize(log.len(), 0);
+        std::fs::write(other.path().join("x.db-wal"), part).unwrap();
+        let found = count(&open(&other, ONE).unwrap());
+        let least = if cut > end { 600 } else { 590 };
+        assert!((least..=600).contains(&found), "{found} rows at {cut}");
+    }
 }

@@ -8,8 +8,7 @@ use crate::forward::{Forwarding, StandsFor};
 use crate::local::Local;
 use crate::notifier::{News, Notifier};
 use crate::patience;
-use crate::retry::Strategy;
-use crate::signing::Signer;
+use crate::retry::{Patience, Strategy};
 use db::AccountId;
 use directory::{Directory, Resolution};
 use filter::Filter;
@@ -39,12 +38,12 @@ pub struct Options {
     pub workers: usize,
     /// Whether `ada+list@` goes into a mailbox named `list`, where there is one.
     pub subaddress_mailbox: bool,
-    /// How mail is sent on; `None`: as it came.
+    /// How mail is sent on, and what scripts write is signed; `None`: as it is.
     pub forwarding: Option<Arc<Forwarding>>,
-    /// Signs what scripts write.
-    pub signer: Option<Arc<Signer>>,
     /// Tells senders what became of their mail.
     pub notifier: Option<Arc<Notifier>>,
+    /// How what failed is tried again.
+    pub patience: Patience,
 }
 
 impl Default for Options {
@@ -53,8 +52,8 @@ impl Default for Options {
             workers: 6,
             subaddress_mailbox: true,
             forwarding: None,
-            signer: None,
             notifier: None,
+            patience: Patience::default(),
         }
     }
 }
@@ -86,6 +85,7 @@ struct Shared {
     local: Local,
     forwarding: Option<Arc<Forwarding>>,
     notifier: Option<Arc<Notifier>>,
+    patience: Patience,
     look: Notify,
     delivered: AtomicU64,
     deferred: AtomicU64,
@@ -106,6 +106,7 @@ impl Dispatch {
             local: Local::new(store, directory.clone(), ledger.clone(), filter, options),
             forwarding: options.forwarding.clone(),
             notifier: options.notifier.clone(),
+            patience: options.patience.clone(),
             directory,
             ledger,
             look: Notify::new(),
@@ -207,7 +208,15 @@ impl Shared {
     fn keep(&self, work: &Work, strategy: Strategy, reason: &str) {
         self.deferred.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(acceptance = %work.acceptance.id, recipient = %work.address, strategy = strategy.name(), reason, "delivery deferred");
-        patience::put_off(&self.ledger, self.notifier.as_deref(), work, strategy, reason, now());
+        patience::put_off(
+            &self.ledger,
+            self.notifier.as_deref(),
+            &self.patience,
+            work,
+            strategy,
+            reason,
+            now(),
+        );
     }
 
     async fn look_for_due(&self) {
@@ -285,12 +294,17 @@ impl Shared {
     /// Replaces a recipient by others. `name`: the alias; empty for a return path, whose mail goes on as it is.
     fn expand(&self, runtime: &Handle, work: Work, name: &str, targets: Vec<String>) {
         let is_away = |address: &String| matches!(self.directory.resolve(address), Resolution::Remote);
+        let alone = targets.len() == 1;
+        let asked = Work {
+            notify: work.notify.as_deref().and_then(|notify| passed_on(notify, alone)),
+            ..work.clone()
+        };
         let (mut away, here): (Vec<String>, Vec<String>) = targets.into_iter().partition(is_away);
         let forwarding = self
             .forwarding
             .as_ref()
             .filter(|_| !name.is_empty() && !away.is_empty());
-        let offspring = match forwarding.map(|f| f.forwarded(&self.ledger, &work, name, &away, now())) {
+        let mut offspring = match forwarding.map(|f| f.forwarded(&self.ledger, &asked, name, &away, now())) {
             None => Vec::new(),
             Some(Ok(Some(message))) => {
                 away.clear();
@@ -299,7 +313,12 @@ impl Shared {
             Some(Ok(None)) => return self.went_round(&work, name),
             Some(Err(error)) => return self.keep_for(&work, &error),
         };
-        let alone = here.len() + away.len() == 1;
+        if !alone {
+            match self.told_of_expansion(&work, name) {
+                Ok(notices) => offspring.extend(notices),
+                Err(error) => return self.keep_for(&work, &error),
+            }
+        }
         let lanes = here.into_iter().map(|address| (address, Lane::Local));
         let lanes = lanes.chain(away.into_iter().map(|address| (address, Lane::Remote)));
         let children = lanes
@@ -307,7 +326,7 @@ impl Shared {
                 lane,
                 address,
                 original: work.original.clone(),
-                notify: work.notify.as_deref().and_then(|notify| passed_on(notify, alone)),
+                notify: asked.notify.clone(),
             })
             .collect();
         let detail = match name {
@@ -325,6 +344,21 @@ impl Shared {
             Err(ledger::Error::Closing) => {}
             Err(e) => self.keep_for(&kept, &e),
         }
+    }
+
+    /// RFC 3461 §5.2.7.3 (c): who asked for news of success hears that an alias stands for several, and nothing more of each of these.
+    fn told_of_expansion(&self, work: &Work, name: &str) -> ledger::Result<Vec<ledger::Offspring>> {
+        let Some(notifier) = &self.notifier else {
+            return Ok(Vec::new());
+        };
+        notifier.notices(&[News {
+            work: work.clone(),
+            action: Action::Expanded,
+            status: Status(2, 0, 0),
+            remote: None,
+            diagnostic: format!("{name} stands for several addresses"),
+            at: now(),
+        }])
     }
 
     fn keep_for(&self, work: &Work, error: &ledger::Error) {

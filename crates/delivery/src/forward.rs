@@ -16,7 +16,7 @@
 //!
 //! Exposed to: hostile messages; addresses that strangers make up to look like return paths. May touch: blobs (writing what is sent on).
 
-use crate::Signer;
+use crate::{Signer, own};
 use authentication::arc::Chain;
 use authentication::results::Verdict;
 use authentication::srs::{Refused, Rewriter};
@@ -25,6 +25,8 @@ use blobs::{BlobId, Blobs};
 use bytes::Bytes;
 use db::AccountId;
 use directory::{Directory, Resolution};
+use filter::Sending;
+use filter::outgoing::{Departure, Leaving};
 use ledger::{Acceptance, Lane, Ledger, NewRecipient, Offspring, Work};
 use std::io::Read as _;
 use std::sync::Arc;
@@ -184,29 +186,18 @@ impl Forwarding {
             })
     }
 
-    /// Fields for the top of a message that is sent on: the seal. `came`: its header as it lay in custody, with what we had found on top.
+    /// Fields for the top of a message that is sent on: the seal. `came`: its header as it lay in custody. `found`: what we had found of it.
     /// `heard`: as it goes on.
-    fn seal(&self, came: &[u8], heard: &Heard, domain: &str, now: i64) -> Vec<u8> {
+    fn seal(&self, came: &[u8], found: (String, Verdict), heard: &Heard, domain: &str, now: i64) -> Vec<u8> {
         let Some(signer) = self.signer.as_ref().filter(|_| self.options.seal) else {
             return Vec::new();
         };
         let Some(domain) = authentication::normal(domain) else {
             return Vec::new();
         };
-        let (results, verdict) = findings(came, &self.options.hostname);
+        let (results, verdict) = found;
         let chain = Chain::remembered(came, verdict, &Limits::default());
         signer.seal(&domain, heard, &results, &chain, u64::try_from(now).unwrap_or(0))
-    }
-
-    /// A message that a script sends on, with the seal on top. `came`: the message as it lay in custody. Blocks.
-    pub fn sealed(&self, came: &[u8], message: Vec<u8>, owner: Owner<'_>, now: i64) -> Vec<u8> {
-        let header = came.get(..mime::header_end(came)).unwrap_or_default();
-        let mut top = self.seal(header, &Heard::whole(&message, &Limits::default()), owner.domain(), now);
-        if top.is_empty() {
-            return message;
-        }
-        top.extend_from_slice(&message);
-        top
     }
 
     /// What an alias sends on to addresses elsewhere, as a message of its own; its bytes are durable. `None`: it goes in a circle. Blocks.
@@ -228,7 +219,8 @@ impl Forwarding {
         }
         let line = format!("Delivered-To: {alias}\r\n").into_bytes();
         let on = copy.with_line(&line)?;
-        let mut top = self.seal(header, &on, owner.domain(), now);
+        let found = findings(header, &self.options.hostname);
+        let mut top = self.seal(header, found, &on, owner.domain(), now);
         top.extend_from_slice(&line);
         let (blob, size, bytes) = copy.written(ledger.blobs(), &top)?;
         let came = &work.acceptance;
@@ -261,6 +253,37 @@ impl Forwarding {
             size,
             bytes,
         }))
+    }
+}
+
+impl Departure for Forwarding {
+    /// What is sent on to others gets a return path and a seal, what a script wrote a signature.
+    fn ready(&self, leaving: &Leaving<'_>, sending: &mut Sending) {
+        if !sending.is_redirect() {
+            let message = std::mem::take(&mut sending.bytes);
+            sending.bytes = own::signed(self.signer.as_deref(), message);
+            return;
+        }
+        let away = |to: &String| matches!(self.directory.resolve(to), Resolution::Remote);
+        if !sending.recipients.iter().any(away) {
+            return;
+        }
+        let owner = Owner::Account(leaving.account, leaving.address);
+        sending.sender = self.return_path(&sending.sender, owner, leaving.now);
+        let came = leaving.message;
+        let came = came.get(..mime::header_end(came)).unwrap_or_default();
+        // What somebody put into a mailbox has nothing of ours on top, whatever stands there.
+        let found = match leaving.accepted {
+            true => findings(came, &self.options.hostname),
+            false => findings(b"", &self.options.hostname),
+        };
+        let mut listener = Listener::new(quiet()).signing();
+        listener.push(&sending.bytes);
+        let mut top = self.seal(came, found, &listener.finish(), owner.domain(), leaving.now);
+        if !top.is_empty() {
+            top.append(&mut sending.bytes);
+            sending.bytes = top;
+        }
     }
 }
 

@@ -22,5 +22,5 @@ mod signing;
 pub use dispatch::{Dispatch, Options, Statistics};
 pub use forward::{ForwardOptions, Forwarding, Owner, StandsFor};
 pub use notifier::{Bounced, Lanes, NoticeOptions, Notifier, bounce};
-pub use retry::Strategy;
+pub use retry::{Changes, Patience, Schedule, Strategies, Strategy};
 pub use signing::{KeyFile, KeyState, Signer, key_files};

@@ -4,9 +4,8 @@ use crate::dispatch::Options;
 use crate::forward::Forwarding;
 use crate::notifier::Notifier;
 use crate::patience;
-use crate::retry::Strategy;
+use crate::retry::{Patience, Strategy};
 use crate::scripted;
-use crate::signing::Signer;
 use db::AccountId;
 use directory::Directory;
 use filter::Filter;
@@ -31,9 +30,8 @@ pub(crate) struct Local {
     /// Whether a subaddress may name a mailbox.
     subaddress_mailbox: bool,
     pub(crate) forwarding: Option<Arc<Forwarding>>,
-    /// Signs what scripts write.
-    pub(crate) signer: Option<Arc<Signer>>,
     pub(crate) notifier: Option<Arc<Notifier>>,
+    patience: Patience,
     digests: Mutex<LruCache<blobs::BlobId, Arc<Digest>>>,
 }
 
@@ -66,8 +64,8 @@ impl Local {
             filter,
             subaddress_mailbox: options.subaddress_mailbox,
             forwarding: options.forwarding.clone(),
-            signer: options.signer.clone(),
             notifier: options.notifier.clone(),
+            patience: options.patience.clone(),
             digests: Mutex::new(LruCache::new(DIGESTS)),
         }
     }
@@ -158,7 +156,7 @@ impl Local {
                     };
                     (r.work, settlement)
                 });
-                patience::delivered(&self.ledger, self.notifier.as_deref(), done.collect());
+                patience::delivered(&self.ledger, self.notifier.as_deref(), &self.patience, done.collect());
                 outcome.delivered += delivered.len() as u64;
             }
             Err(e) => self.defer(ready.iter().map(|r| &r.work), &e, now, &mut outcome),
@@ -250,7 +248,15 @@ impl Local {
                 "delivery deferred"
             );
             outcome.deferred += 1;
-            patience::put_off(&self.ledger, self.notifier.as_deref(), work, strategy, &reason, now);
+            patience::put_off(
+                &self.ledger,
+                self.notifier.as_deref(),
+                &self.patience,
+                work,
+                strategy,
+                &reason,
+                now,
+            );
         }
     }
 }

@@ -8,7 +8,8 @@ use crate::forward::{Forwarding, StandsFor};
 use crate::{Signer, own};
 use blobs::BlobId;
 use ledger::{
-    Acceptance, AcceptanceId, Conclusion, Fate, Lane, Ledger, NewRecipient, Offspring, Selection, Settlement, Work,
+    Acceptance, AcceptanceId, Conclusion, Fate, Lane, Ledger, NewRecipient, Offspring, RequireTls, Selection,
+    Settlement, Work,
 };
 use smtp::dsn::{Action, Language, Limits, Notice, Notified, Original, Reader};
 use smtp::{Body, Return, Status};
@@ -177,13 +178,7 @@ impl Notifier {
                     _ => Body::SevenBit,
                 },
                 smtputf8: about.smtputf8,
-                ret: about.ret.as_deref().map(|ret| {
-                    if ret.eq_ignore_ascii_case("FULL") {
-                        Return::Full
-                    } else {
-                        Return::Headers
-                    }
-                }),
+                ret: returned_part(about),
                 envid: about.envid.as_deref(),
                 sender,
                 arrived: about.received_at,
@@ -200,6 +195,8 @@ impl Notifier {
             helo: self.options.hostname.clone(),
             body: composed.body.to_string(),
             smtputf8: composed.smtputf8,
+            // RFC 8689 §5: what it carries of the message wants the same care.
+            requiretls: about.requiretls,
             bulk: true,
             notes: Some(format!("notice about {about_id}: {}", words.join(", "))),
             parent: Some((about.id, work.number)),
@@ -230,6 +227,19 @@ impl Notifier {
             }
         }
     }
+}
+
+/// How much of a message its notices carry: as RET asks, and the header alone of what must not be seen on the way (RFC 8689 §5).
+fn returned_part(about: &Acceptance) -> Option<Return> {
+    if about.requiretls == RequireTls::Yes {
+        return Some(Return::Headers);
+    }
+    let ret = about.ret.as_deref()?;
+    Some(if ret.eq_ignore_ascii_case("FULL") {
+        Return::Full
+    } else {
+        Return::Headers
+    })
 }
 
 /// What an order to bounce came to.

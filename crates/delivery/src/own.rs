@@ -5,7 +5,7 @@ use crate::Signer;
 use authentication::dkim::Canon;
 use authentication::{Heard, Limits, Listener};
 use directory::{Directory, Resolution};
-use ledger::{Acceptance, AcceptanceId, Lane, Ledger, NewRecipient};
+use ledger::{Acceptance, AcceptanceId, Lane, Ledger, NewRecipient, RequireTls};
 use smtp::Body;
 use smtp::dsn::Language;
 use std::sync::Arc;
@@ -105,10 +105,12 @@ impl OwnMail {
             original: None,
             notify: Some("NEVER".to_owned()),
         });
+        let asked = mime::header_field(&message, "TLS-Required");
         let acceptance = Acceptance {
             helo: self.hostname.to_string(),
             body: letter.body.to_string(),
             smtputf8: letter.smtputf8,
+            requiretls: asked.map_or(RequireTls::Unsaid, |value| RequireTls::of_field(&value)),
             bulk: true,
             notes: Some(letter.notes),
             recipients: recipients.collect(),

@@ -4,31 +4,28 @@
 //! people expect is told once. Success is told where `NOTIFY` asks for it (RFC 3461 §4.1).
 
 use crate::notifier::{News, Notifier};
-use crate::retry::Strategy;
+use crate::retry::{Patience, Strategy, seconds};
 use ledger::{Conclusion, Deferral, Fate, Ledger, Settlement, Work};
 use smtp::Status;
 use smtp::dsn::Action;
-
-/// How long a recipient is tried, in seconds: 5 days.
-const LIFETIME: i64 = 5 * 86_400;
-/// After what time its sender is told that it is late: 4 hours.
-const LATE: i64 = 4 * 3_600;
 
 /// Keeps a recipient open after a failed attempt; or gives it up, where that was its last.
 pub(crate) fn put_off(
     ledger: &Ledger,
     notifier: Option<&Notifier>,
+    patience: &Patience,
     work: &Work,
     strategy: Strategy,
     reason: &str,
     now: i64,
 ) {
-    let until = work.queued_at.saturating_add(LIFETIME);
+    let schedule = patience.of(strategy);
+    let until = work.queued_at.saturating_add(seconds(schedule.lifetime));
     let deferral = |strategy: Strategy, told| Deferral {
         acceptance: work.acceptance.id,
         number: work.number,
         lease: work.lease,
-        due_at: now + strategy.wait(work.attempts),
+        due_at: now + patience.of(strategy).wait(work.attempts),
         reason: reason.to_owned(),
         strategy: strategy.name(),
         delay_told: told,
@@ -36,7 +33,8 @@ pub(crate) fn put_off(
         attempt: None,
     };
     let over = now >= until;
-    let late = now >= work.queued_at.saturating_add(LATE) && !work.delay_told;
+    let late = |after| now >= work.queued_at.saturating_add(seconds(after));
+    let late = schedule.delay_notice.is_some_and(late) && !work.delay_told;
     let Some(notifier) = notifier.filter(|_| over || late) else {
         return ledger.defer(vec![deferral(strategy, false)]);
     };
@@ -82,7 +80,12 @@ pub(crate) fn put_off(
 
 /// Settles what was delivered, and tells who asked to be told. What can't be told of now stays open and is delivered again, which is
 /// harmless.
-pub(crate) fn delivered(ledger: &Ledger, notifier: Option<&Notifier>, done: Vec<(Work, Settlement)>) {
+pub(crate) fn delivered(
+    ledger: &Ledger,
+    notifier: Option<&Notifier>,
+    patience: &Patience,
+    done: Vec<(Work, Settlement)>,
+) {
     let mut plain = Vec::with_capacity(done.len());
     for (work, settlement) in done {
         let Some(notifier) = notifier.filter(|_| News::is_wanted(&work, Action::Delivered)) else {
@@ -96,7 +99,10 @@ pub(crate) fn delivered(ledger: &Ledger, notifier: Option<&Notifier>, done: Vec<
                 deferrals: Vec::new(),
                 offspring,
             }]),
-            Err(error) => put_off(ledger, None, &work, Strategy::ShortOfSpace, &error.to_string(), now),
+            Err(error) => {
+                let reason = error.to_string();
+                put_off(ledger, None, patience, &work, Strategy::ShortOfSpace, &reason, now);
+            }
         }
     }
     ledger.settle(plain);

@@ -15,3 +15,4 @@ mod settler;
 mod window;
 
 pub use runner::{Options, Relay, Statistics};
+pub use schedule::Strategy;

@@ -4,15 +4,14 @@
 //! recipient; the fate and the messages that go out follow in one transaction of the ledger. A crash in between finds the decision and
 //! goes on with it: what was remembered (whom vacation answered) and what goes out stay together.
 
-use crate::forward::Owner;
 use crate::local::{Local, Outcome, prefix};
 use crate::notifier::News;
-use crate::own;
 use crate::patience;
 use bytes::Bytes;
-use directory::{Directory, Resolution};
-use filter::{Delivery, Filter, Memory, Outgoing, Person, Place, Placed, Plan, Verdict};
-use ledger::{Acceptance, AcceptanceId, Conclusion, Fate, Lane, NewRecipient, Offspring, Settlement, Work};
+use directory::Directory;
+use filter::outgoing::{self, Came, Departure, Leaving, Origin};
+use filter::{Delivery, Filter, Memory, Person, Place, Placed, Plan, Sending, Verdict};
+use ledger::{Acceptance, Conclusion, Fate, Offspring, Settlement, Work};
 use smtp::dsn::Action;
 use std::sync::Arc;
 use store::{Account, Decided, DecidedDelivery, Digest, Flags, MailboxId, NewCopy, NewMessage};
@@ -240,46 +239,30 @@ impl Local {
         // The bytes that are new: messages the script changed, and what goes out.
         let blobs = self.store.blobs();
         let mut written = Vec::new();
-        let mut put = |bytes: &[u8]| -> store::Result<(blobs::BlobId, u64)> {
-            let commit = blobs.put(bytes)?;
-            let found = (commit.id(), commit.len());
-            written.push(commit);
-            Ok(found)
-        };
         let mut made = Vec::with_capacity(verdict.messages.len());
         for message in &verdict.messages {
-            let (blob, len) = put(message)?;
-            made.push((blob, len, Arc::new(Digest::of(message))));
+            let commit = blobs.put(message)?;
+            made.push((commit.id(), commit.len(), Arc::new(Digest::of(message))));
+            written.push(commit);
         }
+        let leaving = Leaving {
+            account: account.id(),
+            address: &person.address,
+            message: came.as_deref().unwrap_or_default(),
+            accepted: true,
+            now,
+        };
+        let how = Came {
+            body: &work.acceptance.body,
+            smtputf8: Some(work.acceptance.smtputf8),
+        };
+        let departure = self.forwarding.as_deref().map(|f| f as &dyn Departure);
         let mut outgoing = Vec::with_capacity(verdict.sending.len());
         let mut sent = Vec::with_capacity(verdict.sending.len());
-        for sending in &mut verdict.sending {
-            let message = std::mem::take(&mut sending.bytes);
-            let bytes = Bytes::from(match (sending.kind, &self.forwarding, &came) {
-                ("redirect", Some(forwarding), Some(came)) => {
-                    let owner = Owner::Account(account.id(), &person.address);
-                    let away = |to: &String| matches!(self.directory.resolve(to), Resolution::Remote);
-                    if sending.recipients.iter().any(away) {
-                        sending.sender = forwarding.return_path(&sending.sender, owner, now);
-                        forwarding.sealed(came, message, owner, now)
-                    } else {
-                        message
-                    }
-                }
-                ("redirect", ..) => message,
-                _ => own::signed(self.signer.as_deref(), message),
-            });
-            let (blob, size) = put(&bytes)?;
-            outgoing.push(Outgoing {
-                kind: sending.kind.to_owned(),
-                sender: sending.sender.clone(),
-                recipients: sending.recipients.clone(),
-                blob: blob.to_string(),
-                size,
-                notify: sending.notify.clone(),
-                ret: sending.ret.clone(),
-            });
-            sent.push(bytes);
+        for out in outgoing::write(blobs, departure, &leaving, how, &mut verdict.sending)? {
+            outgoing.push(out.plan);
+            sent.push(out.bytes);
+            written.push(out.commit);
         }
         // What the account's file is to speak of must be on disk before it.
         for commit in &written {
@@ -395,26 +378,18 @@ impl Local {
         };
         let every = self.filter.options().fault_every;
         match account.script_failed(&script.info.name, script.info.version, &fault, now, every) {
-            Ok(true) => verdict.sending.push(filter::Sending {
-                kind: "fault",
-                sender: String::new(),
-                recipients: vec![person.address.clone()],
-                bytes: filter::compose::fault(
-                    &filter::compose::From {
-                        address: &person.address,
-                        name: &person.name,
-                        hostname: &self.filter.options().hostname,
-                        unique,
-                        now,
-                    },
-                    &script.info.name,
-                    &fault,
-                    message,
-                    "was kept in your inbox",
-                ),
-                notify: None,
-                ret: None,
-            }),
+            Ok(true) => {
+                let from = filter::compose::From {
+                    address: &person.address,
+                    name: &person.name,
+                    hostname: &self.filter.options().hostname,
+                    unique,
+                    now,
+                };
+                let bytes = filter::compose::fault(&from, &script.info.name, &fault, message, "was kept in your inbox");
+                let to = vec![person.address.clone()];
+                verdict.sending.push(Sending::ours("fault", to, bytes));
+            }
             Ok(false) => {}
             Err(error) => tracing::warn!(account = account.id().0, %error, "a failed script was not noted"),
         }
@@ -436,6 +411,16 @@ impl Local {
             "rejected" => Fate::Rejected,
             _ => Fate::Delivered,
         };
+        let parent = &work.acceptance;
+        let origin = Origin {
+            parent: Some((parent, work.number)),
+            login: None,
+            message_id: parent.message_id.clone(),
+            bulk: parent.bulk,
+            owner: work.address.clone(),
+            about: format!("from {}", parent.id),
+        };
+        let hostname = &self.filter.options().hostname;
         let mut bytes = bytes.into_iter().map(Some);
         let offspring = plan
             .outgoing
@@ -447,7 +432,7 @@ impl Local {
                     return None;
                 };
                 Some(Offspring {
-                    acceptance: self.child(work, out, self.ledger.next_id(), now),
+                    acceptance: out.acceptance(&origin, &self.directory, hostname, self.ledger.next_id(), now),
                     blob,
                     size: out.size,
                     bytes,
@@ -479,44 +464,6 @@ impl Local {
             }],
             deferrals: Vec::new(),
             offspring,
-        }
-    }
-
-    fn child(&self, work: &Work, out: &Outgoing, id: AcceptanceId, now: i64) -> Acceptance {
-        let parent = &work.acceptance;
-        let recipients = out.recipients.iter().map(|address| NewRecipient {
-            lane: match self.directory.resolve(address) {
-                Resolution::Remote => Lane::Remote,
-                _ => Lane::Local,
-            },
-            address: address.clone(),
-            original: None,
-            notify: out.notify.clone(),
-        });
-        let redirect = out.kind == "redirect";
-        Acceptance {
-            sender: out.sender.clone(),
-            protocol: "Sieve".to_owned(),
-            helo: self.filter.options().hostname.clone(),
-            ret: out.ret.clone(),
-            body: if redirect {
-                parent.body.clone()
-            } else {
-                "7BIT".to_owned()
-            },
-            smtputf8: redirect && parent.smtputf8,
-            // What a program answers never goes before what people wrote.
-            bulk: parent.bulk || !redirect,
-            requiretls: redirect && parent.requiretls,
-            session: parent.session.clone(),
-            message_id: parent.message_id.clone().filter(|_| redirect),
-            notes: Some(format!(
-                "{} by the script of {}, from {}",
-                out.kind, work.address, parent.id
-            )),
-            parent: Some((parent.id, work.number)),
-            recipients: recipients.collect(),
-            ..Acceptance::ours(id, now, "sieve")
         }
     }
 }

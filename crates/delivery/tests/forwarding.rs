@@ -1,6 +1,7 @@
 //! What aliases and scripts send on to other servers, and what comes back.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
 
+mod base;
 #[path = "../../authentication/tests/common/mod.rs"]
 mod common;
 
@@ -8,50 +9,38 @@ use authentication::results::Verdict;
 use authentication::{Heard, Limits, SigningKey, arc, dkim};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use blobs::Blobs;
+use base::Base;
 use common::Zone;
-use db::{AccountId, Database};
 use delivery::{Dispatch, ForwardOptions, Forwarding, NoticeOptions, Notifier, Options, Owner, Signer, StandsFor};
-use directory::{Directory, NewAccount, Resolution};
-use ledger::{Acceptance, AcceptanceId, Fate, Lane, Ledger, NewRecipient, Record, State};
+use directory::Resolution;
+use ledger::{AcceptanceId, Fate, Lane, Record, State};
 use smtp::dsn::Language;
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use store::{ScriptLimits, Store, Unless};
+use store::{Account, Appended, Audience, Digest, Flags, MailboxId, NewMessage, Quota, ScriptLimits, Unless};
 
 struct House {
-    blobs: Blobs,
-    store: Arc<Store>,
-    directory: Directory,
-    ledger: Ledger,
+    base: Base,
     forwarding: Arc<Forwarding>,
     zone: Zone,
     dispatch: Option<Dispatch>,
-    _folder: tempfile::TempDir,
+}
+
+impl Deref for House {
+    type Target = Base;
+
+    fn deref(&self) -> &Base {
+        &self.base
+    }
 }
 
 /// Ada, Bob and the alias staff@ of Ada and somebody elsewhere; keys that sign for our.test.
 fn house() -> House {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path();
-    let schemas = [ledger::SCHEMA, directory::SCHEMA];
-    let database = Arc::new(Database::open(&path.join("server.db"), &schemas, db::Options::default()).unwrap());
-    let blobs = Blobs::open(&path.join("blobs"), blobs::Options::default()).unwrap();
-    let store = Arc::new(Store::open(&path.join("accounts"), blobs.clone(), store::Options::default()).unwrap());
-    let directory = Directory::open(Arc::clone(&database)).unwrap();
-    directory.domain_add("our.test").unwrap();
-    for address in ["ada@our.test", "bob@our.test"] {
-        let new = NewAccount {
-            address,
-            ..NewAccount::default()
-        };
-        directory.account_add(&new).unwrap();
-    }
+    let base = Base::new();
+    let (path, directory, ledger) = (base.path(), &base.directory, &base.ledger);
     directory
         .alias_add("staff@our.test", &["ada@our.test", "ann@away.test", "ben@away.test"])
         .unwrap();
-    let ledger = Ledger::open(database, blobs.clone(), &ledger::Options::default()).unwrap();
-
     let keys = path.join("dkim/our.test");
     std::fs::create_dir_all(&keys).unwrap();
     let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
@@ -62,7 +51,7 @@ fn house() -> House {
 
     let signer = Arc::new(Signer::new(path.join("dkim")));
     let options = ForwardOptions::new("mail.our.test");
-    let forwarding = Arc::new(Forwarding::new(directory.clone(), Some(Arc::clone(&signer)), options));
+    let forwarding = Arc::new(Forwarding::new(directory.clone(), Some(signer), options));
     let lanes = {
         let directory = directory.clone();
         move |address: &str| match directory.resolve(address) {
@@ -78,25 +67,20 @@ fn house() -> House {
     let notifier = Notifier::new(ledger.clone(), Arc::new(lanes), notices).forwarding(Arc::clone(&forwarding));
     let dispatch = Dispatch::start(
         ledger.clone(),
-        Arc::clone(&store),
+        Arc::clone(&base.store),
         directory.clone(),
         Arc::new(filter::Filter::new(filter::Options::new("mail.our.test"))),
         &Options {
             forwarding: Some(Arc::clone(&forwarding)),
-            signer: Some(signer),
             notifier: Some(Arc::new(notifier)),
             ..Options::default()
         },
     );
     House {
-        blobs,
-        store,
-        directory,
-        ledger,
         forwarding,
         zone,
         dispatch: Some(dispatch.unwrap()),
-        _folder: folder,
+        base,
     }
 }
 
@@ -119,49 +103,24 @@ fn message(header: &str, body: &str) -> String {
 
 impl House {
     async fn accept(&self, from: &str, to: &str, text: &str) -> Record {
-        let id = self.ledger.next_id();
-        let acceptance = Acceptance {
-            sender: from.into(),
-            recipients: vec![NewRecipient {
-                address: to.to_owned(),
-                original: None,
-                notify: None,
-                lane: Lane::Local,
-            }],
-            ..Acceptance::ours(id, id.seconds(), "smtp")
-        };
-        let commit = self.blobs.put(text.as_bytes()).unwrap();
-        self.ledger.accept(acceptance, commit, None).await.unwrap();
+        let id = self.take(from, to, None, text).await;
         // Nobody takes what is for others here: it stays.
-        let end = Instant::now() + Duration::from_secs(20);
-        loop {
-            let record = self.ledger.show(id).unwrap().unwrap();
-            if record
-                .recipients
-                .iter()
-                .all(|r| r.state == State::Settled || r.lane == Lane::Remote)
-            {
-                return record;
-            }
-            assert!(Instant::now() < end, "not settled: {record:?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let done = |record: Record| {
+            let mut all = record.recipients.iter();
+            all.all(|r| r.state == State::Settled || r.lane == Lane::Remote)
+        };
+        self.until("its recipients to be settled", || done(self.show(id))).await;
+        self.show(id)
     }
 
     /// The messages that came of one.
     fn offspring(&self, of: &Record) -> Vec<Record> {
         let ids: Vec<AcceptanceId> = of.offspring.iter().map(|(id, _)| *id).collect();
-        ids.into_iter()
-            .map(|id| self.ledger.show(id).unwrap().unwrap())
-            .collect()
+        ids.into_iter().map(|id| self.show(id)).collect()
     }
 
     fn text(&self, record: &Record) -> String {
         String::from_utf8(self.blobs.read(record.blob).unwrap()).unwrap()
-    }
-
-    fn id(&self, address: &str) -> AccountId {
-        self.directory.account_show(address).unwrap().id
     }
 
     fn script(&self, address: &str, text: &str) {
@@ -381,4 +340,174 @@ async fn a_circle_ends_and_its_sender_is_told() {
         text.contains("To: <ada@our.test>\r\n") && text.contains("Your forwarding has failed"),
         "{text}"
     );
+}
+
+/// Ada's script for what happens in a mailbox of hers.
+fn on_events(house: &House, text: &str) -> (Arc<Account>, MailboxId, filter::Events) {
+    let account = house.store.account(house.id("ada@our.test")).unwrap();
+    let limits = ScriptLimits::default();
+    account.script_put("events", text, Unless::Never, &limits).unwrap();
+    let inbox = account.mailbox_find("INBOX").unwrap().id;
+    let entry = [(Audience::Shared, store::EVENT_SCRIPT, Some(b"events".as_slice()))];
+    account.metadata_set(Some(inbox), &entry).unwrap();
+    let filter = Arc::new(filter::Filter::new(filter::Options::new("mail.our.test")));
+    let (store, directory) = (Arc::clone(&house.store), house.directory.clone());
+    let events = filter::Events::new(filter, store, directory, house.ledger.clone());
+    (account, inbox, events.departing(Arc::clone(&house.forwarding) as _))
+}
+
+/// What the script sends when that message comes into the mailbox.
+async fn sent_on_event(
+    house: &House,
+    events: &filter::Events,
+    account: &Arc<Account>,
+    mailbox: MailboxId,
+    uid: store::Uid,
+) -> Vec<Record> {
+    let known = |house: &House| house.ledger.trace(&ledger::Filter::default(), 1000).unwrap();
+    let before: Vec<AcceptanceId> = known(house).iter().map(|r| r.acceptance.id).collect();
+    let touched = filter::Touched {
+        uid,
+        changed: Flags::NONE,
+    };
+    let event = filter::Event {
+        account: Arc::clone(account),
+        mailbox,
+        cause: filter::Cause::Copy,
+        messages: vec![touched],
+    };
+    events.run(account.id(), vec![event]).await;
+    let mut new = known(house);
+    new.retain(|record| !before.contains(&record.acceptance.id));
+    new
+}
+
+fn append(house: &House, account: &Account, mailbox: MailboxId, text: &str) -> Appended {
+    let commit = house.blobs.put(text.as_bytes()).unwrap();
+    commit.wait().unwrap();
+    let message = NewMessage {
+        blob: commit.id(),
+        blob_len: commit.len(),
+        prefix: b"",
+        digest: &Digest::of(text.as_bytes()),
+        flags: Flags::NONE,
+        received: net::now(),
+    };
+    account.message_append(mailbox, &message, Quota::NONE).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_on_an_event_sends_on_as_one_at_delivery_does() {
+    let house = house();
+    let text = "require [\"copy\", \"enotify\"]; redirect :copy \"ann@away.test\"; notify \"mailto:ben@away.test\";";
+    let (account, inbox, events) = on_events(&house, text);
+    house.accept("fay@far.test", "ada@our.test", &message("", "x")).await;
+    let came = account
+        .mailbox_open(inbox, false)
+        .unwrap()
+        .snapshot()
+        .at(0)
+        .unwrap()
+        .uid;
+    let sent = sent_on_event(&house, &events, &account, inbox, came).await;
+    let to = |address: &str| {
+        let mut found = sent.iter().filter(|r| r.recipients[0].address == address);
+        found.next().unwrap_or_else(|| panic!("nothing for {address}"))
+    };
+    // It is Ada who sends it on (RFC 6785 §3.4): her own address, which needs no other return path.
+    let (on, notice) = (to("ann@away.test"), to("ben@away.test"));
+    assert_eq!(on.acceptance.sender, "ada@our.test");
+    assert_eq!((on.acceptance.bulk, notice.acceptance.bulk), (false, true));
+    assert_eq!(on.acceptance.message_id.as_deref(), Some("<1@far.test>"));
+    let text = house.text(on);
+    let chain = house.chain(&text);
+    assert_eq!(
+        (chain.verdict, chain.sets),
+        (Verdict::Pass, 1),
+        "{:?}: {text}",
+        chain.reason
+    );
+    assert!(
+        text.contains("ARC-Authentication-Results: i=1; mail.our.test;\r\n\tspf=pass"),
+        "{text}"
+    );
+    let signed = house.text(notice);
+    assert!(signed.starts_with("DKIM-Signature: "), "{signed}");
+    // Who hears of failures is asked here as well.
+    let ada = account.id();
+    house.directory.forwarding_tells_owner_set(ada, Some(true)).unwrap();
+    let sent = sent_on_event(&house, &events, &account, inbox, came).await;
+    let on = sent
+        .iter()
+        .find(|r| r.recipients[0].address == "ann@away.test")
+        .unwrap();
+    assert_eq!(
+        house.stands_for(&on.acceptance.sender),
+        StandsFor::Owner("ada@our.test".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_program_appended_has_nothing_of_ours_on_top() {
+    let house = house();
+    let (account, inbox, events) = on_events(&house, "require \"copy\"; redirect :copy \"ann@away.test\";");
+    // It looks like what we write, and anybody could have appended it.
+    let forged = append(&house, &account, inbox, &message("", "x"));
+    let sent = sent_on_event(&house, &events, &account, inbox, forged.uid).await;
+    let text = house.text(&sent[0]);
+    assert!(
+        text.contains("ARC-Authentication-Results: i=1; mail.our.test; none\r\n"),
+        "{text}"
+    );
+    // What went round ends here too, as does what was sent on before.
+    for again in [
+        "Delivered-To: Ada@our.test\r\n".to_owned(),
+        "Received: by x\r\n".repeat(51),
+    ] {
+        let round = append(&house, &account, inbox, &message(&again, "x"));
+        let sent = sent_on_event(&house, &events, &account, inbox, round.uid).await;
+        assert!(sent.is_empty(), "{again}: {sent:?}");
+    }
+    // Mail with other letters, and lists.
+    for (header, body, smtputf8, bulk, expected) in [
+        ("", "gr\u{fc}n", false, false, "8BITMIME"),
+        ("X-Colour: gr\u{fc}n\r\n", "x", true, false, "8BITMIME"),
+        ("List-Id: <l.far.test>\r\n", "x", false, true, "7BIT"),
+        ("", "x\0y", false, false, "BINARYMIME"),
+    ] {
+        let appended = append(&house, &account, inbox, &message(header, body));
+        let sent = sent_on_event(&house, &events, &account, inbox, appended.uid).await;
+        let a = &sent[0].acceptance;
+        assert_eq!(
+            (a.body.as_str(), a.smtputf8, a.bulk),
+            (expected, smtputf8, bulk),
+            "{header}{body}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_events_send_counts_as_what_deliveries_send_does() {
+    let house = house();
+    let text = "require \"copy\"; redirect :copy \"ann@away.test\";";
+    let (account, inbox, _) = on_events(&house, text);
+    let mut options = filter::Options::new("mail.our.test");
+    options.sent_per_day = 2;
+    let (store, directory) = (Arc::clone(&house.store), house.directory.clone());
+    let events = filter::Events::new(
+        Arc::new(filter::Filter::new(options)),
+        store,
+        directory,
+        house.ledger.clone(),
+    );
+    let mut sent = Vec::new();
+    for n in 0..3 {
+        let appended = append(&house, &account, inbox, &message(&format!("X-Number: {n}\r\n"), "x"));
+        sent.push(
+            sent_on_event(&house, &events, &account, inbox, appended.uid)
+                .await
+                .len(),
+        );
+    }
+    assert_eq!(sent, [1, 1, 0]);
 }

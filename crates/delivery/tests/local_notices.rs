@@ -1,42 +1,32 @@
 //! What senders hear of mail for mailboxes of ours.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use blobs::Blobs;
-use db::Database;
+mod base;
+
+use base::Base;
 use delivery::{Dispatch, NoticeOptions, Notifier, Options};
-use directory::{Directory, NewAccount};
-use ledger::{Acceptance, AcceptanceId, Fate, Lane, Ledger, NewRecipient, Order, Record, Selection, State};
+use ledger::{AcceptanceId, Fate, Lane, Order, Selection, State};
+use std::ops::Deref;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use store::Store;
 
 struct House {
-    database: Arc<Database>,
-    blobs: Blobs,
-    ledger: Ledger,
+    base: Base,
     _dispatch: Dispatch,
-    _folder: tempfile::TempDir,
 }
 
-fn house() -> House {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path();
-    let schemas = [ledger::SCHEMA, directory::SCHEMA];
-    let database = Arc::new(Database::open(&path.join("server.db"), &schemas, db::Options::default()).unwrap());
-    let blobs = Blobs::open(&path.join("blobs"), blobs::Options::default()).unwrap();
-    let store = Arc::new(Store::open(&path.join("accounts"), blobs.clone(), store::Options::default()).unwrap());
-    let directory = Directory::open(Arc::clone(&database)).unwrap();
-    directory.domain_add("our.test").unwrap();
-    for address in ["ada@our.test", "bob@our.test"] {
-        let account = NewAccount {
-            address,
-            ..NewAccount::default()
-        };
-        directory.account_add(&account).unwrap();
+impl Deref for House {
+    type Target = Base;
+
+    fn deref(&self) -> &Base {
+        &self.base
     }
-    let bob = directory.account_show("bob@our.test").unwrap().id;
-    directory.account_disable(bob).unwrap();
-    let ledger = Ledger::open(Arc::clone(&database), blobs.clone(), &ledger::Options::default()).unwrap();
+}
+
+/// Bob's account is disabled: what is for him waits.
+fn house() -> House {
+    let base = Base::new();
+    base.directory.account_disable(base.id("bob@our.test")).unwrap();
+    let (ledger, directory) = (base.ledger.clone(), base.directory.clone());
     let notices = NoticeOptions {
         hostname: "mail.our.test".to_owned(),
         languages: Vec::new(),
@@ -48,44 +38,17 @@ fn house() -> House {
         ..Options::default()
     };
     let filter = Arc::new(filter::Filter::new(filter::Options::new("mail.our.test")));
-    let dispatch = Dispatch::start(ledger.clone(), store, directory, filter, &options).unwrap();
+    let dispatch = Dispatch::start(ledger, Arc::clone(&base.store), directory, filter, &options).unwrap();
     House {
-        database,
-        blobs,
-        ledger,
+        base,
         _dispatch: dispatch,
-        _folder: folder,
     }
 }
 
 impl House {
     async fn accept(&self, to: &str, notify: Option<&str>) -> AcceptanceId {
-        let id = self.ledger.next_id();
-        let acceptance = Acceptance {
-            sender: "ann@far.test".to_owned(),
-            recipients: vec![NewRecipient {
-                address: to.to_owned(),
-                original: None,
-                notify: notify.map(str::to_owned),
-                lane: Lane::Local,
-            }],
-            ..Acceptance::ours(id, id.seconds(), "test")
-        };
-        let commit = self.blobs.put(b"Subject: hello\r\n\r\nHello\r\n").unwrap();
-        self.ledger.accept(acceptance, commit, None).await.unwrap();
-        id
-    }
-
-    fn show(&self, id: AcceptanceId) -> Record {
-        self.ledger.show(id).unwrap().unwrap()
-    }
-
-    async fn until(&self, what: &str, condition: impl Fn() -> bool) {
-        let end = Instant::now() + Duration::from_secs(20);
-        while !condition() {
-            assert!(Instant::now() < end, "waited in vain: {what}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        self.take("ann@far.test", to, notify, "Subject: hello\r\n\r\nHello\r\n")
+            .await
     }
 
     /// As though it had waited for so long; and it is tried again.

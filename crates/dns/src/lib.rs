@@ -16,9 +16,11 @@
 
 mod answer;
 mod cache;
+mod name;
 mod options;
 mod record;
 mod resolver;
+mod response;
 
 pub use answer::{Answer, Error, Security};
 pub use options::{Limits, Options, Validation};

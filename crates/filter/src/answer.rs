@@ -34,26 +34,43 @@ pub fn may_be_answered(sender: &str, header: &[u8], own: &[String]) -> Result<()
         return Err(format!("{sender} is the address of a program"));
     }
     for field in mime::fields(header) {
-        let value = || {
-            String::from_utf8_lossy(&mime::unfold(field.value))
-                .trim()
-                .to_ascii_lowercase()
-        };
-        let is = |name: &str| field.is(name);
-        if starts_with(&field, "list-") {
-            return Err("it came by a mailing list".to_owned());
+        if let Some(why) = by_no_person(&field) {
+            return Err(why);
         }
-        if is("auto-submitted") && value() != "no" {
-            return Err("it was sent by a program (Auto-Submitted)".to_owned());
-        }
-        if is("precedence") && ["bulk", "junk", "list"].contains(&value().as_str()) {
-            return Err(format!("it is sent in bulk (Precedence: {})", value()));
-        }
-        if is("x-auto-response-suppress") && ["all", "oof", "autoreply"].iter().any(|w| value().contains(w)) {
+        let asks = |value: &str| ["all", "oof", "autoreply"].iter().any(|word| value.contains(word));
+        if field.is("x-auto-response-suppress") && asks(&value_of(&field)) {
             return Err("its sender asks for no automatic answer".to_owned());
         }
     }
     Ok(())
+}
+
+/// Whether a message was sent by a program, or to many.
+pub(crate) fn is_bulk(header: &[u8]) -> bool {
+    mime::fields(header).any(|field| by_no_person(&field).is_some())
+}
+
+/// How a field shows that no person sent the message to another.
+fn by_no_person(field: &Field<'_>) -> Option<String> {
+    if starts_with(field, "list-") {
+        return Some("it came by a mailing list".to_owned());
+    }
+    if field.is("auto-submitted") && value_of(field) != "no" {
+        return Some("it was sent by a program (Auto-Submitted)".to_owned());
+    }
+    if field.is("precedence") {
+        let value = value_of(field);
+        return ["bulk", "junk", "list"]
+            .contains(&value.as_str())
+            .then(|| format!("it is sent in bulk (Precedence: {value})"));
+    }
+    None
+}
+
+fn value_of(field: &Field<'_>) -> String {
+    String::from_utf8_lossy(&mime::unfold(field.value))
+        .trim()
+        .to_ascii_lowercase()
 }
 
 fn starts_with(field: &Field<'_>, start: &str) -> bool {

@@ -8,13 +8,12 @@
 //! remembered are one transaction of the account's file; then the message's flags change. What a crash cuts off is not done: the message
 //! lies where it lay. Nothing of it is an event again, so no script can run in circles (§2.2.3, §6).
 
-use crate::decide::Filed;
-use crate::{Delivery, Filter, Memory, Outgoing, Person, Place, Placed, Plan, Reason, Sending, Verdict, compose};
-use blobs::Commit;
-use bytes::Bytes;
+use crate::answer::is_bulk;
+use crate::outgoing::{self, Came, Departure, Leaving, Origin, Written};
+use crate::{Delivery, Filed, Filter, Memory, Person, Place, Placed, Plan, Reason, Sending, Verdict, compose};
 use db::AccountId;
-use directory::{Directory, Resolution};
-use ledger::{Acceptance, AcceptanceId, Lane, Ledger, NewRecipient};
+use directory::Directory;
+use ledger::{AcceptanceId, Ledger};
 use net::blocking;
 use std::sync::Arc;
 use std::time::Instant;
@@ -25,6 +24,8 @@ use store::{
 
 /// Messages whose decisions are written in one transaction.
 const BATCH: usize = 64;
+/// A command for so many messages is bulk, in what its scripts send: people's mail goes first.
+const MANY: usize = 50;
 
 /// Why a script runs (RFC 6785 §4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,7 @@ pub struct Events {
     store: Arc<Store>,
     directory: Directory,
     ledger: Ledger,
+    departure: Option<Arc<dyn Departure>>,
 }
 
 /// What stays the same for all messages of an event.
@@ -96,7 +98,8 @@ struct Ready {
     plan: Plan,
     encoded: String,
     verdict: Verdict,
-    outgoing: Vec<(Acceptance, Commit, Bytes)>,
+    origin: Origin<'static>,
+    written: Vec<Written>,
 }
 
 struct Copy {
@@ -117,7 +120,15 @@ impl Events {
             store,
             directory,
             ledger,
+            departure: None,
         }
+    }
+
+    /// With return paths, seals and signatures for what scripts send. Without it that goes out as it is.
+    #[must_use]
+    pub fn departing(mut self, departure: Arc<dyn Departure>) -> Events {
+        self.departure = Some(departure);
+        self
     }
 
     /// Whether a script runs on what happens in that mailbox. From memory, but the first time.
@@ -352,7 +363,34 @@ impl Events {
         if nothing && !told && verdict.seen.is_empty() {
             return Ok(None);
         }
-        let outgoing = self.outgoing(scene, &mut verdict, touched.uid, now)?;
+        let leaving = Leaving {
+            account: account.id(),
+            address: &scene.owner.address,
+            message: &bytes,
+            // Lines of ours stand before what came by mail, and before nothing that a program appended.
+            accepted: !content.prefix.is_empty(),
+            now,
+        };
+        let came = Came {
+            body: "8BITMIME",
+            smtputf8: None,
+        };
+        let written = outgoing::write(blobs, self.departure.as_deref(), &leaving, came, &mut verdict.sending)?;
+        let header = bytes.get(..mime::header_end(&bytes)).unwrap_or_default();
+        let message_id = mime::header_field(header, "Message-ID");
+        let origin = Origin {
+            login: Some(account.id()),
+            message_id: message_id.map(|id| String::from_utf8_lossy(&id).trim().to_owned()),
+            bulk: scene.event.messages.len() >= MANY || is_bulk(header),
+            owner: scene.owner.address.clone(),
+            about: format!(
+                "for {} of UID {} in {}",
+                scene.event.cause.name(),
+                touched.uid.0,
+                scene.mailbox
+            ),
+            ..Origin::default()
+        };
         let implied = |said: &&String| said.starts_with("implicit keep");
         let mut said: Vec<String> = verdict.said.iter().filter(|said| !implied(said)).cloned().collect();
         if said.is_empty() {
@@ -375,7 +413,7 @@ impl Events {
                 scene.by,
                 said.join("; ")
             ),
-            outgoing: outgoing.iter().map(|(plan, ..)| plan.clone()).collect(),
+            outgoing: written.iter().map(|w| w.plan.clone()).collect(),
             reasons: std::mem::take(&mut verdict.why),
         };
         Ok(Some(Ready {
@@ -387,7 +425,8 @@ impl Events {
             encoded: plan.encode(),
             plan,
             verdict,
-            outgoing: outgoing.into_iter().map(|(_, a, c, b)| (a, c, b)).collect(),
+            origin,
+            written,
         }))
     }
 
@@ -422,79 +461,13 @@ impl Events {
                     unique: &delivery.unique,
                     now: delivery.now,
                 };
-                verdict.sending.push(Sending {
-                    kind: "fault",
-                    sender: String::new(),
-                    recipients: vec![scene.owner.address.clone()],
-                    bytes: compose::fault(&from, name, &fault, delivery.message, "was left where it is"),
-                    notify: None,
-                    ret: None,
-                });
+                let bytes = compose::fault(&from, name, &fault, delivery.message, "was left where it is");
+                let to = vec![scene.owner.address.clone()];
+                verdict.sending.push(Sending::ours("fault", to, bytes));
             }
             Ok(false) => {}
             Err(error) => tracing::warn!(account = account.id().0, %error, "a failed script was not noted"),
         }
-    }
-
-    /// What goes out, with its bytes on their way to the disk.
-    fn outgoing(
-        &self,
-        scene: &Scene<'_>,
-        verdict: &mut Verdict,
-        uid: Uid,
-        now: i64,
-    ) -> store::Result<Vec<(Outgoing, Acceptance, Commit, Bytes)>> {
-        let mut outgoing = Vec::with_capacity(verdict.sending.len());
-        for sending in &mut verdict.sending {
-            let bytes = Bytes::from(std::mem::take(&mut sending.bytes));
-            let commit = self.store.blobs().put(&bytes)?;
-            let header = bytes.get(..mime::header_end(&bytes)).unwrap_or_default();
-            let redirected = sending.kind == "redirect";
-            let recipients = sending.recipients.iter().map(|address| NewRecipient {
-                lane: match self.directory.resolve(address) {
-                    Resolution::Remote => Lane::Remote,
-                    _ => Lane::Local,
-                },
-                address: address.clone(),
-                original: None,
-                notify: sending.notify.clone(),
-            });
-            let acceptance = Acceptance {
-                sender: sending.sender.clone(),
-                protocol: "Sieve".to_owned(),
-                helo: self.filter.options().hostname.clone(),
-                login: Some(scene.event.account.id()),
-                ret: sending.ret.clone(),
-                body: if bytes.is_ascii() { "7BIT" } else { "8BITMIME" }.to_owned(),
-                smtputf8: !header.is_ascii(),
-                bulk: !redirected,
-                session: String::new(),
-                message_id: mime::header_field(header, "Message-ID")
-                    .filter(|_| redirected)
-                    .map(|id| String::from_utf8_lossy(&id).trim().to_owned()),
-                notes: Some(format!(
-                    "{} by the script of {}, for {} of UID {} in {}",
-                    sending.kind,
-                    scene.owner.address,
-                    scene.event.cause.name(),
-                    uid.0,
-                    scene.mailbox
-                )),
-                recipients: recipients.collect(),
-                ..Acceptance::ours(self.ledger.next_id(), now, "sieve")
-            };
-            let plan = Outgoing {
-                kind: sending.kind.to_owned(),
-                sender: sending.sender.clone(),
-                recipients: sending.recipients.clone(),
-                blob: commit.id().to_string(),
-                size: commit.len(),
-                notify: sending.notify.clone(),
-                ret: sending.ret.clone(),
-            };
-            outgoing.push((plan, acceptance, commit, bytes));
-        }
-        Ok(outgoing)
     }
 
     async fn carry_out(&self, scene: &Scene<'_>, ready: Vec<Ready>) {
@@ -502,7 +475,10 @@ impl Events {
         let mut custody = Vec::with_capacity(ready.len());
         for mut r in ready {
             let mut taken = Ok(());
-            for (acceptance, commit, bytes) in r.outgoing.drain(..) {
+            for Written { plan, commit, bytes } in r.written.drain(..) {
+                let id = self.ledger.next_id();
+                let hostname = &self.filter.options().hostname;
+                let acceptance = plan.acceptance(&r.origin, &self.directory, hostname, id, net::now());
                 taken = self.ledger.accept(acceptance, commit, Some(bytes)).await;
                 if taken.is_err() {
                     break;

@@ -7,23 +7,26 @@
 //!
 //! The messages that come of a script (answers, notices, refusals, what is sent on) are put together in [`compose`].
 
+mod actions;
 mod answer;
 pub mod compose;
 mod decide;
 mod events;
 mod lists;
 mod options;
+pub mod outgoing;
 mod place;
 mod plan;
 mod programs;
 mod quota;
 mod scripts;
 mod settings;
+mod verdict;
 mod world;
 
 pub use self::settings::{SETTINGS_SCRIPT, SettingsError, StoredSettings};
 pub use answer::may_be_answered;
-pub use decide::{Delivery, Filed, Memory, Person, Place, Refusal, Sending, Verdict, Why};
+pub use decide::{Delivery, Memory, Person};
 pub use events::{Cause, Event, Events, Touched};
 pub use options::{EventOptions, Options};
 pub use place::{Placed, place, place_made};
@@ -31,3 +34,4 @@ pub use plan::{Outgoing, Plan, Reason};
 pub use programs::ProgramOptions;
 pub use quota::quota_of;
 pub use scripts::{Filter, ScriptsFault};
+pub use verdict::{Filed, Place, Refusal, Sending, Verdict, Why};

@@ -37,6 +37,20 @@ pub struct Outgoing {
     /// RET (RFC 6009).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ret: Option<String>,
+    /// BODY that it needs.
+    #[serde(default = "eight_bit", skip_serializing_if = "is_eight_bit")]
+    pub body: String,
+    /// It needs SMTPUTF8.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub smtputf8: bool,
+}
+
+fn eight_bit() -> String {
+    "8BITMIME".to_owned()
+}
+
+fn is_eight_bit(body: &str) -> bool {
+    body == "8BITMIME"
 }
 
 /// What one script did.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use mime::calendar::{civil, days};
+
 use crate::cursor::Cursor;
 use crate::{Error, Result};
 
@@ -71,32 +73,6 @@ fn month_name(month: i64) -> &'static str {
         .and_then(|i| MONTHS.get(i))
         .copied()
         .unwrap_or("Jan")
-}
-
-/// Days since 1970-01-01 of a day of the Gregorian calendar (years that begin in March, in eras of 400).
-fn days(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let of_era = year.rem_euclid(400);
-    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468
-}
-
-/// Year, month and day; the inverse of [`days`].
-fn civil(days: i64) -> (i64, i64, i64) {
-    let shifted = days.saturating_add(719_468);
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 {
-        shifted_month + 3
-    } else {
-        shifted_month - 9
-    };
-    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
 impl<'a> Cursor<'a> {

@@ -31,6 +31,54 @@ impl Lane {
     }
 }
 
+/// What the sender asks of TLS on the way of a message (RFC 8689).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum RequireTls {
+    /// Nothing: it goes as the policies of its destinations have it.
+    #[default]
+    Unsaid,
+    /// `REQUIRETLS`: over verified TLS all the way, or not at all.
+    Yes,
+    /// `TLS-Required: No`: also where the policies of its destinations cannot be kept.
+    No,
+}
+
+impl RequireTls {
+    pub(crate) fn number(self) -> i64 {
+        match self {
+            RequireTls::Unsaid => 0,
+            RequireTls::Yes => 1,
+            RequireTls::No => 2,
+        }
+    }
+
+    pub(crate) fn of(number: i64) -> RequireTls {
+        match number {
+            1 => RequireTls::Yes,
+            2 => RequireTls::No,
+            _ => RequireTls::Unsaid,
+        }
+    }
+
+    /// What the field `TLS-Required` of a message says (RFC 8689 §3).
+    pub fn of_field(value: &[u8]) -> RequireTls {
+        if value.trim_ascii().eq_ignore_ascii_case(b"no") {
+            RequireTls::No
+        } else {
+            RequireTls::Unsaid
+        }
+    }
+
+    /// Its name; nothing where nothing was said.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            RequireTls::Unsaid => None,
+            RequireTls::Yes => Some("yes"),
+            RequireTls::No => Some("no"),
+        }
+    }
+}
+
 /// The domain of an address in lower case: what remote recipients are grouped by where nobody knows better.
 pub fn domain_of(address: &str) -> String {
     let domain = address.rsplit_once('@').map_or(address, |(_, domain)| domain);
@@ -66,8 +114,8 @@ pub struct Acceptance {
     pub body: String,
     /// SMTPUTF8 was asked for (RFC 6531).
     pub smtputf8: bool,
-    /// REQUIRETLS was asked for (RFC 8689).
-    pub requiretls: bool,
+    /// REQUIRETLS or `TLS-Required: No` (RFC 8689 §4.1).
+    pub requiretls: RequireTls,
     /// Sent to many, or by a program: after an outage people's mail goes first.
     pub bulk: bool,
     /// Not to be worked on before this time, in seconds since 1970 (FUTURERELEASE, RFC 4865); its lifetime begins then.
@@ -105,7 +153,7 @@ impl Acceptance {
             ret: None,
             body: "7BIT".to_owned(),
             smtputf8: false,
-            requiretls: false,
+            requiretls: RequireTls::Unsaid,
             bulk: false,
             release_at: None,
             held: None,

@@ -57,7 +57,7 @@ impl Writer {
                 a.parent.map(|(id, _)| id.0).into(),
                 a.parent.map(|(_, number)| number).into(),
                 a.bulk.into(),
-                a.requiretls.into(),
+                a.requiretls.number().into(),
                 a.quarantine.as_ref().into(),
             ],
         )?;

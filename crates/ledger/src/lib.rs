@@ -21,7 +21,7 @@ mod trace;
 mod work;
 mod writer;
 
-pub use acceptance::{Acceptance, Lane, NewRecipient, domain_of};
+pub use acceptance::{Acceptance, Lane, NewRecipient, RequireTls, domain_of};
 pub use audit::{AuditedRecipient, Fault};
 pub use error::{Error, Result};
 pub use id::AcceptanceId;

@@ -13,9 +13,13 @@ const REPLY: usize = 2000;
 
 /// Only an open row can be settled: the first fate stands. Whether this was it.
 pub(crate) fn settle_in(tx: &Transaction<'_>, s: &Settlement) -> db::Result<bool> {
+    // Also where the fate was written before: that another server was given the message must not go unsaid.
+    if let Some(attempt) = &s.attempt {
+        attempt_in(tx, s.acceptance, s.number, attempt)?;
+    }
     let rows = tx.execute(
         "UPDATE recipient SET state = 1, fate = ?3, settled_at = ?4, detail = ?5, account = ?6, mailbox = ?7, uid = ?8, lease_holder = 0,
-            lease_until = 0, reason = NULL
+            lease_until = 0, reason = NULL, attempts = attempts + ?9
          WHERE acceptance = ?1 AND number = ?2 AND state <> 1",
         &[
             s.acceptance.0.into(),
@@ -26,20 +30,25 @@ pub(crate) fn settle_in(tx: &Transaction<'_>, s: &Settlement) -> db::Result<bool
             s.account.map(|a| a.0).into(),
             s.place.map(|(mailbox, _)| mailbox).into(),
             s.place.map(|(_, uid)| uid).into(),
+            i64::from(s.attempt.is_some()).into(),
         ],
     )?;
     if rows == 0 {
         tracing::debug!(acceptance = %s.acceptance, number = s.number, fate = s.fate.name(), "settled before");
-    }
-    // Also where the fate was written before: that another server was given the message must not go unsaid.
-    if let Some(attempt) = &s.attempt {
-        attempt_in(tx, s.acceptance, s.number, attempt)?;
-        tx.execute(
-            "UPDATE recipient SET attempts = attempts + 1 WHERE acceptance = ?1 AND number = ?2",
-            &[s.acceptance.0.into(), s.number.into()],
-        )?;
+        if s.attempt.is_some() {
+            count_in(tx, s.acceptance, s.number)?;
+        }
     }
     Ok(rows > 0)
+}
+
+/// One attempt more, where nothing else is written of it.
+fn count_in(tx: &Transaction<'_>, id: AcceptanceId, number: u32) -> db::Result<()> {
+    tx.execute(
+        "UPDATE recipient SET attempts = attempts + 1 WHERE acceptance = ?1 AND number = ?2",
+        &[id.0.into(), number.into()],
+    )?;
+    Ok(())
 }
 
 /// Only whoever has the lease says when a row is due again; whether that was so. The attempt counts in any case: it was one.
@@ -63,10 +72,7 @@ pub(crate) fn defer_in(tx: &Transaction<'_>, d: &Deferral) -> db::Result<bool> {
         ],
     )?;
     if rows == 0 && d.failed {
-        tx.execute(
-            "UPDATE recipient SET attempts = attempts + 1 WHERE acceptance = ?1 AND number = ?2",
-            &[d.acceptance.0.into(), d.number.into()],
-        )?;
+        count_in(tx, d.acceptance, d.number)?;
     }
     Ok(rows > 0)
 }

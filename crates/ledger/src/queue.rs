@@ -87,11 +87,11 @@ pub struct Depth {
 /// An order about open rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Due now, and their destinations tried again now.
+    /// Due now, and their destinations tried again now. What its sender wants sent later (FUTURERELEASE) keeps its time.
     Retry,
     /// Held back until released.
     Hold,
-    /// Held ones are due again, and their lifetime begins anew.
+    /// Held ones are due again, and their lifetime begins anew; what its sender wants sent later keeps its time.
     Release,
     /// Taken out without a word to the sender.
     Cancel,
@@ -323,6 +323,7 @@ fn open_in(
     })
 }
 
+/// Whose lifetime begins in the future is not to be sent before (`release_at`): no order but cancelling changes that.
 fn order_in(
     tx: &Transaction<'_>,
     order: Order,
@@ -332,14 +333,16 @@ fn order_in(
 ) -> db::Result<u64> {
     let sql = match order {
         Order::Retry => {
-            "UPDATE recipient SET due_at = CASE WHEN due_at > ?3 THEN ?3 ELSE due_at END WHERE acceptance = ?1 AND number = ?2 AND state = 0"
+            "UPDATE recipient SET due_at = CASE WHEN due_at > ?3 AND queued_at <= ?3 THEN ?3 ELSE due_at END
+             WHERE acceptance = ?1 AND number = ?2 AND state = 0"
         }
         Order::Hold => {
             "UPDATE recipient SET state = 2, reason = 'held by an administrator', lease_holder = 0, lease_until = 0
              WHERE acceptance = ?1 AND number = ?2 AND state = 0"
         }
         Order::Release => {
-            "UPDATE recipient SET state = 0, reason = NULL, due_at = ?3, queued_at = ?3, delay_told = 0
+            "UPDATE recipient SET state = 0, reason = NULL, due_at = CASE WHEN queued_at > ?3 THEN queued_at ELSE ?3 END,
+                queued_at = CASE WHEN queued_at > ?3 THEN queued_at ELSE ?3 END, delay_told = 0
              WHERE acceptance = ?1 AND number = ?2 AND state = 2"
         }
         Order::Cancel => {

@@ -2,7 +2,7 @@
 
 use crate::work::Lease;
 use crate::writer::{Ask, Found};
-use crate::{Acceptance, AcceptanceId, Work};
+use crate::{Acceptance, AcceptanceId, RequireTls, Work};
 use blobs::BlobId;
 use db::{AccountId, Row, Transaction};
 use std::collections::{HashMap, HashSet};
@@ -46,7 +46,7 @@ fn stored(row: &Row<'_>) -> db::Result<Stored> {
                 (None, _) => None,
             },
             bulk: row.bool(21)?,
-            requiretls: row.bool(22)?,
+            requiretls: RequireTls::of(row.i64(22)?),
             quarantine: text(23)?,
             release_at: None,
             held: None,

@@ -122,6 +122,7 @@ impl Writer {
     pub(crate) fn run(self, requests: &Receiver<Request>) {
         // Settlements and deferrals of a batch that failed: they must be written some time.
         let mut owed: Vec<Request> = Vec::new();
+        let mut in_debt = false;
         let mut closing = false;
         while !closing {
             let first = if owed.is_empty() {
@@ -143,7 +144,17 @@ impl Writer {
                     other => batch.push(other),
                 }
             }
+            let before = in_debt;
             self.write(batch, &mut owed);
+            in_debt = !owed.is_empty();
+            // Once, and not for each: while the disk is full they are tried with all that comes.
+            match (before, in_debt) {
+                (false, true) => {
+                    tracing::warn!("results of deliveries can't be written now; they are tried again until they can")
+                }
+                (true, false) => tracing::info!("results of deliveries are written again"),
+                _ => {}
+            }
         }
         if !owed.is_empty() {
             tracing::warn!(
@@ -401,7 +412,7 @@ fn refuse(request: Request, error: Error, owed: &mut Vec<Request>) {
             let _ = reply.send(Err(error));
         }
         Request::Settle(_) | Request::Conclude(..) | Request::Defer(_) => {
-            tracing::warn!(error = %error, "results can't be written now; they will be tried again");
+            tracing::debug!(%error, "results can't be written now");
             owed.push(request);
         }
         // Found out again.

@@ -5,7 +5,7 @@ use blobs::Blobs;
 use db::{AccountId, Database};
 use ledger::{
     Acceptance, AcceptanceId, Ask, Attempt, Conclusion, Deferral, Desk, Fate, Filter, Found, Lane, Ledger,
-    NewRecipient, Offspring, Options, Order, SCHEMA, Selection, Settlement, State, Unreachable, Work,
+    NewRecipient, Offspring, Options, Order, RequireTls, SCHEMA, Selection, Settlement, State, Unreachable, Work,
 };
 use parking_lot::Mutex;
 use std::path::Path;
@@ -64,7 +64,7 @@ impl House {
             ret: Some("HDRS".into()),
             body: "8BITMIME".into(),
             smtputf8: false,
-            requiretls: false,
+            requiretls: RequireTls::Unsaid,
             bulk: false,
             release_at: None,
             held: None,

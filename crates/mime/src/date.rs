@@ -1,5 +1,6 @@
 //! Dates in headers (RFC 5322 §3.3, obsolete forms §4.3): day, month name, year, time, zone.
 
+use crate::calendar;
 use crate::content::skip_blank;
 use crate::header::{fields, unfold};
 
@@ -70,7 +71,7 @@ impl Date {
         if day == 0 || day > days_of_month(year, month) {
             return None;
         }
-        let seconds = days_since_1970(year, month, day) * 86_400 + time.unwrap_or(0) - i64::from(zone) * 60;
+        let seconds = calendar::days(year, month, day) * 86_400 + time.unwrap_or(0) - i64::from(zone) * 60;
         Some(Date {
             seconds,
             zone_minutes: zone,
@@ -157,15 +158,4 @@ fn days_of_month(year: i64, month: i64) -> i64 {
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }
-}
-
-/// Days of the proleptic Gregorian calendar, counted with years that begin in March.
-fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
-    let (year, month) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let leap_days = year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400);
-    year * 365 + leap_days + (month * 153 + 2) / 5 + day - 1 - 719_468
 }

@@ -10,6 +10,7 @@
 //! There is no clock, no file and no network in this crate.
 
 mod address;
+pub mod calendar;
 mod charset;
 mod codec;
 mod compose;

@@ -6,6 +6,7 @@
 mod deflate;
 mod entrance;
 mod seats;
+pub mod secured;
 mod stream;
 
 pub use entrance::{Bounds, Counters, Entrance, Guest, ListenerConfig};

@@ -2,6 +2,7 @@
 //! the protocol says so.
 
 use crate::deflate::Deflated;
+use crate::secured;
 use rustls::ProtocolVersion;
 use std::io;
 use std::pin::Pin;
@@ -187,17 +188,10 @@ impl Stream {
             Stream::Deflated(deflated) => &deflated.under,
             bare => bare,
         };
-        if let Stream::Tls(stream) = bare
-            && stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3)
-            && let Ok(value) =
-                stream
-                    .get_ref()
-                    .1
-                    .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]))
-        {
-            return sasl::ChannelBinding::TlsExporter(value.to_vec());
+        match bare {
+            Stream::Tls(stream) => secured::channel_binding(stream.get_ref().1),
+            _ => sasl::ChannelBinding::None,
         }
-        sasl::ChannelBinding::None
     }
 
     /// The addresses in the certificate that the client has shown, which was verified in the handshake; empty when it showed none.
@@ -303,21 +297,11 @@ impl AsyncWrite for Stream {
 }
 
 fn describe(connection: &rustls::ServerConnection) -> smtp::Tls {
-    let version = connection.protocol_version();
-    let name = match version {
-        Some(ProtocolVersion::TLSv1_3) => "TLSv1.3".to_owned(),
-        Some(ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
-        other => format!("{other:?}"),
-    };
-    let cipher = connection
-        .negotiated_cipher_suite()
-        .map(|suite| format!("{:?}", suite.suite()))
-        .unwrap_or_default();
+    let (version, cipher) = secured::names(connection);
     smtp::Tls {
-        version: name,
-        // rustls marks the suites of TLS 1.3, the registry of IANA does not.
-        cipher: cipher.replacen("TLS13_", "TLS_", 1),
-        binding: version == Some(ProtocolVersion::TLSv1_3),
+        version,
+        cipher,
+        binding: connection.protocol_version() == Some(ProtocolVersion::TLSv1_3),
         certificate: connection.peer_certificates().is_some_and(|chain| !chain.is_empty()),
     }
 }

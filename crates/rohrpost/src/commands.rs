@@ -99,7 +99,7 @@ static TRACE: [Column; 7] = [
     Column::text("state", "STATE"),
     Column::text("reason", "REASON"),
 ];
-static MESSAGE: [Column; 20] = [
+static MESSAGE: [Column; 21] = [
     Column::text("id", "id"),
     Column::time("received_at", "accepted"),
     Column::text("from", "from"),
@@ -114,6 +114,7 @@ static MESSAGE: [Column; 20] = [
     Column::text("session", "session"),
     Column::text("body", "body"),
     Column::text("smtputf8", "smtputf8"),
+    Column::text("requiretls", "TLS required"),
     Column::text("envid", "envid"),
     Column::text("ret", "ret"),
     Column::text("notes", "notes"),
@@ -197,7 +198,10 @@ pub fn administer(global: &Global, command: Command) -> Result<ExitCode, Failure
     let colour = output::colour();
     let done = match shown {
         Shown::List(columns, empty) => {
-            let mut listing = Listing::new(columns, global.json, &mut out, colour);
+            let mut listing = Listing::new(columns, global.json, &mut out, colour).below(match request {
+                Request::Trace(_) => attempts,
+                _ => |_| Vec::new(),
+            });
             let done = admin::ask(&config, &request, &mut |row| match row.get("progress") {
                 // What takes long says so at once, apart from what was asked for.
                 Some(_) => progress(&row),
@@ -278,6 +282,29 @@ fn because(row: &Value, out: &mut impl std::io::Write) -> std::io::Result<()> {
         writeln!(out, "\ncame of it: {}, {}", text("id"), text("notes"))?;
     }
     Ok(())
+}
+
+/// The attempts to hand a recipient to other servers, a line each.
+fn attempts(row: &Value) -> Vec<String> {
+    let line = |attempt: &Value| {
+        let field = |name: &str| attempt.get(name).map(output::text).unwrap_or_default();
+        let (host, address, tls, policy) = (field("host"), field("address"), field("tls"), field("policy"));
+        let place = match (host.as_str(), address.as_str()) {
+            ("", _) => "no host".to_owned(),
+            (host, "") => host.to_owned(),
+            (host, address) => format!("{host} [{address}]"),
+        };
+        let secured = match (tls.as_str(), policy.as_str()) {
+            ("", "") => String::new(),
+            ("", policy) => format!(" in clear text ({policy})"),
+            (tls, "") => format!(" by {tls}"),
+            (tls, policy) => format!(" by {tls} ({policy})"),
+        };
+        let at = attempt.get("at").map(output::time).unwrap_or_default();
+        format!("{at}  {place}{secured}: {}: {}", field("outcome"), field("reply"))
+    };
+    let tries = row.get("tries").and_then(Value::as_array);
+    tries.into_iter().flatten().map(line).collect()
 }
 
 /// The attempts to hand the recipients of a message to other servers.
@@ -589,6 +616,25 @@ fn moment(text: &str, now: &jiff::Zoned) -> Result<i64, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_attempt_is_told_in_a_line() {
+        let row = serde_json::json!({ "tries": [
+            { "at": null, "host": "mx.far.test", "address": "192.0.2.1", "tls": "TLSv1.3 TLS_AES_256_GCM_SHA384", "policy": "dane verified",
+              "outcome": "deferred", "reply": "451 4.3.0 later\u{1b}[31m" },
+            { "at": null, "host": "mx.far.test", "address": "192.0.2.1", "tls": null, "policy": "opportunistic", "outcome": "taken", "reply": "250 2.0.0 ok" },
+            { "at": null, "host": "", "address": null, "tls": null, "policy": "", "outcome": "deferred", "reply": "4.4.3 no answer" },
+        ]});
+        assert_eq!(
+            attempts(&row),
+            [
+                "  mx.far.test [192.0.2.1] by TLSv1.3 TLS_AES_256_GCM_SHA384 (dane verified): deferred: 451 4.3.0 later\u{fffd}[31m",
+                "  mx.far.test [192.0.2.1] in clear text (opportunistic): taken: 250 2.0.0 ok",
+                "  no host: deferred: 4.4.3 no answer",
+            ]
+        );
+        assert!(attempts(&serde_json::json!({})).is_empty());
+    }
 
     #[test]
     fn moments() {

@@ -5,7 +5,7 @@ use crate::config::{Config, Listener, Protocol, Template, TlsFiles, template};
 use crate::engine::Engine;
 use crate::failure::{At as _, Failure};
 use crate::zone::{self, Facts};
-use crate::{files, privileges, tls};
+use crate::{acme, files, privileges, tls};
 use directory::NewAccount;
 use std::fmt::Write as _;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -41,13 +41,15 @@ pub fn run(global: &Global, arguments: &InitArgs) -> Result<String, Failure> {
     let data = std::path::absolute(&arguments.data).at("find", &arguments.data)?;
     files::folder(&data)?;
     let keys = data.join("tls");
-    files::folder(&keys)?;
+    if !arguments.acme {
+        files::folder(&keys)?;
+    }
     let pair = TlsFiles {
         certificate: keys.join("cert.pem"),
         key: keys.join("key.pem"),
         ..TlsFiles::default()
     };
-    if !pair.certificate.exists() {
+    if !arguments.acme && !pair.certificate.exists() {
         tls::self_sign(&[&hostname], i32::from(jiff::Zoned::now().year()), &pair)?;
     }
 
@@ -69,18 +71,23 @@ pub fn run(global: &Global, arguments: &InitArgs) -> Result<String, Failure> {
         data: &data,
         user,
         listeners: &listeners,
-        tls: Some(&pair),
+        tls: Some(&pair).filter(|_| !arguments.acme),
+        acme: Some(admin.as_str()).filter(|_| arguments.acme),
     };
     files::write_new(&file, template(&settings).as_bytes(), 0o644)?;
+    let config = Config::load(&file)?;
+    // The key of all certificates to come: its hash is among the records to set.
+    acme::prepare(&config)?;
     if let Some(identity) = identity {
         give(&data, identity)?;
     }
-    let config = Config::load(&file)?;
     let facts = Facts::gather(&config, &[domain])?;
-    Ok(report(&file, &data, &facts, &admin, &password))
+    let certificate = certificate(&file, &data, &hostname, arguments.acme);
+    Ok(report(&file, &data, &facts, &admin, &password, &certificate))
 }
 
-/// The usual ports of a mail server, and health and metrics on the loopback address.
+/// The usual ports of a mail server; those of the web for certificates, the MTA-STS policy and what mail programs ask; and health and metrics on
+/// the loopback address.
 fn listeners() -> Vec<Listener> {
     let open = |protocol, port| Listener {
         protocol,
@@ -98,6 +105,8 @@ fn listeners() -> Vec<Listener> {
         open(Protocol::Pop3, 110),
         open(Protocol::Pop3s, 995),
         open(Protocol::ManageSieve, 4190),
+        open(Protocol::Http, 80),
+        open(Protocol::Https, 443),
         Listener {
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
             ..open(Protocol::Http, 8080)
@@ -122,7 +131,23 @@ fn give(data: &Path, identity: privileges::Identity) -> Result<(), Failure> {
     Ok(())
 }
 
-fn report(file: &Path, data: &Path, facts: &Facts, admin: &str, password: &str) -> String {
+/// What there is to say of the certificate.
+fn certificate(file: &Path, data: &Path, hostname: &str, acme: bool) -> String {
+    if acme {
+        return format!(
+            "Certificates come from Let's Encrypt once the server runs, {hostname} leads here, and the world reaches port 80."
+        );
+    }
+    format!(
+        "The certificate in {}/tls is self-signed. For real ones, from Let's Encrypt: in {}, take the \"# \" off [acme] and its\n\
+         directory and agree, and put it before [tls], certificate and key (or begin anew with `rohrpost init --acme`). From elsewhere: name their\n\
+         files under [tls].",
+        data.display(),
+        file.display()
+    )
+}
+
+fn report(file: &Path, data: &Path, facts: &Facts, admin: &str, password: &str, certificate: &str) -> String {
     let mut text = format!(
         "Settings   {}\nData       {}\nAccount    {admin}\nPassword   {password}\n\n\
          DNS records to set (addresses as this machine sees them; behind a router they are others):\n\n",
@@ -135,9 +160,9 @@ fn report(file: &Path, data: &Path, facts: &Facts, admin: &str, password: &str) 
     let _ = write!(
         text,
         "\nThe addresses must also point back to {hostname} (PTR): whoever runs the network sets that.\n\
-         The certificate in {}/tls is self-signed; put a real one there or name it under [tls].\n\n\
+         {certificate}\n\
+         Another web server on this machine? Then take the http and https listeners at ports 80 and 443 out of the settings.\n\n\
          Next:  rohrpost check -c {file}\n       rohrpost serve -c {file}\n       rohrpost dns -c {file}      compares the DNS with this list\n",
-        data.display(),
         hostname = facts.hostname,
         file = file.display(),
     );

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 /// Relaying, running.
 pub struct Relaying {
     relay: Relay<Connector>,
+    connector: Connector,
     reporting: JoinHandle<()>,
 }
 
@@ -26,6 +27,7 @@ impl Relaying {
     pub async fn stop(self, patience: Duration) {
         self.reporting.abort();
         self.relay.stop(patience).await;
+        net::blocking(|| self.connector.flush());
     }
 }
 
@@ -60,11 +62,15 @@ pub fn start(
     let relay = Relay::start(
         engine.ledger.clone(),
         engine.blobs.clone(),
-        Arc::new(connector),
+        Arc::new(connector.clone()),
         Arc::clone(&outward.notifier),
         options,
     );
-    Ok(Relaying { relay, reporting })
+    Ok(Relaying {
+        relay,
+        connector,
+        reporting,
+    })
 }
 
 /// Whether an address belongs to this machine: only then can something be bound to it.

@@ -1,7 +1,7 @@
 //! Settings into services: each listener gets what it speaks.
 
 use crate::acme::{self, Proofs};
-use crate::config::{Config, Listener, OverQuota, Protocol, TlsMode};
+use crate::config::{Config, Limits, Listener, OverQuota, Protocol, TlsMode};
 use crate::engine::Engine;
 use crate::queue_figures::QueueFigures;
 use crate::relaying::{self, Relaying};
@@ -61,8 +61,8 @@ impl Services {
             workers: whole(config.delivery.workers),
             subaddress_mailbox: config.delivery.subaddress_mailbox,
             forwarding: Some(Arc::clone(&outward.forwarding)),
-            signer: Some(Arc::clone(&outward.signer)),
             notifier: Some(Arc::clone(&outward.notifier)),
+            patience: config.patience(),
         };
         let filter = engine.filter_by(config);
         if let Err(fault) = filter.administrators() {
@@ -81,7 +81,8 @@ impl Services {
             Arc::clone(&store),
             directory.clone(),
             ledger.clone(),
-        );
+        )
+        .departing(Arc::clone(&outward.forwarding) as _);
         let imap = access::imap::Context::new(directory.clone(), Arc::clone(&store), imap_options(config))
             .with_events(Arc::new(events));
         let pop3 = access::pop3::Context::new(directory.clone(), Arc::clone(&store), pop3_options(config));
@@ -127,17 +128,18 @@ impl Services {
             acme_metrics.register(&mut registry);
         }
         let web = pages::context(config, bound, engine, proofs, registry, web_metrics);
+        let (stop, _) = watch::channel(false);
         let keeper = match config.acme.as_ref().zip(tls.as_ref()) {
             None => None,
             Some((settings, tls)) => {
                 let directory = engine.directory.clone();
-                let keeper = acme::Keeper::new(config, settings, tls, proofs, directory, acme_metrics);
+                let stopping = stop.subscribe();
+                let keeper = acme::Keeper::new(config, settings, tls, proofs, directory, acme_metrics, stopping);
                 Some(tokio::spawn(
                     keeper.map_err(|e| std::io::Error::other(e.message))?.run(),
                 ))
             }
         };
-        let (stop, _) = watch::channel(false);
         let housekeeping = tokio::spawn(housekeeping::run(Arc::clone(engine), config.delivery.history));
         let inspection = inspector
             .clone()
@@ -243,9 +245,6 @@ impl Services {
     pub async fn stop(self, patience: Duration) {
         let _ = self.stop.send(true);
         self.housekeeping.abort();
-        if let Some(keeper) = &self.keeper {
-            keeper.abort();
-        }
         self.indexer.abort();
         if let Some(inspection) = &self.inspection {
             inspection.abort();
@@ -253,6 +252,10 @@ impl Services {
         let ended = async {
             for listener in self.listeners {
                 let _ = listener.await;
+            }
+            // It takes away what it has put into the DNS.
+            if let Some(keeper) = self.keeper {
+                let _ = keeper.await;
             }
         };
         // The doors cut their sessions at this bound themselves; this one is for whatever does not.
@@ -358,19 +361,12 @@ fn imap_options(config: &Config) -> access::imap::Options {
     let mut options = access::imap::Options::new(config.hostname.as_str());
     options.protocol.line = whole(limits.imap_line);
     options.message_size = limits.message_size;
-    options.connections = whole(limits.connections);
-    options.connections_per_address = whole(limits.connections_per_address);
     options.errors = short(limits.imap_errors);
     options.messages_per_command = Some(short(limits.imap_messages)).filter(|most| *most > 0);
     options.contexts = whole(limits.imap_contexts);
     options.login_failures = short(limits.login_failures);
-    options.login_failure_delay = limits.login_failure_delay;
-    options.login_idle = limits.imap_login_idle;
-    options.idle = limits.imap_idle;
-    options.stall = limits.imap_stall;
-    options.handshake = limits.handshake;
-    options.shutdown = limits.shutdown;
     options.sieve_url = sieve_url(config);
+    options.connection = connection_limits(limits, limits.imap_idle);
     options
 }
 
@@ -390,27 +386,30 @@ fn pop3_options(config: &Config) -> access::pop3::Options {
     let mut options = access::pop3::Options::new(config.hostname.as_str());
     options.protocol.errors = short(limits.imap_errors);
     options.protocol.login_failures = short(limits.login_failures);
-    options.connections = whole(limits.connections);
-    options.connections_per_address = whole(limits.connections_per_address);
-    options.login_failure_delay = limits.login_failure_delay;
-    options.login_idle = limits.imap_login_idle;
-    options.idle = limits.pop3_idle;
+    options.connection = connection_limits(limits, limits.pop3_idle);
     options
 }
 
 fn managesieve_options(config: &Config) -> access::managesieve::Options {
     let limits = &config.limits;
     let mut options = access::managesieve::Options::new(config.hostname.as_str());
-    options.connections = whole(limits.connections);
-    options.connections_per_address = whole(limits.connections_per_address);
     options.login_failures = short(limits.login_failures);
-    options.login_failure_delay = limits.login_failure_delay;
-    options.login_idle = limits.imap_login_idle;
-    options.idle = limits.imap_idle;
-    options.stall = limits.imap_stall;
-    options.handshake = limits.handshake;
-    options.shutdown = limits.shutdown;
+    options.connection = connection_limits(limits, limits.imap_idle);
     options
+}
+
+fn connection_limits(limits: &Limits, idle: Duration) -> access::ConnectionLimits {
+    access::ConnectionLimits {
+        connections: whole(limits.connections),
+        connections_per_address: whole(limits.connections_per_address),
+        login_failure_delay: limits.login_failure_delay,
+        login_idle: limits.imap_login_idle,
+        idle,
+        stall: limits.imap_stall,
+        handshake: limits.handshake,
+        shutdown: limits.shutdown,
+        ..access::ConnectionLimits::default()
+    }
 }
 
 fn proxies(listener: &Listener) -> Option<door::Proxies> {

@@ -149,3 +149,50 @@ fn init_makes_a_house_that_check_finds_sound() {
     assert_eq!(accounts[0]["address"], "postmaster@phys.test");
     assert_eq!(accounts[0]["admin"], true);
 }
+
+#[test]
+fn init_says_or_sets_how_to_get_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| command().current_dir(folder.path()).args(arguments).output().unwrap();
+    for (name, more, wanted) in [
+        ("by-hand", &[][..], "self-signed. For real ones"),
+        (
+            "by-acme",
+            &["--acme"][..],
+            "come from Let's Encrypt once the server runs",
+        ),
+    ] {
+        let file = format!("{name}.toml");
+        let init = ["-c", &file, "init", "--domain", "phys.test", "--data", name];
+        let made = run(&[&init, more].concat());
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let told = String::from_utf8(made.stdout).unwrap();
+        // The hash of the key that it will have.
+        assert!(told.contains(wanted) && told.contains("TLSA   3 1 1 "), "{told}");
+        let text = std::fs::read_to_string(folder.path().join(&file)).unwrap();
+        for listener in ["\"http\"\nbind = \"[::]:80\"", "\"https\"\nbind = \"[::]:443\""] {
+            assert!(text.contains(listener), "{text}");
+        }
+        let checked = run(&["-c", &file, "check", "--offline", "--json"]);
+        let findings: Vec<serde_json::Value> = serde_json::from_slice(&checked.stdout).unwrap();
+        let settings = findings.iter().find(|f| f["about"] == "settings").unwrap();
+        assert_eq!(settings["verdict"], "ok", "{findings:?}");
+    }
+    // What it says to do by hand, does.
+    let file = folder.path().join("by-hand.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text
+        .replace("\n# [acme]\n", "\n[acme]\n")
+        .replace("\n# directory = ", "\ndirectory = ")
+        .replace("\n# agree = ", "\nagree = ")
+        .replace("\n[tls]\n", "\n# [tls]\n")
+        .replace("\ncertificate = ", "\n# certificate = ")
+        .replace("\nkey = ", "\n# key = ");
+    std::fs::write(&file, text).unwrap();
+    let checked = run(&["-c", "by-hand.toml", "check", "--offline"]);
+    let told = String::from_utf8(checked.stdout).unwrap();
+    assert!(
+        told.contains("settings") && !told.contains("acme.") && !told.contains("[acme] gets"),
+        "{told}"
+    );
+}

@@ -36,7 +36,19 @@ impl<'a> Cells<'a> {
         Ok(byte)
     }
 
+    #[inline]
     pub(crate) fn number(&mut self) -> Result<u64> {
+        // Most are small.
+        match self.0 {
+            [byte @ ..0x80, rest @ ..] => {
+                self.0 = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.number_long(),
+        }
+    }
+
+    fn number_long(&mut self) -> Result<u64> {
         let mut number = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

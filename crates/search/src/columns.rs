@@ -150,6 +150,8 @@ impl Chunk {
         let mut cells = Cells(octets);
         let mut chunk = Chunk {
             texts: cells.text()?.to_owned(),
+            ends: Vec::with_capacity(rows * group.texts()),
+            numbers: Vec::with_capacity(rows * group.numbers()),
             ..Chunk::default()
         };
         for list in [&mut chunk.ends, &mut chunk.link_ends] {

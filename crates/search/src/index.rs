@@ -9,6 +9,7 @@ use crate::{Error, Limits, Result};
 use db::{AccountId, Database, Durability, Migration, Schema, Transaction, Value};
 use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -476,6 +477,7 @@ impl Index {
 
     pub(crate) fn columns_now(&self, group: Group) -> Result<Columns> {
         let view = self.view()?;
+        self.chunks_read(&view, group)?;
         let mut parts = Vec::with_capacity(view.segments.len() + 1);
         for segment in view.segments.iter() {
             parts.push((Arc::clone(&segment.ids), self.chunk(segment, group)?));
@@ -483,6 +485,53 @@ impl Index {
         let tail = Chunk::of(group, view.tail.docs.iter().map(|doc| &doc.keys));
         parts.push((view.tail.ids.clone().into(), Arc::new(tail)));
         Ok(Columns { group, parts })
+    }
+
+    /// Reads what is not in memory of a group of columns, in one walk: to find one row the engine compares it with others, and reads those
+    /// whole for that.
+    fn chunks_read(&self, view: &View, group: Group) -> Result<()> {
+        let missing: Vec<&Segment> = {
+            let inner = self.inner.lock();
+            let missing = |segment: &&Segment| !inner.chunks.contains_key(&(segment.number, group));
+            view.segments.iter().filter(missing).collect()
+        };
+        let ([first, _, ..], [.., last]) = (missing.as_slice(), missing.as_slice()) else {
+            return Ok(());
+        };
+        let mut left = missing.iter().peekable();
+        self.read(|tx| {
+            let mut trouble = None;
+            tx.walk(
+                "SELECT segment, cells FROM search_column WHERE account = ?1 AND segment BETWEEN ?2 AND ?3 AND kind = ?4 ORDER BY segment",
+                &[
+                    self.account(),
+                    first.number.into(),
+                    last.number.into(),
+                    Value::Integer(group as i64),
+                ],
+                |row| {
+                    let number = row.i64(0)?;
+                    while left.next_if(|segment| segment.number < number).is_some() {}
+                    let Some(segment) = left.next_if(|segment| segment.number == number) else {
+                        return Ok(ControlFlow::Continue(()));
+                    };
+                    let decoded = unpack(row.blob(1)?).and_then(|cells| Chunk::decode(&cells, group, segment.ids.len()));
+                    match decoded {
+                        Ok(chunk) => {
+                            let mut inner = self.inner.lock();
+                            inner.make_room(chunk.weight(), self.limits.memory);
+                            inner.chunks.insert((number, group), Arc::new(chunk));
+                            Ok(ControlFlow::Continue(()))
+                        }
+                        Err(error) => {
+                            trouble = Some(error);
+                            Ok(ControlFlow::Break(()))
+                        }
+                    }
+                },
+            )?;
+            trouble.map_or(Ok(()), Err)
+        })
     }
 
     fn chunk(&self, segment: &Segment, group: Group) -> Result<Arc<Chunk>> {

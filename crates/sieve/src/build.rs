@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::ext;
 use crate::extension::{Extensions, nearest};
+use crate::glance::Source;
 use crate::limits::Limits;
 use crate::mail::FieldName;
 use crate::printer::{command_text, test_text};
@@ -13,6 +14,9 @@ use crate::run::Run;
 use crate::spec::{Inner, Kind, Spec, Tag};
 use crate::template::{Template, Variable};
 use crate::tree::{Argument, Command, Script, Test, Text, Value};
+
+/// Different fields of a script that are summed up for its tests; people's scripts have some ten.
+const SOURCES: usize = 128;
 
 /// What scripts are checked against.
 #[derive(Debug, Clone, Default)]
@@ -44,6 +48,7 @@ impl Script {
             variables: Vec::new(),
             by_name: HashMap::new(),
             field_names: HashMap::new(),
+            sources: Vec::new(),
             sites: Vec::new(),
             errors: Vec::new(),
             warnings: Vec::new(),
@@ -64,6 +69,7 @@ pub(crate) struct Builder<'o> {
     by_name: HashMap<String, Variable>,
     /// Names of fields, each once.
     field_names: HashMap<String, FieldName>,
+    sources: Vec<Source>,
     sites: Vec<Site>,
     errors: Vec<Error>,
     warnings: Vec<Error>,
@@ -140,6 +146,18 @@ impl Builder<'_> {
         known.or_insert_with(|| FieldName::new(name)).clone()
     }
 
+    /// The number of something that tests look at. `None`: there are too many.
+    pub fn source(&mut self, source: Source) -> Option<u16> {
+        if let Some(known) = self.sources.iter().position(|known| *known == source) {
+            return u16::try_from(known).ok();
+        }
+        if self.sources.len() >= SOURCES {
+            return None;
+        }
+        self.sources.push(source);
+        u16::try_from(self.sources.len() - 1).ok()
+    }
+
     fn finish(self, body: Box<[Node]>) -> std::result::Result<Compiled, Vec<Error>> {
         let Builder {
             mut errors,
@@ -147,6 +165,7 @@ impl Builder<'_> {
             required,
             variables,
             sites,
+            sources,
             options,
             ..
         } = self;
@@ -168,6 +187,7 @@ impl Builder<'_> {
         warnings.truncate(options.limits.errors.max(1));
         Ok(Compiled {
             body,
+            sources: sources.into(),
             variables: variables.into(),
             sites: sites.into(),
             required: required.into_keys().collect(),
@@ -454,7 +474,7 @@ impl Builder<'_> {
             Ok(kind) => kind,
             Err(error) => {
                 if self.lenient && matches!(error.kind, ErrorKind::Unknown | ErrorKind::Extension) {
-                    TestKind::Leaf(Box::new(Refused(error)))
+                    TestKind::Leaf(None, Box::new(Refused(error)))
                 } else {
                     self.fail(error);
                     TestKind::False
@@ -506,7 +526,10 @@ impl Builder<'_> {
                 Some(test) => Ok(TestKind::Not(Box::new(test))),
                 None => Err(bound.error("not needs a test")),
             },
-            _ => Ok(TestKind::Leaf((spec.build)(self, &mut bound)?)),
+            _ => {
+                let check = (spec.build)(self, &mut bound)?;
+                Ok(TestKind::Leaf(check.glance(self), check))
+            }
         }
     }
 

@@ -32,6 +32,7 @@ mod error;
 mod explain;
 mod ext;
 mod extension;
+mod glance;
 mod lexer;
 mod limits;
 mod mail;

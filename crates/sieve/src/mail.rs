@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use mime::{Address, Scanner, Structure};
 
+use crate::glance::Summary;
 use crate::matching::Value;
 
 /// What of a field a value is.
@@ -45,7 +46,7 @@ impl Aspect {
 }
 
 /// A field name as it is looked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FieldName {
     pub lower: Arc<str>,
     hash: u64,
@@ -67,7 +68,7 @@ impl FieldName {
 }
 
 /// FNV-1a of the name in small letters.
-fn hash(name: &[u8]) -> u64 {
+pub(crate) fn hash(name: &[u8]) -> u64 {
     name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, b| {
         (hash ^ u64::from(b.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3)
     })
@@ -189,6 +190,8 @@ pub(crate) struct Mail<'m> {
     structure: OnceCell<Rc<Structure>>,
     header: Header<'m>,
     cache: HashMap<u64, Cached, BuildHasherDefault<Hashed>>,
+    /// What the sources of the script have, by their number; `None` within: it is not to be judged at a glance.
+    pub summaries: Vec<Option<Option<Summary>>>,
     /// Fields were added or taken away, and `bytes` does not have that yet.
     edited: bool,
     /// `bytes` is not the message that came.
@@ -239,6 +242,7 @@ impl<'m> Mail<'m> {
             structure: OnceCell::new(),
             header,
             cache: HashMap::with_capacity_and_hasher(ASKED, BuildHasherDefault::default()),
+            summaries: Vec::new(),
             edited: false,
             changed: false,
             saved: 0,
@@ -344,6 +348,7 @@ impl<'m> Mail<'m> {
         self.changed = true;
         self.saved = 0;
         self.cache.clear();
+        self.summaries.clear();
     }
 
     /// Puts a field before the others, or behind them. `value` is without line ends.

@@ -9,6 +9,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::build::{Bound, Builder};
 use crate::error::{Error, ErrorKind, Position, Result};
+use crate::glance::{Need, pairs};
 use crate::limits::Limits;
 use crate::run::Run;
 use crate::template::Template;
@@ -328,6 +329,25 @@ impl Matcher {
         Ok(self.try_keys(run, values, &keys))
     }
 
+    /// What a value must have, at least, for one of the keys to match; `None` where that can't be said beforehand.
+    pub fn need(&self) -> Option<Need> {
+        if !self.keys.is_empty() || !matches!(self.comparator, Comparator::Octet | Comparator::AsciiCasemap) {
+            return None;
+        }
+        let texts = || self.fixed.iter().map(|key| key.value.text.as_bytes());
+        match self.kind {
+            MatchType::Is => Some(Need::whole_of(texts())),
+            MatchType::Contains => Some(Need::pairs_of(texts())),
+            MatchType::Matches => {
+                let globs = self.fixed.iter().filter_map(|key| key.glob.as_ref());
+                Some(Need::Pairs(
+                    globs.map(Glob::pairs).fold(u64::MAX, |common, key| common & key),
+                ))
+            }
+            _ => None,
+        }
+    }
+
     pub fn one(&self, run: &mut Run<'_>, text: &str) -> Result<bool> {
         self.any(run, std::slice::from_ref(&Value::new(text.to_owned())))
     }
@@ -553,6 +573,15 @@ impl Glob {
         }
         flush(&mut text, &mut pieces, comparator);
         Glob { pieces }
+    }
+
+    /// The pairs of octets that whatever matches has.
+    fn pairs(&self) -> u64 {
+        let atoms = self.pieces.iter().flatten();
+        atoms.fold(0, |set, atom| match atom {
+            Atom::Text(text) => set | pairs(text),
+            Atom::Any => set,
+        })
     }
 
     /// Whether all of `text` matches; what the wild cards stood for is appended to `captures`.

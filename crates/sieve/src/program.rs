@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::build::Builder;
 use crate::error::{Error, Position, Result};
+use crate::glance::{Glance, Source};
 use crate::run::Run;
 
 /// A script that was found in order and can be run, any number of times, by any number of threads.
@@ -13,6 +15,8 @@ pub struct Compiled {
     /// Names of the script's own variables.
     pub(crate) variables: Box<[Box<str>]>,
     pub(crate) sites: Arc<[Site]>,
+    /// What its tests look at.
+    pub(crate) sources: Box<[Source]>,
     pub(crate) required: Vec<String>,
     pub(crate) warnings: Vec<Error>,
 }
@@ -57,6 +61,11 @@ pub(crate) trait Step: fmt::Debug + Send + Sync {
 /// A test made ready to run.
 pub(crate) trait Check: fmt::Debug + Send + Sync {
     fn check(&self, run: &mut Run<'_>) -> Result<bool>;
+
+    /// What shows that it fails without making it.
+    fn glance(&self, _builder: &mut Builder<'_>) -> Option<Glance> {
+        None
+    }
 }
 
 #[derive(Debug)]
@@ -78,5 +87,5 @@ pub(crate) enum TestKind {
     Not(Box<TestNode>),
     All(Box<[TestNode]>),
     Any(Box<[TestNode]>),
-    Leaf(Box<dyn Check>),
+    Leaf(Option<Glance>, Box<dyn Check>),
 }

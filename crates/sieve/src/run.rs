@@ -7,6 +7,7 @@ use mime::Structure;
 
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::explain::{Done, Event, Explanation, What};
+use crate::glance::{Source, Summary};
 use crate::limits::Limits;
 use crate::mail::Mail;
 use crate::outcome::{Action, DuplicateRecord, Outcome, Taken, Target, takes_message};
@@ -53,6 +54,7 @@ impl Compiled {
             limits,
             input,
             mail: Mail::new(input.message, input.structure, limits.header_bytes),
+            sources: &self.sources,
             scripts: vec![(None, Arc::clone(&self.sites))],
             script: 0,
             variables: vec![String::new(); self.variables.len()],
@@ -95,6 +97,8 @@ pub(crate) struct Run<'r> {
     pub limits: &'r Limits,
     pub input: &'r Input<'r>,
     pub mail: Mail<'r>,
+    /// What the tests of the script look at.
+    sources: &'r [Source],
     /// Every script that was entered; for the explanation.
     pub scripts: Vec<(Option<String>, Arc<[crate::program::Site]>)>,
     /// The one we are in.
@@ -277,13 +281,18 @@ impl Run<'_> {
                 }
                 return Ok(false);
             }
-            TestKind::Leaf(check) => {
+            TestKind::Leaf(glance, check) => {
                 self.site = test.site;
                 self.matched = None;
                 self.looked_at = 0;
-                match check.check(self) {
-                    Ok(passed) => passed,
-                    Err(error) => return Err(self.placed(error)),
+                if let Some(looked_at) = glance.as_ref().and_then(|glance| glance.fails(self)) {
+                    self.looked_at = looked_at;
+                    false
+                } else {
+                    match check.check(self) {
+                        Ok(passed) => passed,
+                        Err(error) => return Err(self.placed(error)),
+                    }
                 }
             }
         };
@@ -299,6 +308,32 @@ impl Run<'_> {
             },
         );
         Ok(passed)
+    }
+
+    /// What a source of the script has; `None` where it is not to be judged at a glance: of a script that is included, whose sources are others.
+    pub fn summary(&mut self, source: usize) -> Option<Summary> {
+        if self.script != 0 {
+            return None;
+        }
+        match self.mail.summaries.get(source) {
+            Some(Some(known)) => *known,
+            _ => self.sum_up(source),
+        }
+    }
+
+    fn sum_up(&mut self, source: usize) -> Option<Summary> {
+        let summary = match self.sources.get(source)? {
+            Source::Field(name, aspect) => Some(Summary::of(&self.mail.values(name, *aspect))),
+            // Without an envelope its tests are an error.
+            Source::Envelope(..) if !self.world.has_envelope() => None,
+            Source::Envelope(item, part) => Some(Summary::of(&item.values(&self.input.envelope, *part, 0, 0))),
+        };
+        let all = &mut self.mail.summaries;
+        all.resize(all.len().max(self.sources.len()), None);
+        if let Some(place) = all.get_mut(source) {
+            *place = Some(summary);
+        }
+        summary
     }
 
     /// How far the explanation is; see [`Run::reasons_since`].

@@ -85,6 +85,8 @@ pub struct Sender {
     pub envid: Option<String>,
     /// `AUTH=` (RFC 4954 §5), still in xtext.
     pub auth: Option<String>,
+    /// `REQUIRETLS` (RFC 8689 §2): the message goes on over verified TLS or not at all.
+    pub requiretls: bool,
     /// `HOLDFOR=` or `HOLDUNTIL=` (RFC 4865 §4). Whether the time can be kept is for the caller to say.
     pub hold: Option<Hold>,
 }

@@ -1,5 +1,6 @@
 //! Moments in UTC: as RFC 5322 §3.3 writes them for header fields, and as RFC 3339 §5.6 does for parameters.
 
+use mime::calendar;
 use std::io::Write;
 
 /// The last second whose year has four digits, as both grammars have it.
@@ -22,17 +23,11 @@ fn civil(time: i64) -> Civil {
     // Years 1970 to 9999.
     let time = time.clamp(0, LAST);
     let (days, seconds) = (time / 86_400, time % 86_400);
-    // Days since 1 March of year 0: then leap days come last in their year, era and cycle.
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let month = (month_from_march + 2) % 12 + 1;
+    let (year, month, day) = calendar::civil(days);
     Civil {
-        year: year_of_era + era * 400 + i64::from(month < 3),
+        year,
         month,
-        day: day_of_year - (153 * month_from_march + 2) / 5 + 1,
+        day,
         hour: seconds / 3_600,
         minute: seconds / 60 % 60,
         second: seconds % 60,
@@ -116,15 +111,7 @@ pub(crate) fn parse_timestamp(text: &str) -> Option<i64> {
         }
         _ => return None,
     };
-    // Counted from March, as above.
-    let (years, months) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let (era, year_of_era) = (years.div_euclid(400), years.rem_euclid(400));
-    let day_of_year = (153 * months + 2) / 5 + day - 1;
-    let days = era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468;
+    let days = calendar::days(year, month, day);
     Some(days * 86_400 + hour * 3_600 + minute * 60 + second - offset)
 }
 

@@ -1,6 +1,6 @@
 //! Parameters of `MAIL` and `RCPT`: `SIZE` (RFC 1870), `BODY` (RFC 6152, RFC 3030), `SMTPUTF8` (RFC 6531), `RET`, `ENVID`, `NOTIFY` and
-//! `ORCPT` (RFC 3461 §4), `AUTH` (RFC 4954 §5), `HOLDFOR` and `HOLDUNTIL` (RFC 4865 §4). What none of them is, is refused with `555` (RFC
-//! 5321 §4.1.1.11).
+//! `ORCPT` (RFC 3461 §4), `AUTH` (RFC 4954 §5), `HOLDFOR` and `HOLDUNTIL` (RFC 4865 §4), `REQUIRETLS` (RFC 8689 §2). What none of them is, is refused with
+//! `555` (RFC 5321 §4.1.1.11).
 
 use crate::moment::parse_timestamp;
 use crate::{Address, Recipient, Reply, ReversePath, Sender, Status};
@@ -127,6 +127,7 @@ pub(crate) fn sender(path: ReversePath, parameters: &str, extended: bool, future
         ret: None,
         envid: None,
         auth: None,
+        requiretls: false,
         hold: None,
     };
     let mut body = None;
@@ -150,6 +151,11 @@ pub(crate) fn sender(path: ReversePath, parameters: &str, extended: bool, future
                 return Err(wrong("SMTPUTF8 takes no value and stands once"));
             }
             sender.smtputf8 = true;
+        } else if keyword.eq_ignore_ascii_case("REQUIRETLS") {
+            if value.is_some() || sender.requiretls {
+                return Err(wrong("REQUIRETLS takes no value and stands once"));
+            }
+            sender.requiretls = true;
         } else if keyword.eq_ignore_ascii_case("RET") {
             let value = value.unwrap_or_default();
             let ret = match value {
@@ -316,6 +322,8 @@ mod tests {
             (" RET=SOME", Err(501)),
             (" ENVID=a+", Err(501)),
             (" ENVID=a+3d", Err(501)),
+            (" REQUIRETLS=1", Err(501)),
+            (" requiretls REQUIRETLS", Err(501)),
             (" HOLDFOR=60 HOLDFOR=60", Err(501)),
             (" HOLDFOR=60 HOLDUNTIL=2026-11-25T09:30:00Z", Err(501)),
             (" HOLDFOR=1234567890", Err(501)),

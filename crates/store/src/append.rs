@@ -47,27 +47,32 @@ impl Account {
         }
         quota.room(used, Usage::of(messages.iter().map(NewMessage::size)))?;
         let account = self.id();
-        let landed = state.fresh.landed();
-        let (rows, modseq) = self.change(&mut state, Durability::Synced, |tx, draft| {
+        let places = state.fresh.take(&fresh);
+        let changed = self.change(&mut state, Durability::Synced, |tx, draft| {
             let mut rows = Vec::with_capacity(messages.len());
             for (at, message) in messages.iter().enumerate() {
                 let row = add_in(tx, account, draft, mailbox, message)?;
-                if let (Some(row), Some(fresh)) = (&row, fresh.get(at)) {
-                    fresh::keep_in(tx, account, row.content, &fresh.bytes)?;
+                if let (Some(row), Some(fresh), Some(place)) = (&row, fresh.get(at), places.get(at)) {
+                    fresh::keep_in(tx, account, *place, row.content, &fresh.bytes)?;
                 }
                 rows.extend(row);
             }
-            fresh::drop_in(tx, account, &landed)?;
             let mut modseq = rows.last().map_or(ModSeq(0), |row: &Message| row.modseq);
             if let Some((from, _, message)) = &old {
                 modseq = expunge::take_in(tx, account, draft, *from, std::slice::from_ref(message))?;
                 expunge::contents_drop_in(tx, account, [message.content])?;
             }
             Ok((rows, modseq))
-        })?;
-        state.fresh.forget(&landed);
-        for (row, fresh) in rows.iter().zip(fresh) {
-            state.fresh.add(row.content, fresh.commit);
+        });
+        let (rows, modseq) = match changed {
+            Ok(changed) => changed,
+            Err(error) => {
+                state.fresh.give_back(&places);
+                return Err(error);
+            }
+        };
+        for ((row, fresh), place) in rows.iter().zip(fresh).zip(places) {
+            state.fresh.add(place, row.content, fresh);
         }
         if let Some((from, position, _)) = old {
             // Within one mailbox the new message comes after the old one, whose position still holds.

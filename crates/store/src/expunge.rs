@@ -94,6 +94,16 @@ pub(crate) fn contents_drop_in(
     let mut contents: Vec<ContentId> = contents.into_iter().collect();
     contents.sort_unstable();
     contents.dedup();
+    let Some(newest) = contents.last().copied() else {
+        return Ok(());
+    };
+    // The newest content tells which id is given next, as long as it is there: see `Draft::save_in`.
+    tx.execute(
+        "UPDATE account_state SET next_content = 1 + COALESCE(
+            (SELECT id FROM content WHERE content.account = ?1 ORDER BY id DESC LIMIT 1), ?2)
+         WHERE account = ?1 AND next_content <= ?2",
+        &[account.0.into(), newest.into()],
+    )?;
     // Contents that came one after the other mostly go together.
     let neighbours = contents.chunk_by(|a, b| b.0 - a.0 == 1);
     for (first, last) in neighbours.filter_map(|run| Some((*run.first()?, *run.last()?))) {

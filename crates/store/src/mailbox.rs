@@ -403,7 +403,33 @@ impl Account {
     }
 }
 
-pub(crate) fn save_in(tx: &Transaction<'_>, account: AccountId, row: &Mailbox) -> db::Result<()> {
+/// Writes a mailbox's row. `before`: as it stands there.
+pub(crate) fn save_in(
+    tx: &Transaction<'_>,
+    account: AccountId,
+    before: Option<&Mailbox>,
+    row: &Mailbox,
+) -> db::Result<()> {
+    if before.is_some_and(|before| before.name == row.name && before.special_use == row.special_use) {
+        // Most changes. Without the name, so that its index is not written anew.
+        tx.execute(
+            "UPDATE mailbox SET uid_validity = ?3, uid_next = ?4, highest_modseq = ?5, messages = ?6, unseen = ?7, deleted = ?8, size = ?9,
+                recent_from = ?10 WHERE account = ?1 AND id = ?2",
+            &[
+                account.0.into(),
+                row.id.into(),
+                row.uid_validity.into(),
+                row.uid_next.into(),
+                row.highest_modseq.into(),
+                row.messages.into(),
+                row.unseen.into(),
+                row.deleted.into(),
+                row.size.cast_signed().into(),
+                row.recent_from.into(),
+            ],
+        )?;
+        return Ok(());
+    }
     tx.execute(
         "INSERT INTO mailbox (account, id, name, special_use, uid_validity, uid_next, highest_modseq, messages, unseen, deleted, size, recent_from)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)

@@ -4,7 +4,7 @@ use crate::sweep::{Sweeper, Sweeps};
 use crate::warm::Warm;
 use crate::{Account, AccountId, Result};
 use blobs::Blobs;
-use db::OpenFiles;
+use db::{Checkpointer, OpenFiles};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,6 +58,10 @@ impl Store {
             file: directory.to_path_buf(),
             source,
         })?;
+        let checkpointer = Checkpointer::start().map_err(|source| db::Error::Io {
+            file: directory.to_path_buf(),
+            source,
+        })?;
         Ok(Store {
             directory: directory.to_path_buf(),
             blobs,
@@ -65,6 +69,7 @@ impl Store {
             shared: Shared {
                 warm: Arc::new(Warm::new(options.views_kept)),
                 sweeps,
+                checkpointer,
             },
             sweeper,
             options,

@@ -126,3 +126,36 @@ fn what_the_blob_store_lost_it_gets_again() {
     let blobs = blobs_in(&folder.path().join("blobs"));
     assert_eq!(blobs.read(BlobId::of(b"second")).unwrap(), b"second");
 }
+
+#[test]
+fn places_are_used_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = blobs_in(&folder.path().join("blobs"));
+    let store = store_in(folder.path(), &blobs);
+    let account = store.account(AccountId(7)).unwrap();
+    let (small, large) = ("x".repeat(1000), "y".repeat(Fresh::LONGEST));
+    let all: Vec<String> = (0..20).map(|n| format!("{n} {}", [&small, &large][n / 10])).collect();
+    for text in &all {
+        append(&account, &blobs, &[text]);
+        blobs.wait(BlobId::of(text.as_bytes())).unwrap();
+    }
+    // As long as the blob store does not have them, they need places of their own.
+    let (blocked, several) = (blobs_in(&folder.path().join("blocked")), ["one", "two", "three"]);
+    append(&account, &blocked, &several);
+    for text in several {
+        blobs.put(text.as_bytes()).unwrap().wait().unwrap();
+    }
+    let path = store.path_of(AccountId(7));
+    drop(account);
+    store.close();
+    assert_eq!(kept(&path), 2 + 3);
+    let store = store_in(folder.path(), &blobs);
+    let account = store.account(AccountId(7)).unwrap();
+    let found = texts(&account);
+    assert_eq!(found[..20], all);
+    assert_eq!(found[20..], several);
+    account.fresh_settle().unwrap();
+    drop(account);
+    store.close();
+    assert_eq!(kept(&path), 0);
+}

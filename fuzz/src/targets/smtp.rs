@@ -58,6 +58,7 @@ const TOKENS: &[&[u8]] = &[
     b" SIZE=99999999999999999999",
     b" BODY=BINARYMIME",
     b" BODY=8BITMIME",
+    b" REQUIRETLS",
     b" SMTPUTF8",
     b" RET=HDRS",
     b" ENVID=a+2Bb",

@@ -6,6 +6,7 @@ use db::{AccountId, Database};
 use ledger::{Ledger, Settlement, Work};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use store::{Account, Arrival, Digest, Flags, NewMessage, Store};
 
 /// Pages after which the log is written back: few, so that power cuts meet checkpoints; more than two steps write.
@@ -24,8 +25,8 @@ pub struct House {
 }
 
 impl House {
-    /// Opens what is in a folder and on a disk.
-    pub fn open(folder: &Path, disk: &SimulatedDisk) -> House {
+    /// Opens what is in a folder and on a disk. `clock`: what time it is there, in seconds since 1970.
+    pub fn open(folder: &Path, disk: &SimulatedDisk, clock: &Arc<AtomicI64>) -> House {
         let options = blobs::Options {
             segment_bytes: 32 << 10,
             own_segment_bytes: 8 << 10,
@@ -40,7 +41,12 @@ impl House {
         };
         let database = Database::open(&House::server(folder), &[ledger::SCHEMA], options).expect("server.db");
         let database = Arc::new(database);
-        let ledger = Ledger::open(Arc::clone(&database), blobs.clone(), &ledger::Options::default()).expect("ledger");
+        let clock = Arc::clone(clock);
+        let options = ledger::Options {
+            clock: Arc::new(move || clock.load(Ordering::Relaxed)),
+            ..ledger::Options::default()
+        };
+        let ledger = Ledger::open(Arc::clone(&database), blobs.clone(), &options).expect("ledger");
         let store = Store::open(&folder.join("accounts"), blobs.clone(), store::Options::default()).expect("store");
         House {
             database,
@@ -61,19 +67,20 @@ impl House {
     }
 
     /// Puts work of one account into its INBOX; not durable yet. Lines before the message name the delivery.
-    pub fn deliver(&self, id: AccountId, work: &[Work]) -> Vec<Settlement> {
+    ///
+    /// # Errors
+    /// The bytes can't be read: another thread's write has used up what the disk's power was good for.
+    pub fn deliver(&self, id: AccountId, work: &[Work]) -> Result<Vec<Settlement>, blobs::Error> {
         let account = self.account(id);
         let inbox = account.mailbox_find("INBOX").expect("INBOX").id;
-        let prepared: Vec<(Vec<u8>, Digest)> = work
+        let prepared = work
             .iter()
             .map(|w| {
-                let bytes = self.blobs.read(w.blob).expect("bytes of an open recipient");
-                (
-                    format!("X-Delivery: {} {}\r\n", w.acceptance.id.0, w.number).into_bytes(),
-                    Digest::of(&bytes),
-                )
+                let bytes = self.blobs.read(w.blob)?;
+                let prefix = format!("X-Delivery: {} {}\r\n", w.acceptance.id.0, w.number);
+                Ok((prefix.into_bytes(), Digest::of(&bytes)))
             })
-            .collect();
+            .collect::<Result<Vec<(Vec<u8>, Digest)>, blobs::Error>>()?;
         let arrivals: Vec<Arrival<'_>> = work
             .iter()
             .zip(&prepared)
@@ -92,18 +99,16 @@ impl House {
             })
             .collect();
         let delivered = account.deliver(&arrivals).expect("delivery");
-        work.iter()
-            .zip(delivered)
-            .map(|(w, d)| Settlement {
-                acceptance: w.acceptance.id,
-                number: w.number,
-                fate: ledger::Fate::Delivered,
-                at: 0,
-                detail: None,
-                account: Some(id),
-                place: Some((d.mailbox.0, d.uid.0)),
-                attempt: None,
-            })
-            .collect()
+        let settled = work.iter().zip(delivered).map(|(w, d)| Settlement {
+            acceptance: w.acceptance.id,
+            number: w.number,
+            fate: ledger::Fate::Delivered,
+            at: 0,
+            detail: None,
+            account: Some(id),
+            place: Some((d.mailbox.0, d.uid.0)),
+            attempt: None,
+        });
+        Ok(settled.collect())
     }
 }

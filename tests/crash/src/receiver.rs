@@ -4,11 +4,14 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// A recipient and the message that was taken for it.
+type Taken = (String, Vec<u8>);
+
 /// A server on a port of this machine, until the test ends.
 #[derive(Debug, Clone)]
 pub struct Receiver {
     port: u16,
-    taken: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    taken: Arc<Mutex<Vec<Taken>>>,
 }
 
 impl Receiver {

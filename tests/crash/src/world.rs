@@ -1,69 +1,113 @@
 //! One seeded life of a house after the other, each ended by a power cut.
 
 use crate::house::House;
+use crate::relaying::{ADDRESSES, Elsewhere, LATEST};
 use crate::tracked::{Image, Tracked};
 use blobs::BlobId;
 use blobs::simulation::{Chance, SimulatedDisk};
 use db::AccountId;
-use ledger::{Acceptance, Lane, NewRecipient, Work};
+use ledger::{Acceptance, Work};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
-use store::{ArrivalState, Digest, FlagChange, Flags, Fresh, NewMessage};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use store::{Digest, FlagChange, Flags, Fresh, NewMessage};
 use tempfile::TempDir;
 
 /// Accounts in the house.
-const ACCOUNTS: i64 = 3;
+pub(crate) const ACCOUNTS: i64 = 3;
+/// When the first life begins, in seconds since 1970.
+const BEGIN: i64 = 1_800_000_000;
+
+/// A recipient: the acceptance, and the number in it.
+pub(crate) type Key = (i64, u32);
+
+/// A message as it was handed in.
+pub(crate) struct Message {
+    pub(crate) to: Vec<To>,
+    pub(crate) bytes: Vec<u8>,
+    /// Not to be sent before.
+    pub(crate) release_at: Option<i64>,
+}
+
+/// Whom it is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum To {
+    Account(AccountId),
+    Elsewhere(&'static str),
+}
+
+/// A fault that is built in, to see that these tests see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// None: all is as it should be.
+    None,
+    /// Housekeeping reclaims bytes whose references' removal is not durable.
+    Forgetful,
+    /// A connection sends its next message before what came of the last is durable.
+    Hasty,
+    /// A notice does not enter custody in the transaction that settles what it is about.
+    Apart,
+}
 
 /// The disk, what was done on it, and what must be found.
 pub struct World {
+    pub(crate) fault: Fault,
     seed: u64,
-    chance: Chance,
-    disk: SimulatedDisk,
+    pub(crate) chance: Chance,
+    pub(crate) disk: SimulatedDisk,
     scratch: TempDir,
     life: u32,
+    clock: Arc<AtomicI64>,
     files: BTreeMap<Part, Tracked>,
     steps_left: usize,
     serial: u64,
     /// Every message that was handed in, by acceptance.
-    tried: BTreeMap<i64, (Vec<AccountId>, Vec<u8>)>,
-    accepted: BTreeSet<i64>,
+    pub(crate) tried: BTreeMap<i64, Message>,
+    pub(crate) accepted: BTreeSet<i64>,
     /// Every message that was appended, by its bytes; and whether that was confirmed.
-    appended: BTreeMap<Vec<u8>, (AccountId, bool)>,
-    /// Housekeeping reclaims without making removals durable before.
-    forgetful: bool,
+    pub(crate) appended: BTreeMap<Vec<u8>, (AccountId, bool)>,
     /// What a user took away, as bytes with the lines before them: may be back after a cut.
-    expunged: HashSet<(AccountId, Vec<u8>)>,
+    pub(crate) expunged: HashSet<(AccountId, Vec<u8>)>,
+    pub(crate) elsewhere: Elsewhere,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Part {
+pub(crate) enum Part {
     Server,
     Account(i64),
 }
 
 /// The power goes; this is what the SQLite files will be.
-struct Cut(BTreeMap<PathBuf, Image>);
+pub(crate) struct Cut(BTreeMap<PathBuf, Image>);
 
 impl World {
     /// An empty house with its accounts.
     pub fn new(seed: u64) -> World {
+        World::with(seed, Fault::None)
+    }
+
+    /// A house with a fault.
+    pub fn with(seed: u64, fault: Fault) -> World {
         let mut world = World {
+            fault,
             seed,
             chance: Chance::new(seed),
             disk: SimulatedDisk::new(seed),
             scratch: crate::scratch(),
             life: 0,
+            clock: Arc::new(AtomicI64::new(BEGIN)),
             files: BTreeMap::new(),
             steps_left: 0,
             serial: 0,
             tried: BTreeMap::new(),
             accepted: BTreeSet::new(),
             appended: BTreeMap::new(),
-            forgetful: false,
             expunged: HashSet::new(),
+            elsewhere: Elsewhere::default(),
         };
         std::fs::create_dir_all(world.folder()).expect("folder");
-        let house = House::open(&world.folder(), &world.disk);
+        let house = world.open();
         for id in 1..=ACCOUNTS {
             house.account(AccountId(id));
         }
@@ -72,19 +116,11 @@ impl World {
         world
     }
 
-    /// A house with a fault, to see that these tests see it: its housekeeping reclaims bytes whose references' removal is not durable.
-    pub fn forgetful(seed: u64) -> World {
-        World {
-            forgetful: true,
-            ..World::new(seed)
-        }
-    }
-
     /// Works until the power goes, comes back, and asserts what must be; then the same again, `lives` times.
     pub async fn run(&mut self, lives: u32) {
         for _ in 0..lives {
-            self.steps_left = 1 + self.chance.below(60);
-            let house = House::open(&self.folder(), &self.disk);
+            self.steps_left = 1 + self.chance.below(80);
+            let house = self.open();
             self.track();
             if self.chance.percent(40) {
                 self.disk.cut_after(1 + self.chance.below(150) as u64);
@@ -101,10 +137,33 @@ impl World {
             for (path, image) in &images {
                 image.put(&self.folder().join(path));
             }
-            let house = House::open(&self.folder(), &self.disk);
+            let house = self.open();
+            self.check_what_stands(&house);
+            self.steps_left = usize::MAX;
+            self.track();
+            self.relay_all(&house).await;
             self.deliver_all(&house).await;
-            self.check(&house).await;
+            self.check_mailboxes(&house);
+            self.check_elsewhere(&house);
         }
+    }
+
+    fn open(&self) -> House {
+        House::open(&self.folder(), &self.disk, &self.clock)
+    }
+
+    /// Which world, for people who look for it again.
+    pub(crate) fn at(&self) -> String {
+        format!("seed {} life {}", self.seed, self.life)
+    }
+
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.load(Ordering::Relaxed)
+    }
+
+    /// Time passes.
+    pub(crate) fn pass(&self, seconds: usize) {
+        self.clock.fetch_add(seconds as i64, Ordering::Relaxed);
     }
 
     fn folder(&self) -> PathBuf {
@@ -126,7 +185,7 @@ impl World {
     }
 
     /// Something was done on a part. Here the power may go: before it counts as done, or, as the next step sees it, after.
-    fn step(&mut self, part: Part, synced: bool) -> Result<(), Cut> {
+    pub(crate) fn step(&mut self, part: Part, synced: bool) -> Result<(), Cut> {
         self.steps_left = self.steps_left.saturating_sub(1);
         // The simulated disk may have lost its power by itself.
         if self.steps_left > 0 && self.disk.is_powered() {
@@ -144,21 +203,25 @@ impl World {
     }
 
     async fn work(&mut self, house: &House) -> Result<(), Cut> {
-        match self.chance.below(12) {
-            0..=3 => self.accept(house).await,
-            4..=7 => {
+        let seconds = 1 + self.chance.below(100);
+        self.pass(seconds);
+        match self.chance.below(18) {
+            0..=4 => self.accept(house).await,
+            5..=8 => {
                 let most = 1 + self.chance.below(6) as u32;
                 let work = house.ledger.claim(most).await.expect("claim");
                 self.step(Part::Server, false)?;
                 self.deliver(house, work).await
             }
-            8 | 9 => self.append(house),
-            10 => self.expunge(house),
+            9..=12 => self.relay(house).await,
+            13 => self.order(house).await,
+            14 | 15 => self.append(house),
+            16 => self.expunge(house),
             _ => self.reclaim(house),
         }
     }
 
-    fn message(&mut self) -> Vec<u8> {
+    pub(crate) fn message(&mut self) -> Vec<u8> {
         self.serial += 1;
         let mut bytes = format!("Subject: {} of seed {}\r\n\r\n", self.serial, self.seed).into_bytes();
         let len = match self.chance.below(10) {
@@ -177,31 +240,46 @@ impl World {
         for _ in 0..1 + self.chance.below(4) {
             let bytes = self.message();
             let id = house.ledger.next_id();
-            let recipients: Vec<AccountId> = (1..=ACCOUNTS)
-                .map(AccountId)
-                .filter(|_| self.chance.percent(50))
+            let mut to: Vec<To> = (1..=ACCOUNTS)
+                .filter(|_| self.chance.percent(40))
+                .map(|id| To::Account(AccountId(id)))
                 .collect();
-            let recipients = if recipients.is_empty() {
-                vec![AccountId(1)]
-            } else {
-                recipients
-            };
+            let elsewhere = ADDRESSES.iter().filter(|_| self.chance.percent(20));
+            to.extend(elsewhere.map(|address| To::Elsewhere(address)));
+            if to.is_empty() {
+                to.push(To::Account(AccountId(1)));
+            }
             let Ok(commit) = house.blobs.put(&bytes) else { break };
-            let acceptance = acceptance(id, &recipients);
-            self.tried.insert(id.0, (recipients, bytes));
+            let in_time = self.now() + 1 + self.chance.below(LATEST) as i64;
+            let message = Message {
+                to,
+                bytes,
+                release_at: self.chance.percent(8).then_some(in_time),
+            };
+            let held = self.chance.percent(8);
+            let acceptance = Acceptance {
+                held: held.then(|| "too much at once".to_owned()),
+                ..message.acceptance(id)
+            };
+            self.tried.insert(id.0, message);
             let ledger = house.ledger.clone();
             let task = tokio::spawn(async move { ledger.accept(acceptance, commit, None).await.is_ok() });
-            waiting.push((id.0, task));
+            waiting.push((id.0, held, task));
         }
         let mut answered = Vec::new();
-        for (id, task) in waiting {
+        for (id, held, task) in waiting {
             if task.await.expect("task") {
-                answered.push(id);
+                answered.push((id, held));
             }
         }
         // Only what was answered before the power went counts.
         self.step(Part::Server, true)?;
-        self.accepted.extend(answered);
+        for (id, held) in answered {
+            self.accepted.insert(id);
+            if held {
+                self.held_from_the_start(id);
+            }
+        }
         Ok(())
     }
 
@@ -217,7 +295,16 @@ impl World {
             if !self.disk.is_powered() {
                 return self.step(Part::Server, false);
             }
-            let settlements = house.deliver(AccountId(id), &work);
+            let settlements = match house.deliver(AccountId(id), &work) {
+                Ok(settlements) => settlements,
+                Err(error) => {
+                    assert!(
+                        !self.disk.is_powered(),
+                        "bytes of an open recipient, with power: {error:?}"
+                    );
+                    return self.step(Part::Server, false);
+                }
+            };
             self.step(Part::Account(id), false)?;
             house.account(AccountId(id)).sync().expect("sync");
             self.step(Part::Account(id), true)?;
@@ -234,11 +321,15 @@ impl World {
         let id = AccountId(1 + self.chance.below(ACCOUNTS as usize) as i64);
         let account = house.account(id);
         let inbox = account.mailbox_find("INBOX").expect("INBOX").id;
-        let Ok(commit) = house.blobs.put(&bytes) else {
-            return self.step(Part::Server, false);
-        };
         // Half of them are put beside their rows, and wait for the disk once.
         let together = self.chance.below(2) == 0;
+        let put = match together {
+            true => house.blobs.put_at_leisure(&bytes),
+            false => house.blobs.put(&bytes),
+        };
+        let Ok(commit) = put else {
+            return self.step(Part::Server, false);
+        };
         if !together && commit.wait().is_err() {
             return self.step(Part::Server, false);
         }
@@ -313,7 +404,7 @@ impl World {
             account.blob_references(&mut found).expect("references");
         }
         // A row whose removal could be undone by a power cut still needs its bytes.
-        if !self.forgetful {
+        if self.fault != Fault::Forgetful {
             house.database.sync().expect("sync");
             self.step(Part::Server, true)?;
             for id in 1..=ACCOUNTS {
@@ -331,8 +422,6 @@ impl World {
 
     /// What is open is delivered, as after every start.
     async fn deliver_all(&mut self, house: &House) {
-        self.steps_left = usize::MAX;
-        self.track();
         loop {
             let work = house.ledger.claim(100).await.expect("claim");
             if work.is_empty() {
@@ -340,93 +429,5 @@ impl World {
             }
             assert!(self.deliver(house, work).await.is_ok());
         }
-    }
-
-    async fn check(&self, house: &House) {
-        let at = format!("seed {} life {}", self.seed, self.life);
-        let mut found: BTreeMap<(i64, u32), AccountId> = BTreeMap::new();
-        let mut appended: BTreeSet<Vec<u8>> = BTreeSet::new();
-        for id in (1..=ACCOUNTS).map(AccountId) {
-            let account = house.account(id);
-            let faults = account.faults().expect("faults");
-            assert!(faults.is_empty(), "{at}: account {id:?}: {faults:?}");
-            account
-                .blob_references(|blob| assert!(house.blobs.len_of(blob).unwrap().is_some(), "{at}: {blob} is gone"))
-                .expect("references");
-            let inbox = account.mailbox_find("INBOX").expect("INBOX").id;
-            for message in account.mailbox_open(inbox, false).expect("INBOX").snapshot().iter() {
-                let content = account.content(message.content).expect("content");
-                let bytes = account.content_range(&content, 0..content.len()).expect("bytes");
-                let Some(rest) = bytes.strip_prefix(b"X-Delivery: ") else {
-                    let (to, _) = self
-                        .appended
-                        .get(&bytes)
-                        .unwrap_or_else(|| panic!("{at}: never appended"));
-                    assert_eq!(*to, id, "{at}");
-                    assert!(appended.insert(bytes), "{at}: appended twice");
-                    continue;
-                };
-                let end = rest.iter().position(|b| *b == b'\r').expect("end of the line");
-                let line = std::str::from_utf8(&rest[..end]).expect("line");
-                let (acceptance, number) = line.split_once(' ').expect("two numbers");
-                let key: (i64, u32) = (acceptance.parse().unwrap(), number.parse().unwrap());
-                let (recipients, sent) = self.tried.get(&key.0).unwrap_or_else(|| panic!("{at}: never accepted"));
-                assert_eq!(recipients.get(key.1 as usize), Some(&id), "{at}: wrong account");
-                assert!(rest[end + 2..] == sent[..], "{at}: other bytes");
-                assert!(found.insert(key, id).is_none(), "{at}: delivered twice");
-            }
-        }
-        for id in &self.accepted {
-            let (recipients, bytes) = &self.tried[id];
-            for (number, account) in (0..).zip(recipients) {
-                let line = format!("X-Delivery: {id} {number}\r\n");
-                let gone = self.expunged.contains(&(*account, [line.as_bytes(), bytes].concat()));
-                assert!(gone || found.contains_key(&(*id, number)), "{at}: accepted and lost");
-            }
-        }
-        for (bytes, (account, confirmed)) in &self.appended {
-            let gone = !confirmed || self.expunged.contains(&(*account, bytes.clone()));
-            assert!(gone || appended.contains(bytes), "{at}: appended and lost");
-        }
-        let mut delivered = Vec::new();
-        house
-            .ledger
-            .audit(|fault| panic!("{at}: {fault:?}"), |d| delivered.push(d))
-            .expect("audit");
-        for d in delivered {
-            let state = house
-                .account(d.account)
-                .arrival_states(&[(d.acceptance.0, d.number)])
-                .expect("state");
-            assert!(
-                matches!(state[..], [ArrivalState::Present | ArrivalState::Gone]),
-                "{at}: {d:?} is {state:?}"
-            );
-        }
-        let faults = house.database.check_integrity().expect("check");
-        assert!(faults.is_empty(), "{at}: {faults:?}");
-        house
-            .blobs
-            .verify(&mut |finding| panic!("{at}: {finding}"))
-            .expect("verify");
-    }
-}
-
-fn acceptance(id: ledger::AcceptanceId, recipients: &[AccountId]) -> Acceptance {
-    Acceptance {
-        protocol: "ESMTP".into(),
-        client: "test".into(),
-        helo: "test".into(),
-        body: "8BITMIME".into(),
-        recipients: recipients
-            .iter()
-            .map(|account| NewRecipient {
-                address: account.0.to_string(),
-                original: None,
-                notify: None,
-                lane: Lane::Local,
-            })
-            .collect(),
-        ..Acceptance::ours(id, 0, "test")
     }
 }

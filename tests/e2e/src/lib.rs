@@ -29,6 +29,7 @@ mod server;
 mod smtp;
 mod tls_line;
 mod tools;
+mod unbound;
 
 pub use binary::path as binary;
 pub use browser::{browse, browser_available};
@@ -47,6 +48,7 @@ pub use server::{ADA, BOB, DOMAIN, PASSWORD, Server, Setup};
 pub use smtp::Smtp;
 pub use tls_line::TlsLine;
 pub use tools::{Ran, installed, is_root, python, required, run, run_unchecked, skipped};
+pub use unbound::Unbound;
 
 use std::time::{Duration, Instant};
 

@@ -35,6 +35,8 @@ pub struct Pebble {
     folder: tempfile::TempDir,
     port: u16,
     management: u16,
+    /// What stands before it and says when to renew, with its port.
+    front: Option<(Child, u16)>,
 }
 
 impl Pebble {
@@ -92,15 +94,39 @@ impl Pebble {
             folder,
             port,
             management,
+            front: None,
         };
         listens(port);
         listens(management);
         pebble
     }
 
+    /// The same, and it says when certificates are to be renewed (RFC 9773): the first at once, further ones in a year. Needs Python.
+    #[must_use]
+    pub fn saying_when(mut self) -> Pebble {
+        let port = free_port();
+        let front = Command::new("python3")
+            .args(["-c", include_str!("renewal_info.py")])
+            .args([port.to_string(), self.port.to_string()])
+            .arg(self.folder.path())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.front = Some((front, port));
+        listens(port);
+        self
+    }
+
+    /// What it was asked about renewing, and which orders replaced what, line by line.
+    pub fn asked(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.folder.path().join("renewal-info.log")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
     /// Its directory.
     pub fn directory(&self) -> String {
-        format!("https://localhost:{}/dir", self.port)
+        let port = self.front.as_ref().map_or(self.port, |(_, port)| *port);
+        format!("https://localhost:{port}/dir")
     }
 
     /// The certificate that vouches for the directory.
@@ -127,6 +153,10 @@ impl Pebble {
 
 impl Drop for Pebble {
     fn drop(&mut self) {
+        if let Some((front, _)) = &mut self.front {
+            let _ = front.kill();
+            let _ = front.wait();
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

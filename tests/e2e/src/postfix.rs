@@ -29,6 +29,11 @@ impl Postfix {
 
     /// Starts it in a folder of its own below `within`; `settings` are further lines of main.cf.
     pub fn start(within: &Path, settings: &str) -> Postfix {
+        Postfix::start_asking(within, settings, None)
+    }
+
+    /// The same with a `/etc/resolv.conf` that only it sees.
+    pub fn start_asking(within: &Path, settings: &str, resolv_conf: Option<&Path>) -> Postfix {
         let folder = within.join("postfix");
         let etc = folder.join("etc");
         for part in ["etc", "queue", "data"] {
@@ -74,12 +79,26 @@ impl Postfix {
              local_header_rewrite_clients =\nsmtpd_client_connection_rate_limit = 0\nenable_long_queue_ids = yes\n{settings}\n"
         );
         std::fs::write(etc.join("main.cf"), main).unwrap();
-        run_plainly("postfix", &["-c", etc.to_str().unwrap(), "start"]);
+        let start = ["postfix", "-c", etc.to_str().unwrap(), "start"];
+        match resolv_conf {
+            None => run_plainly(start[0], &start[1..]),
+            Some(file) => {
+                let script = "mount --make-rprivate / && mount --bind \"$1\" /etc/resolv.conf && shift && exec \"$@\"";
+                let mut arguments = vec!["-m", "sh", "-c", script, "sh", file.to_str().unwrap()];
+                arguments.extend(start);
+                run_plainly("unshare", &arguments);
+            }
+        }
         let postfix = Postfix { folder, port };
         wait_for("Postfix to listen", Duration::from_secs(30), || {
             TcpStream::connect(("127.0.0.1", port)).ok()
         });
         postfix
+    }
+
+    /// Tries at once what waits in its queue.
+    pub fn flush(&self) {
+        run_plainly("postqueue", &["-c", self.folder.join("etc").to_str().unwrap(), "-f"]);
     }
 
     /// What it has logged.

@@ -287,6 +287,21 @@ impl Server {
         assert!(status.success(), "the server stopped with {status}\n{}", self.log());
     }
 
+    /// Stops it and starts it again with further settings, its port for other servers the same as before: who is to know it knows it, and what
+    /// those are may stand in the settings.
+    pub fn restart_with(&mut self, settings: &str) {
+        let port = self.port("smtp");
+        self.stop();
+        let text = std::fs::read_to_string(self.settings()).expect("settings");
+        let text = text.replacen(
+            "protocol = \"smtp\"\nbind = \"127.0.0.1:0\"",
+            &format!("protocol = \"smtp\"\nbind = \"127.0.0.1:{port}\""),
+            1,
+        );
+        std::fs::write(self.settings(), format!("{text}\n{settings}\n")).expect("settings");
+        self.launch();
+    }
+
     /// Ends the server as a power cut would end it, as far as the process goes.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {

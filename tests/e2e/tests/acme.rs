@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
 use e2e::{
-    ADA, Looks, NameServer, Names, PASSWORD, Pebble, Server, Setup, TlsLine, Zone, free_port, run, run_unchecked,
-    wait_for,
+    ADA, Looks, NameServer, Names, PASSWORD, Pebble, Server, Setup, TlsLine, Zone, free_port, installed, run,
+    run_unchecked, wait_for,
 };
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -32,7 +32,10 @@ fn looks(dns: SocketAddr) -> Looks {
 
 impl House {
     fn start(looks: &Looks, more: &str) -> House {
-        let pebble = Pebble::start(looks);
+        House::with(Pebble::start(looks), looks, more)
+    }
+
+    fn with(pebble: Pebble, looks: &Looks, more: &str) -> House {
         let settings = format!(
             "[[listener]]\nprotocol = \"http\"\nbind = \"127.0.0.1:{}\"\n[[listener]]\nprotocol = \"https\"\nbind = \"127.0.0.1:{}\"\n\
              [dns]\nname_servers = \"{}\"\n[acme]\ndirectory = \"{}\"\nca = \"{}\"\nagree = true\ncontact = \"{ADA}\"\n{more}",
@@ -297,4 +300,87 @@ fn what_fails_is_told_and_not_tried_again_at_once() {
     assert!(imap.inbox(0).is_empty());
     let after: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&state).unwrap()).unwrap();
     assert_eq!(after, told);
+}
+
+/// RFC 9773: it is renewed when the authority wants that, and the order says what it replaces.
+#[test]
+fn renewed_when_the_authority_says_so() {
+    if !Pebble::available() || !installed(&["python3"]) {
+        return;
+    }
+    let names = Names::start();
+    let looks = looks(names.address);
+    let house = House::with(Pebble::start(&looks).saying_when(), &looks, "domains = false\n");
+    let asked = wait_for("two certificates, and two questions", PATIENCE, || {
+        let asked = house.pebble.asked();
+        (asked.iter().filter(|line| line.starts_with("asked ")).count() == 2).then_some(asked)
+    });
+    let first = asked[1].strip_prefix("asked ").unwrap();
+    assert_eq!(asked[0], "order replaces None");
+    assert_eq!(asked[2], format!("order replaces {first}"));
+    let second = asked[3].strip_prefix("asked ").unwrap();
+    assert!(second != first, "{asked:?}");
+    // What is wanted in a year is written down, and waited for.
+    let state = house.server.data().join("acme/state.json");
+    let renewal = wait_for("it to be written down", PATIENCE, || {
+        let state: serde_json::Value = serde_json::from_slice(&std::fs::read(&state).ok()?).ok()?;
+        let renewal = &state["certificates"]["mail.e2e.test"]["renewal"];
+        (renewal["certificate"] == second).then(|| renewal.clone())
+    });
+    let (at, window) = (renewal["at"].as_i64().unwrap(), &renewal["window"]);
+    assert!((window[0].as_i64().unwrap()..=window[1].as_i64().unwrap()).contains(&at));
+    assert!(
+        house
+            .metrics()
+            .contains("rohrpost_acme_orders_total{result=\"received\"} 2")
+    );
+}
+
+/// A domain that is added while the server runs has its certificate seconds later.
+#[test]
+fn a_new_domain_does_not_wait() {
+    if !NameServer::available() || !Pebble::available() {
+        return;
+    }
+    let names = NameServer::start(&[
+        Zone::unsigned("test", "ns A 127.0.0.1\n"),
+        Zone::unsigned("e2e.test", "mail A 127.0.0.1\n"),
+        Zone::unsigned("new.test", "mta-sts CNAME mail.e2e.test.\n"),
+    ]);
+    let house = House::start(&looks(names.address), "");
+    house.wait_shown(house.https, "mail.e2e.test");
+    assert!(house.shown(house.https, "mta-sts.new.test").is_none());
+    assert!(house.server.admin(&["domain", "add", "new.test"]).success);
+    house.wait_shown(house.https, "mta-sts.new.test");
+}
+
+/// What was put into the DNS is taken away also when the server stops in the middle.
+#[test]
+fn nothing_is_left_in_the_dns() {
+    if !Pebble::available() {
+        return;
+    }
+    let names = Names::start();
+    let folder = tempfile::tempdir().unwrap();
+    let (hook, calls) = (folder.path().join("hook"), folder.path().join("calls"));
+    let script = format!(
+        "#!/bin/sh\necho \"$@\" >>{}\ncase $1 in present) exec sleep 600 ;; esac\n",
+        calls.display()
+    );
+    std::fs::write(&hook, script).unwrap();
+    std::fs::set_permissions(&hook, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let more = format!(
+        "challenge = \"dns-01\"\nhook = \"{}\"\ndomains = false\n",
+        hook.display()
+    );
+    let mut house = House::start(&looks(names.address), &more);
+    let called = || std::fs::read_to_string(&calls).unwrap_or_default();
+    wait_for("the hook", PATIENCE, || called().starts_with("present ").then_some(()));
+    house.server.stop();
+    let called = called();
+    let lines: Vec<&str> = called.lines().collect();
+    let placed = lines[0].strip_prefix("present ").unwrap();
+    assert_eq!(lines[1..], [format!("cleanup {placed}")]);
+    // Stopping is no failure: the next start tries at once.
+    assert!(!house.server.data().join("acme/state.json").exists());
 }

@@ -93,18 +93,9 @@ fn to_postfix_and_back() {
     // Our own port for other servers is known once we run: so first a server, then Postfix, then the settings.
     let mut server = Server::start();
     postfix_settings.push_str(&format!("relayhost = [127.0.0.1]:{}\n", server.port("smtp")));
-    let smtp_port = server.port("smtp");
     let postfix = Postfix::start(folder.path(), &postfix_settings);
     let names = NameServer::start(&zones(postfix.port));
-    server.stop();
-    let text = std::fs::read_to_string(server.settings()).unwrap();
-    let text = text.replacen(
-        "protocol = \"smtp\"\nbind = \"127.0.0.1:0\"",
-        &format!("protocol = \"smtp\"\nbind = \"127.0.0.1:{smtp_port}\""),
-        1,
-    );
-    std::fs::write(server.settings(), text + &outgoing(&names, postfix.port, "")).unwrap();
-    server.launch();
+    server.restart_with(&outgoing(&names, postfix.port, ""));
 
     submit(&server, &["somebody@out.test"], "", "", &letter("there and back"));
     let text = String::from_utf8_lossy(&server.imap(BOB).inbox(1)[0]).into_owned();

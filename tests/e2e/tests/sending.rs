@@ -10,6 +10,7 @@ use delivery::relay::transport::{
 };
 use dns::{Resolver, Validation};
 use e2e::{Act, Identity, Manners, NameServer, Remotes, Zone};
+use ledger::RequireTls;
 use sasl::Password;
 use sasl::client::Identity as Login;
 use smtp::client::Dialect;
@@ -19,6 +20,9 @@ use std::time::Duration;
 
 /// What all good hosts can do.
 const EXTENSIONS: &[&str] = &["PIPELINING", "8BITMIME", "SIZE 100000", "DSN"];
+
+/// A message.
+const TEXT: &[u8] = b"From: a@test\r\nSubject: x\r\n\r\n.\r\nhello\r\n";
 
 struct World {
     remotes: Remotes,
@@ -102,7 +106,9 @@ fn world() -> World {
         "one CNAME two\ntwo CNAME one\nloopmx MX 10 one\nwww CNAME implicit\nnobody MX 10 mx.nobody\nmx.nobody A 0.0.0.0\n".to_owned(),
     ]
     .concat();
-    let unsigned = format!("dane MX 10 mx.dane\nmx.dane A 127.0.0.2\n_{port}._tcp.mx.dane TLSA 3 1 1 {zeros}\n");
+    let unsigned = format!(
+        "dane MX 10 mx.dane\nmx.dane A 127.0.0.2\n_{port}._tcp.mx.dane TLSA 3 1 1 {zeros}\nreqmx MX 10 mx.reqmx\nmx.reqmx A 127.0.0.26\n"
+    );
     let forged = format!(
         "@ MX 10 mx\nmx A 127.0.0.2\n_{port}._tcp.mx TLSA 3 1 1 {}\n",
         "11".repeat(32)
@@ -159,8 +165,28 @@ impl World {
 
     /// Sends a message to some recipients of a domain; a line with what came of it.
     async fn send(&self, connector: &Connector, recipients: &[&str], needs: Needs) -> String {
-        let text = b"From: a@test\r\nSubject: x\r\n\r\n.\r\nhello\r\n";
-        self.send_text(connector, recipients, needs, text).await
+        self.send_text(connector, recipients, needs, TEXT).await
+    }
+
+    fn mail(&self, sender: &str, recipients: &[&str], needs: Needs, text: &'static [u8]) -> (Envelope, Message) {
+        let recipient = |address: &&str| EnvelopeRecipient {
+            address: (*address).to_owned(),
+            notify: None,
+            original: None,
+        };
+        let envelope = Envelope {
+            sender: sender.to_owned(),
+            recipients: recipients.iter().map(recipient).collect(),
+            envid: None,
+            ret: None,
+            body: "7BIT".to_owned(),
+            needs,
+            requiretls: needs.requiretls == RequireTls::Yes,
+        };
+        let commit = self.blobs.put(text).unwrap();
+        let bytes = Some(Bytes::from_static(text));
+        let message = Message::new(self.blobs.clone(), commit.id(), commit.len(), bytes);
+        (envelope, message)
     }
 
     async fn send_text(&self, connector: &Connector, recipients: &[&str], needs: Needs, text: &'static [u8]) -> String {
@@ -173,28 +199,7 @@ impl World {
                 return format!("no way {scope}{class}.{subject}.{detail}: {}", trouble.answer.text);
             }
         };
-        let envelope = Envelope {
-            sender: "a@test".to_owned(),
-            recipients: recipients
-                .iter()
-                .map(|address| EnvelopeRecipient {
-                    address: (*address).to_owned(),
-                    notify: None,
-                    original: None,
-                })
-                .collect(),
-            envid: None,
-            ret: None,
-            body: "7BIT".to_owned(),
-            needs,
-        };
-        let commit = self.blobs.put(text).unwrap();
-        let message = Message::new(
-            self.blobs.clone(),
-            commit.id(),
-            commit.len(),
-            Some(Bytes::from_static(text)),
-        );
+        let (envelope, message) = self.mail("a@test", recipients, needs, text);
         let sent = connection.send(&envelope, &message).await;
         let mut line = connection.peer().policy.clone();
         for outcome in &sent.outcomes {
@@ -237,25 +242,25 @@ const CASES: &[(&str, &str)] = &[
     ("a@daneold.sending.test", "dane, verified; taken 250"),
     (
         "a@danewrong.sending.test",
-        "no way 4.7.5: *the certificate is not the one that the TLSA records name",
+        "no way needs 4.7.5: *the certificate is not the one that the TLSA records name",
     ),
     (
         "a@daneplain.sending.test",
-        "no way 4.7.5: *the server does not offer STARTTLS, and mail may not go without",
+        "no way needs 4.7.5: *the server does not offer STARTTLS, and mail may not go without",
     ),
-    ("a@danebroken.sending.test", "no way 4.7.5: *TLS: "),
+    ("a@danebroken.sending.test", "no way needs 4.7.5: *TLS: "),
     (
         "a@daneunusable.sending.test",
         "dane without usable records, unverified; taken 250",
     ),
     (
         "a@daneunusableplain.sending.test",
-        "no way 4.7.5: *does not offer STARTTLS",
+        "no way needs 4.7.5: *does not offer STARTTLS",
     ),
     ("a@dane.unsigned.test", "opportunistic, unverified; taken 250"),
     (
         "a@forged.test",
-        "no way 4.*: *fails DNSSEC validation, and so its certificate cannot be known",
+        "no way needs 4.*: *fails DNSSEC validation, and so its certificate cannot be known",
     ),
     // The DNS.
     ("a@expired.test", "no way 4.4.3: *fails DNSSEC validation"),
@@ -414,7 +419,7 @@ fn what_a_message_or_a_route_asks_for() {
     runtime().block_on(async {
         let connector = world.connector(|_| {});
         let required = Needs {
-            requiretls: true,
+            requiretls: RequireTls::Yes,
             smtputf8: false,
         };
         for (recipient, expected) in [
@@ -425,10 +430,20 @@ fn what_a_message_or_a_route_asks_for() {
             ),
             (
                 "a@dane.unsigned.test",
-                "no way needs 4.*neither DNSSEC nor MTA-STS vouches for the MX records",
+                "no way needs 5.7.30: *neither DNSSEC nor MTA-STS vouches for the MX records",
             ),
-            ("a@h1.sending.test", "no way needs 4.7.5: *does not offer STARTTLS"),
-            ("a@h26.sending.test", "no way needs 4.7.5: *"),
+            ("a@h1.sending.test", "no way needs 5.7.10: *does not offer STARTTLS"),
+            (
+                "a@h26.sending.test",
+                "no way needs 5.7.10: *the certificate is not for mx.h26.sending.test",
+            ),
+            (
+                "a@danewrong.sending.test",
+                "no way needs 5.7.10: *the certificate is not the one",
+            ),
+            // What may be over soon is waited for.
+            ("a@h3.sending.test", "no way needs 4.7.5: *TLS: "),
+            ("a@h31.sending.test", "no way needs 4.4.1: *no connection: "),
         ] {
             let line = world.send(&connector, &[recipient], required).await;
             assert!(fits(&line, expected), "{recipient}: {line}");
@@ -436,6 +451,73 @@ fn what_a_message_or_a_route_asks_for() {
         let got = world.remotes.take();
         assert_eq!(got.len(), 1);
         assert!(got[0].tls && got[0].sender.contains(" REQUIRETLS"), "{got:?}");
+
+        // A notice asks for it where it can be had, and goes where it cannot (RFC 8689 §5).
+        for (recipient, asked) in [
+            ("a@danereq.sending.test", true),
+            ("a@dane.sending.test", false),
+            // It is offered, by a host whose name nobody vouches for.
+            ("a@reqmx.unsigned.test", false),
+            ("a@h1.sending.test", false),
+        ] {
+            let destination = connector.destination(recipient);
+            let mut connection = connector.connect(&destination, Needs::default()).await.unwrap();
+            let (envelope, message) = world.mail("", &[recipient], Needs::default(), TEXT);
+            let envelope = Envelope {
+                requiretls: true,
+                ..envelope
+            };
+            let sent = connection.send(&envelope, &message).await;
+            assert!(matches!(sent.outcomes[0], Outcome::Taken(_)), "{recipient}: {sent:?}");
+            assert_eq!(connection.suits(required), asked, "{recipient}");
+            let got = world.remotes.take();
+            assert_eq!(got[0].sender.contains(" REQUIRETLS"), asked, "{got:?}");
+        }
+
+        // `TLS-Required: No`: what a destination asks of TLS keeps nothing back (§4.2.2), what we ask does.
+        let indifferent = Needs {
+            requiretls: RequireTls::No,
+            smtputf8: false,
+        };
+        for (recipient, expected) in [
+            (
+                "a@dane.sending.test",
+                "TLS-Required: No, opportunistic, unverified; taken 250",
+            ),
+            (
+                "a@danewrong.sending.test",
+                "TLS-Required: No, opportunistic, unverified; taken 250",
+            ),
+            (
+                "a@daneplain.sending.test",
+                "TLS-Required: No, opportunistic, TLS not offered; taken 250",
+            ),
+            (
+                "a@danebroken.sending.test",
+                "TLS-Required: No, opportunistic, TLS failed; taken 250",
+            ),
+            (
+                "a@forged.test",
+                "TLS-Required: No, opportunistic, unverified; taken 250",
+            ),
+            ("a@tls.sending.test", "opportunistic, verified; taken 250"),
+            ("a@h31.sending.test", "no way 4.4.1: *did not answer a moment ago"),
+        ] {
+            let line = world.send(&connector, &[recipient], indifferent).await;
+            assert!(fits(&line, expected), "{recipient}: {line}");
+        }
+        let connection = connector
+            .connect(&connector.destination("a@danewrong.sending.test"), indifferent)
+            .await;
+        let connection = connection.unwrap();
+        assert!(connection.suits(indifferent) && !connection.suits(Needs::default()) && !connection.suits(required));
+        connection.quit().await;
+        let set = world.connector(|options| options.tls = Requirement::Encrypt);
+        let line = world.send(&set, &["a@daneplain.sending.test"], indifferent).await;
+        assert!(fits(&line, "no way needs 4.7.5: *does not offer STARTTLS"), "{line}");
+        let line = world.send(&set, &["a@danewrong.sending.test"], indifferent).await;
+        assert!(fits(&line, "TLS-Required: No, set, unverified; taken 250"), "{line}");
+        world.remotes.take();
 
         // Only where it is set, hosts of the DNS may be on this machine.
         let careful = world.connector(|options| options.loopback = false);
@@ -591,16 +673,16 @@ fn policies_over_https() {
         ("enforce", "mta-sts enforce, verified; taken 250"),
         (
             "wrongcert",
-            "no way 4.7.5: *the certificate is not for mx.wrongcert.sts.test",
+            "no way needs 4.7.5: *the certificate is not for mx.wrongcert.sts.test",
         ),
-        ("plain", "no way 4.7.5: *does not offer STARTTLS"),
+        ("plain", "no way needs 4.7.5: *does not offer STARTTLS"),
         (
             "unnamed",
-            "no way 4.7.5: mx.unnamed.sts.test: the MTA-STS policy of unnamed.sts.test does not name it",
+            "no way needs 4.7.5: mx.unnamed.sts.test: the MTA-STS policy of unnamed.sts.test does not name it",
         ),
         (
             "bare",
-            "no way 4.7.5: bare.sts.test: the MTA-STS policy of bare.sts.test does not name it",
+            "no way needs 4.7.5: bare.sts.test: the MTA-STS policy of bare.sts.test does not name it",
         ),
         ("testing", "opportunistic, TLS not offered; taken 250"),
         ("none", "opportunistic, verified; taken 250"),
@@ -616,11 +698,26 @@ fn policies_over_https() {
             assert!(fits(&line, expected), "{domain}: {line}");
         }
         let required = Needs {
-            requiretls: true,
+            requiretls: RequireTls::Yes,
             smtputf8: false,
         };
         let line = world.send(&connector, &["a@enforce.sts.test"], required).await;
         assert!(fits(&line, "mta-sts enforce, verified; taken 250"), "{line}");
+        let indifferent = Needs {
+            requiretls: RequireTls::No,
+            smtputf8: false,
+        };
+        for (domain, expected) in [
+            ("enforce", "TLS-Required: No, opportunistic, verified; taken 250"),
+            ("wrongcert", "TLS-Required: No, opportunistic, unverified; taken 250"),
+            ("plain", "TLS-Required: No, opportunistic, TLS not offered; taken 250"),
+            ("unnamed", "TLS-Required: No, opportunistic, verified; taken 250"),
+        ] {
+            let line = world
+                .send(&connector, &[&format!("a@{domain}.sts.test")], indifferent)
+                .await;
+            assert!(fits(&line, expected), "{domain}: {line}");
+        }
         // Another process, and nobody to ask: what was said holds.
         drop(https);
         let connector = with_database();

@@ -61,7 +61,7 @@ impl Letters {
 
     /// Message number `n`, with line ends as on the wire and a word that only it has.
     fn write(&mut self, n: usize, size: usize) -> &[u8] {
-        self.stock.write(n, "bench@example.test", size, &mut self.text);
+        self.stock.write(n, None, "bench@example.test", size, &mut self.text);
         // The dot that ends SMTP's DATA.
         self.text.truncate(self.text.len().saturating_sub(3));
         self.text.extend_from_slice(format!("needle{n}\r\n").as_bytes());

@@ -8,6 +8,7 @@ use crate::imap::contexts::Context;
 use crate::imap::notify::Watch;
 use crate::imap::selected::Selected;
 use crate::imap::{Listener, Options, stopped};
+use crate::listener::say;
 use crate::login::Exchanging;
 use imap::response::{Code, Encoder, Status};
 use imap::{Command, Event, Framer, Refused, Request, State};
@@ -331,14 +332,10 @@ impl Connection {
     async fn hear(&mut self, buffer: &mut [u8]) -> io::Result<Heard> {
         let options = self.options();
         let ageing = options.ageing;
-        let patience = match (&self.append, self.state) {
-            (Some(_), _) => options.stall,
-            // Who drips in octet by octet has no more time than who is silent.
-            (None, State::NotAuthenticated) => {
-                let left = options.login_time.saturating_sub(self.started.elapsed());
-                options.login_idle.min(left)
-            }
-            _ => options.idle,
+        let limits = &options.connection;
+        let patience = match self.append {
+            Some(_) => limits.stall,
+            None => limits.patience(self.state != State::NotAuthenticated, self.started),
         };
         let idling = matches!(self.waiting, Waiting::Idle { .. });
         if idling {
@@ -428,10 +425,8 @@ impl Connection {
     /// The same, where as much will come together again at once.
     pub(crate) async fn flush_kept(&mut self) -> io::Result<()> {
         if !self.out.is_empty() {
-            let bound = self.options().stall;
-            timeout(bound, self.stream.write(&self.out))
-                .await
-                .map_err(|_| timed_out())??;
+            let bound = self.options().connection.stall;
+            say(&mut self.stream, bound, &self.out).await?;
             self.out.clear();
         }
         Ok(())
@@ -443,7 +438,7 @@ impl Connection {
             self.out.extend_from_slice(octets);
             return Ok(());
         }
-        let bound = self.options().stall;
+        let bound = self.options().connection.stall;
         let write = async {
             self.stream.write(&self.out).await?;
             self.stream.write(octets).await

@@ -79,12 +79,12 @@ impl Connection {
                 self.listener.metrics.login("wrong");
                 tracing::warn!(session = self.name, client = %self.peer, user, "login failed");
                 self.failures += 1;
-                tokio::time::sleep(self.options().login_failure_delay).await;
+                tokio::time::sleep(self.options().connection.login_failure_delay).await;
                 return Answer::no(Some(Code::AuthenticationFailed), "user or password wrong");
             }
             Outcome::Malformed => {
                 self.listener.metrics.login("wrong");
-                tokio::time::sleep(self.options().login_failure_delay).await;
+                tokio::time::sleep(self.options().connection.login_failure_delay).await;
                 return Answer::bad("the authentication exchange is malformed");
             }
             Outcome::Unavailable => {

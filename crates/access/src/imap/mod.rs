@@ -17,23 +17,23 @@ mod connection;
 mod contexts;
 mod decode;
 mod events;
-mod limits;
 mod login;
 mod metrics;
 mod notify;
 mod object;
+mod options;
 mod place;
 mod selected;
 mod trouble;
 
-pub use limits::Options;
 pub use metrics::ImapOwn;
+pub use options::Options;
 
 use crate::ListenerConfig;
-use crate::metrics::{ListenerMetrics, Metrics};
+use crate::metrics::Metrics;
 use connection::Connection;
 use directory::Directory;
-use net::{Bounds, Entrance, blocking, now, stopped};
+use net::{blocking, now, stopped};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::Store;
@@ -92,41 +92,18 @@ impl Context {
     }
 }
 
-/// Serves a listener until `shutdown` becomes true; returns when its sessions have ended, or were cut after [`Options::shutdown`].
+/// Serves a listener until `shutdown` becomes true; returns when its sessions have ended, or were cut after [`ConnectionLimits::shutdown`](crate::ConnectionLimits::shutdown).
 pub async fn serve(
     socket: TcpListener,
     context: Arc<Context>,
     config: ListenerConfig,
     shutdown: watch::Receiver<bool>,
 ) {
-    let metrics = context.metrics.of(&config.name);
-    let options = &context.options;
-    let bounds = Bounds {
-        connections: options.connections,
-        connections_per_address: options.connections_per_address,
-        handshake: options.handshake,
-        shutdown: options.shutdown,
-    };
-    let counters = metrics.entrance.clone();
-    let entrance = Arc::new(Entrance::new(config, bounds, connection::TOO_MANY, counters));
-    let listener = Arc::new(Listener {
-        entrance: Arc::clone(&entrance),
-        metrics,
-        context,
-    });
-    let session = move |guest| Connection::new(Arc::clone(&listener), guest).run();
-    entrance.serve(socket, shutdown, session).await;
+    let limits = &context.options.connection;
+    let listener = Listener::new(&context, &context.metrics, limits, config, connection::TOO_MANY);
+    let session = |listener, guest| Connection::new(listener, guest).run();
+    listener.serve(socket, shutdown, session).await;
 }
 
 /// A listener at work.
-struct Listener {
-    context: Arc<Context>,
-    entrance: Arc<Entrance>,
-    metrics: ListenerMetrics<ImapOwn>,
-}
-
-impl Listener {
-    fn config(&self) -> &ListenerConfig {
-        self.entrance.config()
-    }
-}
+type Listener = crate::listener::Listener<Context, ImapOwn>;

@@ -3,8 +3,9 @@
 use super::commands::Answer;
 use super::login::Exchanging;
 use super::{Listener, Options};
+use crate::listener::{Heard, hear, say};
 use managesieve::{Code, Command, Encoder, Error, Event, Framer, Limits, Status, sasl_response};
-use net::{Guest, Seat, Stream, stopped};
+use net::{Guest, Seat, Stream};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -55,14 +56,6 @@ enum Next {
     Command,
     StartTls,
     Close,
-}
-
-/// What came of waiting for the client.
-enum Heard {
-    Octets(usize),
-    End,
-    Silence,
-    Stop,
 }
 
 impl Connection {
@@ -166,32 +159,14 @@ impl Connection {
 
     /// Waits for the client, for the signal to stop, and for time to run out.
     async fn hear(&mut self, buffer: &mut [u8]) -> io::Result<Heard> {
-        let options = self.options();
-        let patience = match self.owner {
-            // Who drips in octet by octet has no more time than who is silent.
-            None => {
-                let left = options.login_time.saturating_sub(self.started.elapsed());
-                options.login_idle.min(left)
-            }
-            Some(_) => options.idle,
-        };
-        tokio::select! {
-            biased;
-            read = self.stream.read(buffer) => match read? {
-                0 => Ok(Heard::End),
-                count => Ok(Heard::Octets(count)),
-            },
-            () = stopped(&mut self.shutdown) => Ok(Heard::Stop),
-            () = tokio::time::sleep(patience) => Ok(Heard::Silence),
-        }
+        let patience = self.options().connection.patience(self.owner.is_some(), self.started);
+        hear(&mut self.stream, &mut self.shutdown, patience, buffer).await
     }
 
     async fn flush(&mut self) -> io::Result<()> {
         if !self.out.is_empty() {
-            let bound = self.options().stall;
-            timeout(bound, self.stream.write(&self.out))
-                .await
-                .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+            let bound = self.options().connection.stall;
+            say(&mut self.stream, bound, &self.out).await?;
             self.out = Vec::new();
         }
         Ok(())

@@ -83,13 +83,13 @@ impl Connection {
                 self.listener.metrics.login("wrong");
                 tracing::warn!(session = self.name, client = %self.peer, user, "login failed");
                 self.failures += 1;
-                tokio::time::sleep(self.options().login_failure_delay).await;
+                tokio::time::sleep(self.options().connection.login_failure_delay).await;
                 return Answer::no(None, "user or password wrong");
             }
             Outcome::Malformed => {
                 self.listener.metrics.login("wrong");
                 self.failures += 1;
-                tokio::time::sleep(self.options().login_failure_delay).await;
+                tokio::time::sleep(self.options().connection.login_failure_delay).await;
                 return Answer::no(None, "the authentication exchange is malformed");
             }
             Outcome::Unavailable => {

@@ -9,17 +9,16 @@
 
 mod commands;
 mod connection;
-mod limits;
 mod login;
+mod options;
 
-pub use limits::Options;
+pub use options::Options;
 
 use crate::ListenerConfig;
-use crate::metrics::{ListenerMetrics, Metrics, Own};
+use crate::metrics::{Metrics, Own};
 use connection::Connection;
 use directory::Directory;
 use filter::Filter;
-use net::{Bounds, Entrance};
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use store::Store;
@@ -63,41 +62,18 @@ impl Context {
     }
 }
 
-/// Serves a listener until `shutdown` becomes true; returns when its sessions have ended, or were cut after [`Options::shutdown`].
+/// Serves a listener until `shutdown` becomes true; returns when its sessions have ended, or were cut after [`ConnectionLimits::shutdown`](crate::ConnectionLimits::shutdown).
 pub async fn serve(
     socket: TcpListener,
     context: Arc<Context>,
     config: ListenerConfig,
     shutdown: watch::Receiver<bool>,
 ) {
-    let metrics = context.metrics.of(&config.name);
-    let options = &context.options;
-    let bounds = Bounds {
-        connections: options.connections,
-        connections_per_address: options.connections_per_address,
-        handshake: options.handshake,
-        shutdown: options.shutdown,
-    };
-    let counters = metrics.entrance.clone();
-    let entrance = Arc::new(Entrance::new(config, bounds, connection::TOO_MANY, counters));
-    let listener = Arc::new(Listener {
-        entrance: Arc::clone(&entrance),
-        metrics,
-        context,
-    });
-    let session = move |guest| Connection::new(Arc::clone(&listener), guest).run();
-    entrance.serve(socket, shutdown, session).await;
+    let limits = &context.options.connection;
+    let listener = Listener::new(&context, &context.metrics, limits, config, connection::TOO_MANY);
+    let session = |listener, guest| Connection::new(listener, guest).run();
+    listener.serve(socket, shutdown, session).await;
 }
 
 /// A listener at work.
-struct Listener {
-    context: Arc<Context>,
-    entrance: Arc<Entrance>,
-    metrics: ListenerMetrics<ManageSieveOwn>,
-}
-
-impl Listener {
-    fn config(&self) -> &ListenerConfig {
-        self.entrance.config()
-    }
-}
+type Listener = crate::listener::Listener<Context, ManageSieveOwn>;

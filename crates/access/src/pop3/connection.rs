@@ -3,8 +3,9 @@
 use super::lock::Lock;
 use super::{Listener, Options};
 use crate::Tls;
+use crate::listener::{Heard, hear, say};
 use crate::login::{Checker, Exchanging, Outcome, Turn};
-use net::{Guest, Seat, Stream, blocking, stopped};
+use net::{Guest, Seat, Stream, blocking};
 use pop3::{Coming, Entry, Event, Login, Maildrop, Session, Stuffing, Trouble};
 use sasl::Mechanism;
 use std::io::{self, Read};
@@ -12,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use store::{Account, Error, FlagChange, Flags, MailboxId, Snapshot, Uid};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 /// What is said where there is no seat.
 pub(super) const TOO_MANY: &[u8] = b"-ERR [SYS/TEMP] too many connections, try again later\r\n";
@@ -66,14 +67,6 @@ impl Maildrop for Inbox {
         let uid = self.0.at(message).map_or(0, |message| message.uid.0);
         out.extend_from_slice(format!("{}.{uid}", self.0.uid_validity).as_bytes());
     }
-}
-
-/// What came of waiting for the client.
-enum Heard {
-    Octets(usize),
-    End,
-    Silence,
-    Stop,
 }
 
 impl Connection {
@@ -178,23 +171,8 @@ impl Connection {
 
     /// Waits for the client, for the signal to stop, and for time to run out.
     async fn hear(&mut self, buffer: &mut [u8]) -> io::Result<Heard> {
-        let options = self.options();
-        let patience = if self.session.is_in() {
-            options.idle
-        } else {
-            // Who drips in octet by octet has no more time than who is silent.
-            let left = options.login_time.saturating_sub(self.started.elapsed());
-            options.login_idle.min(left)
-        };
-        tokio::select! {
-            biased;
-            read = self.stream.read(buffer) => match read? {
-                0 => Ok(Heard::End),
-                count => Ok(Heard::Octets(count)),
-            },
-            () = stopped(&mut self.shutdown) => Ok(Heard::Stop),
-            () = tokio::time::sleep(patience) => Ok(Heard::Silence),
-        }
+        let patience = self.options().connection.patience(self.session.is_in(), self.started);
+        hear(&mut self.stream, &mut self.shutdown, patience, buffer).await
     }
 
     /// Sends what has come together.
@@ -202,12 +180,10 @@ impl Connection {
         for (command, ok) in self.session.answered() {
             self.listener.metrics.command(command, if ok { "ok" } else { "err" });
         }
-        let bound = self.listener.context.options.stall;
+        let bound = self.listener.context.options.connection.stall;
         let out = self.session.output();
         if !out.is_empty() {
-            timeout(bound, self.stream.write(out))
-                .await
-                .map_err(|_| timed_out())??;
+            say(&mut self.stream, bound, out).await?;
             out.clear();
         }
         out.shrink_to(OUT_KEPT);
@@ -257,7 +233,7 @@ impl Connection {
         self.listener.metrics.login(counted);
         if counted == "wrong" {
             tracing::warn!(session = self.name, client = %self.peer, user, "login failed");
-            tokio::time::sleep(self.options().login_failure_delay).await;
+            tokio::time::sleep(self.options().connection.login_failure_delay).await;
         }
         self.session.answer_login(login);
     }
@@ -409,8 +385,4 @@ fn fill(reader: &mut impl Read, piece: &mut Vec<u8>) -> io::Result<usize> {
         }
     }
     Ok(have)
-}
-
-fn timed_out() -> io::Error {
-    io::ErrorKind::TimedOut.into()
 }

@@ -39,7 +39,7 @@ pub enum Mode {
 
 pub fn options() -> Options {
     let mut options = Options::new("mail.rohrpost.test");
-    options.login_failure_delay = Duration::from_millis(5);
+    options.connection.login_failure_delay = Duration::from_millis(5);
     options
 }
 

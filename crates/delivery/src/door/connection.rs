@@ -9,7 +9,7 @@ use super::{Door, blocking, stopped};
 use crate::inspect::{Action, Admission, Visitor};
 use authentication::Listener;
 use db::AccountId;
-use ledger::{Acceptance, NewRecipient};
+use ledger::{Acceptance, NewRecipient, RequireTls};
 use net::{Guest, Seat, Stream};
 use smtp::{Event, Received, Reply, Role, Sender, Session, Status};
 use std::io;
@@ -507,7 +507,11 @@ impl Connection {
             ret: sender.ret.map(|ret| ret.to_string()),
             body: sender.body.to_string(),
             smtputf8: sender.smtputf8,
-            requiretls: false,
+            requiretls: if sender.requiretls {
+                RequireTls::Yes
+            } else {
+                whole.requiretls
+            },
             bulk: whole.bulk || count >= MANY,
             release_at,
             held,

@@ -4,7 +4,7 @@ use super::{Context, blocking, now};
 use authentication::{Heard, Listener};
 use blobs::{Blobs, Commit, Writer};
 use bytes::Bytes;
-use ledger::AcceptanceId;
+use ledger::{AcceptanceId, RequireTls};
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -46,6 +46,8 @@ pub(super) struct Whole {
     pub(super) message_id: Option<String>,
     /// A program wrote it, or it goes to a list.
     pub(super) bulk: bool,
+    /// What its header asks of TLS.
+    pub(super) requiretls: RequireTls,
 }
 
 /// What the ledger wants to know of a header.
@@ -55,6 +57,8 @@ struct Glimpse {
     message_id: Option<String>,
     /// `Precedence: bulk` and its like, the fields of lists (RFC 2369, RFC 2919), or `Auto-Submitted` (RFC 3834 §5).
     bulk: bool,
+    /// `TLS-Required: No` (RFC 8689 §3).
+    requiretls: RequireTls,
 }
 
 impl Incoming {
@@ -151,11 +155,13 @@ impl Incoming {
         let hearing = self.heard.as_mut()?;
         let listener = std::mem::replace(&mut hearing.listener, Listener::new(authentication::Limits::default()));
         let rest = &self.gathered;
-        Some(blocking(|| {
+        let finish = || {
             let mut listener = listener;
             listener.push(rest);
             listener.finish()
-        }))
+        };
+        // Hashing a small message takes some tens of microseconds: less than handing this thread's tasks to another.
+        Some(if rest.len() > PIECE { blocking(finish) } else { finish() })
     }
 
     /// What was heard becomes what is kept: `top`, our own lines, the header given in place of the one that came, and the body.
@@ -174,7 +180,7 @@ impl Incoming {
             for part in [top, &head, header, self.gathered.get(skip..).unwrap_or_default()] {
                 whole.extend_from_slice(part);
             }
-            let Glimpse { message_id, bulk } = glimpse(header);
+            let seen = glimpse(header);
             let commit = if whole.len() > PIECE {
                 blocking(|| self.blobs.put(&whole))?
             } else {
@@ -183,11 +189,12 @@ impl Incoming {
             return Ok(Whole {
                 commit,
                 bytes: Some(whole.into()),
-                message_id,
-                bulk,
+                message_id: seen.message_id,
+                bulk: seen.bulk,
+                requiretls: seen.requiretls,
             });
         };
-        let Glimpse { message_id, bulk } = glimpse(header);
+        let seen = glimpse(header);
         let commit = blocking(|| {
             let mut writer = self.blobs.writer();
             writer.write(top)?;
@@ -209,8 +216,9 @@ impl Incoming {
         Ok(Whole {
             commit,
             bytes: None,
-            message_id,
-            bulk,
+            message_id: seen.message_id,
+            bulk: seen.bulk,
+            requiretls: seen.requiretls,
         })
     }
 
@@ -227,6 +235,7 @@ impl Incoming {
                     bytes: None,
                     message_id: self.glimpse.message_id,
                     bulk: self.glimpse.bulk,
+                    requiretls: self.glimpse.requiretls,
                 })
             }
             None => {
@@ -236,12 +245,13 @@ impl Incoming {
                 } else {
                     self.blobs.put(&self.gathered)?
                 };
-                let Glimpse { message_id, bulk } = glimpse(&self.gathered);
+                let seen = glimpse(&self.gathered);
                 Ok(Whole {
                     commit,
                     bytes: Some(self.gathered.into()),
-                    message_id,
-                    bulk,
+                    message_id: seen.message_id,
+                    bulk: seen.bulk,
+                    requiretls: seen.requiretls,
                 })
             }
         }
@@ -289,6 +299,8 @@ fn glimpse(message: &[u8]) -> Glimpse {
             seen.bulk |= [&b"bulk"[..], b"list", b"junk"].iter().any(|word| begins(value, word));
         } else if is(b"auto-submitted") {
             seen.bulk |= !begins(value, b"no");
+        } else if is(b"tls-required") {
+            seen.requiretls = seen.requiretls.max(RequireTls::of_field(value));
         } else if begins(name, b"list-") {
             seen.bulk = true;
         }
@@ -328,6 +340,21 @@ mod tests {
                 expected,
                 "{message:?}"
             );
+        }
+    }
+
+    #[test]
+    fn what_the_header_asks_of_tls() {
+        let cases = [
+            ("TLS-Required: No\r\n\r\n", RequireTls::No),
+            ("tls-required:no \r\n\r\n", RequireTls::No),
+            ("From: a\r\nTLS-Required: No\r\nTLS-Required: x\r\n\r\n", RequireTls::No),
+            ("TLS-Required: Yes\r\n\r\n", RequireTls::Unsaid),
+            ("TLS-Required: Nobody\r\n\r\n", RequireTls::Unsaid),
+            ("Subject: x\r\n\r\nTLS-Required: No\r\n", RequireTls::Unsaid),
+        ];
+        for (message, expected) in cases {
+            assert_eq!(glimpse(message.as_bytes()).requiretls, expected, "{message:?}");
         }
     }
 

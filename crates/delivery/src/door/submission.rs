@@ -2,7 +2,7 @@
 
 use super::{Context, blocking, now};
 use authentication::dkim::Canon;
-use authentication::{Heard, Limits, Listener, fields};
+use authentication::{Field, Heard, Limits, Listener, fields};
 use db::AccountId;
 use ledger::AcceptanceId;
 use smtp::{Reply, Status};
@@ -19,11 +19,17 @@ pub(super) struct Came<'c> {
     pub(super) sender: &'c str,
 }
 
-/// The header as it goes out: without Bcc (RFC 5322 §3.6.3), with Date, Message-ID and From. `None`: it is complete as it is.
+/// Fields of which each resending has one of its own, at most.
+const RESENT: [&str; 4] = ["Resent-Date", "Resent-From", "Resent-Sender", "Resent-Message-ID"];
+/// Fields for nobody's eyes (RFC 5322 §3.6.3, §3.6.6).
+const BLIND: [&str; 2] = ["Bcc", "Resent-Bcc"];
+
+/// The header as it goes out: without Bcc, with Date, Message-ID and From. `None`: it is complete as it is.
 fn completed(header: &[u8], came: &Came<'_>, author: Option<&str>, hostname: &str) -> Option<Vec<u8>> {
     let there = |name: &str| fields(header).any(|field| field.is(name));
     let author = author.filter(|_| !there("From"));
-    if there("Date") && there("Message-ID") && !there("Bcc") && author.is_none() {
+    let blind = |field: &Field<'_>| BLIND.iter().any(|name| field.is(name));
+    if there("Date") && there("Message-ID") && !fields(header).any(|field| blind(&field)) && author.is_none() {
         return None;
     }
     let mut out = Vec::with_capacity(header.len() + 200);
@@ -39,13 +45,28 @@ fn completed(header: &[u8], came: &Came<'_>, author: Option<&str>, hostname: &st
         out.extend_from_slice(format!("Message-ID: <{}@{hostname}>\r\n", came.id).as_bytes());
     }
     let mut rest = header;
-    for field in fields(header).filter(|field| field.is("Bcc")) {
+    for field in fields(header).filter(blind) {
         let at = field.raw.as_ptr() as usize - rest.as_ptr() as usize;
         out.extend_from_slice(rest.get(..at).unwrap_or_default());
         rest = rest.get(at + field.raw.len()..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
     Some(out)
+}
+
+/// The fields of who sends a message on unchanged (RFC 5322 §3.6.6): the topmost block, where it names somebody as doing so. Each time
+/// adds a block on top, in which a field stands once.
+fn resent(header: &[u8]) -> Option<Vec<Field<'_>>> {
+    let mut block: Vec<Field<'_>> = Vec::new();
+    for field in fields(header) {
+        let name = RESENT.iter().find(|name| field.is(name));
+        match name {
+            Some(name) if block.iter().any(|known| known.is(name)) => break,
+            Some(_) => block.push(field),
+            None => {}
+        }
+    }
+    block.iter().any(|field| field.is("Resent-From")).then_some(block)
 }
 
 /// Whom a field names; `None` where those are more than are read.
@@ -84,10 +105,15 @@ impl Context {
         Ok((top.unwrap_or_default(), header))
     }
 
-    /// Whether everybody whom From and Sender name is somebody that the account may send as: it is these that people see (RFC 6409 §6.1, §8.1).
+    /// Whether everybody whom From and Sender name is somebody that the account may send as: it is these that people see (RFC 6409 §6.1,
+    /// §8.1). Where somebody sends on what another wrote, and says so, they are the other's, and it is Resent-From and Resent-Sender.
     fn check_authors(&self, account: AccountId, header: &[u8]) -> Result<(), Reply> {
-        for name in ["From", "Sender"] {
-            let mut found = fields(header).filter(|field| field.is(name));
+        let (names, block) = match resent(header) {
+            Some(block) => (["Resent-From", "Resent-Sender"], block),
+            None => (["From", "Sender"], fields(header).collect()),
+        };
+        for name in names {
+            let mut found = block.iter().filter(|field| field.is(name));
             let Some(field) = found.next() else { continue };
             if found.next().is_some() {
                 return Err(Reply::new(
@@ -184,6 +210,36 @@ mod tests {
             complete("Date: x\r\nMessage-ID: <y>\r\n\r\n").unwrap(),
             "From: <a@c.example>\r\nDate: x\r\nMessage-ID: <y>\r\n\r\n"
         );
+    }
+
+    #[test]
+    fn the_last_who_sent_it_on_is_on_top() {
+        for (header, expected) in [
+            ("From: a@b.example\r\nSender: c@d.example\r\n\r\n", None),
+            (
+                "Resent-To: x@y.example\r\nResent-Sender: c@d.example\r\nFrom: a@b.example\r\n\r\n",
+                None,
+            ),
+            (
+                "Resent-From: c@d.example\r\nFrom: a@b.example\r\n\r\n",
+                Some("Resent-From"),
+            ),
+            (
+                "resent-date: x\r\nResent-From: c@d.example\r\nResent-To: z\r\nResent-Date: y\r\nResent-From: e@f.example\r\n\
+                 Resent-Sender: g@h.example\r\nFrom: a@b.example\r\n\r\n",
+                Some("Resent-Date Resent-From"),
+            ),
+            (
+                "Resent-Sender: c@d.example\r\nResent-From: e@f.example\r\nFrom: a@b.example\r\n\r\n",
+                Some("Resent-From Resent-Sender"),
+            ),
+        ] {
+            let found = resent(header.as_bytes()).map(|block| {
+                let names = RESENT.iter().filter(|name| block.iter().any(|field| field.is(name)));
+                names.copied().collect::<Vec<_>>().join(" ")
+            });
+            assert_eq!(found.as_deref(), expected, "{header}");
+        }
     }
 
     #[test]

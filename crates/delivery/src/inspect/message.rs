@@ -93,6 +93,18 @@ impl Inspector {
         if let Some(list) = &admission.facts.allowed {
             field.other("dnswl", Found::Pass, "policy.list", list);
         }
+        // RFC 8601 has no names for these.
+        let client = address.to_canonical().to_string();
+        if admission.helo.is_some() {
+            field.other("x-helo", Found::Fail, "smtp.helo", helo);
+        }
+        if admission.early {
+            field.other("x-early-talker", Found::Fail, "policy.client", &client);
+        }
+        if options.greylist && admission.doubtful && admission.facts.allowed.is_none() {
+            // Who did not come back has no message that could say so.
+            field.other("x-greylist", Found::Pass, "policy.client", &client);
+        }
         let mut notes = String::new();
         for mark in &admission.marks {
             notes.push_str(mark);
@@ -121,6 +133,9 @@ impl Inspector {
             let reason = dmarc.reason.clone().unwrap_or_default();
             return (Some(later(&format!("DMARC of {}: {reason}", dmarc.domain))), None);
         }
+        if dmarc.verdict == Found::PermError {
+            return (self.judge_nameless(admission, dmarc), None);
+        }
         if dmarc.verdict != Found::Fail || dmarc.disposition == Policy::None {
             return (None, None);
         }
@@ -148,6 +163,21 @@ impl Inspector {
                 (None, None)
             }
         }
+    }
+
+    /// Mail whose author cannot be told, so that no domain's policy could be followed (RFC 7489 §6.6.1). Several From fields show one author to
+    /// a check and another to a reader: no program writes that by mistake. A message without any is merely suspicious.
+    fn judge_nameless(&self, admission: &mut Admission, dmarc: &dmarc::Verification) -> Option<Reply> {
+        let why = format!("DMARC: {}", dmarc.reason.as_deref().unwrap_or("there is no author"));
+        admission.marks.push(why.clone());
+        if !self.options.dmarc {
+            return None;
+        }
+        if dmarc.several_authors {
+            return Some(Reply::new(550, Status(5, 7, 1), short(&why)));
+        }
+        admission.quarantine.get_or_insert(why);
+        None
     }
 
     /// A sealer that is believed, and says that DMARC had passed before the message was changed (RFC 8617 §7.2.1).

@@ -25,11 +25,12 @@ pub use names::Names;
 pub use reports::{Due, Sent};
 pub(crate) use visitor::{Admission, Visitor};
 
-use authentication::Limits;
+use authentication::{Limits, Listener};
 use db::Database;
 use observed::Observed;
 use rates::Rates;
 use sightings::{Greylist, Tally};
+use smtp::Reply;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,6 +165,25 @@ impl Inspector {
     /// Whether this address is looked at at all.
     pub(crate) fn minds(&self, address: IpAddr) -> bool {
         !(self.options.trusted)(address.to_canonical())
+    }
+
+    /// Looks at a message that is at hand, for one recipient, as the door does while a client brings it. Gives Authentication-Results, or the
+    /// answer that keeps it out.
+    pub async fn inspect(
+        self: &Arc<Inspector>,
+        client: IpAddr,
+        helo: &str,
+        sender: &str,
+        recipient: &str,
+        message: &[u8],
+    ) -> Result<String, Reply> {
+        let mut visitor = Visitor::new(self, client);
+        let admission = visitor.admit(helo, sender).await?;
+        visitor.greylist(&admission, sender, recipient)?;
+        let mut listener = Listener::new(self.options.limits.clone());
+        listener.push(message);
+        let examined = self.examine(&admission, client, helo, sender, &listener.finish()).await;
+        examined.refusal.map_or(Ok(examined.verdict.field), Err)
     }
 
     /// Throws away what is too old to matter, and writes down what is kept in memory. To be called every minute or so; blocks.

@@ -34,8 +34,10 @@ pub(crate) struct Facts {
     pub(crate) blocked: Vec<String>,
     /// An allow list that it stands on.
     pub(crate) allowed: Option<String>,
-    /// Lists that did not answer.
+    /// Lists that say that they do not answer us.
     silent: Vec<String>,
+    /// A list whose name servers do not answer now.
+    unanswered: Option<String>,
 }
 
 /// What is known when a recipient is let in; the message's findings are added to it.
@@ -45,12 +47,14 @@ pub(crate) struct Admission {
     pub(crate) spf: spf::Outcome,
     /// The HELO name is none that the client could have.
     pub(crate) helo: Option<&'static str>,
+    /// It spoke before it was greeted.
+    pub(crate) early: bool,
     /// What made it doubtful, for people.
     pub(crate) marks: Vec<String>,
     /// Why it goes to Junk.
     pub(crate) quarantine: Option<String>,
     /// Worth asking to come back.
-    doubtful: bool,
+    pub(crate) doubtful: bool,
 }
 
 impl Visitor {
@@ -112,13 +116,14 @@ impl Visitor {
         });
         let mut admission = Admission {
             helo: helo_fault(helo, &options.hostname),
+            early: self.early,
             facts,
             spf,
             marks: Vec::new(),
             quarantine: None,
             doubtful: false,
         };
-        admission.judge(&inspector, self.early)?;
+        admission.judge(&inspector)?;
         // Who may send as the name counts under it; everybody else only under where it comes from.
         let place = network(self.address);
         let who = if admission.spf.verdict == Verdict::Pass {
@@ -177,9 +182,9 @@ impl Drop for Visitor {
 
 impl Admission {
     /// Weighs the findings by the settings.
-    fn judge(&mut self, inspector: &Inspector, early: bool) -> Result<(), Reply> {
+    fn judge(&mut self, inspector: &Inspector) -> Result<(), Reply> {
         let options = &inspector.options;
-        if early {
+        if self.early {
             self.doubtful = true;
             self.act(options.early_talker, "spoke before it was greeted", Status(5, 5, 1))?;
         }
@@ -192,10 +197,17 @@ impl Admission {
             let listed = format!("the address is listed by {}", self.facts.blocked.join(", "));
             self.act(options.block_list, &listed, Status(5, 7, 1))?;
         }
+        if let Some(list) = &self.facts.unanswered {
+            if matches!(options.block_list, Action::Refuse | Action::Defer) {
+                return Err(later(&format!("{list} does not answer now")));
+            }
+            self.doubtful = true;
+            self.marks.push(format!("{list} does not answer now"));
+        }
         if !self.facts.silent.is_empty() {
             self.doubtful = true;
             self.marks
-                .push(format!("{} did not answer", self.facts.silent.join(", ")));
+                .push(format!("{} does not answer us", self.facts.silent.join(", ")));
         }
         match self.facts.reverse {
             Verdict::Pass => {}
@@ -291,6 +303,7 @@ impl Facts {
             blocked: Vec::new(),
             allowed: None,
             silent: Vec::new(),
+            unanswered: None,
         }
     }
 }
@@ -306,7 +319,7 @@ impl Inspector {
         };
         let lists = async {
             timeout(patience, self.lists(address)).await.unwrap_or_else(|_| Facts {
-                silent: vec!["a DNS list".to_owned()],
+                unanswered: Some("a DNS list".to_owned()),
                 ..Facts::unknown()
             })
         };
@@ -342,7 +355,7 @@ impl Inspector {
     async fn lists(&self, address: IpAddr) -> Facts {
         let mut facts = Facts::unknown();
         for list in &self.options.allow_lists {
-            if self.listed(address, list).await == Ok(true) {
+            if self.listed(address, list).await == Listed::Yes {
                 facts.allowed = Some(list.clone());
                 return facts;
             }
@@ -352,15 +365,16 @@ impl Inspector {
         }
         for list in &self.options.block_lists {
             match self.listed(address, list).await {
-                Ok(true) => facts.blocked.push(list.clone()),
-                Ok(false) => {}
-                Err(()) => facts.silent.push(list.clone()),
+                Listed::Yes => facts.blocked.push(list.clone()),
+                Listed::No => {}
+                Listed::NotToUs => facts.silent.push(list.clone()),
+                Listed::Later => facts.unanswered = Some(list.clone()),
             }
         }
         facts
     }
 
-    async fn listed(&self, address: IpAddr, list: &str) -> Result<bool, ()> {
+    async fn listed(&self, address: IpAddr, list: &str) -> Listed {
         let name = format!("{}.{list}", reversed(address.to_canonical()));
         match self.names.a(&name).await {
             // 127.255.255.0/24 is how lists say that they do not answer this resolver (RFC 5782 leaves it open, the large ones agree).
@@ -369,13 +383,24 @@ impl Inspector {
                     .iter()
                     .any(|a| matches!(a, IpAddr::V4(a) if a.octets().starts_with(&[127, 255, 255]))) =>
             {
-                Err(())
+                Listed::NotToUs
             }
-            Ok(found) => Ok(found.iter().any(IpAddr::is_loopback)),
-            Err(Missing::Later(_)) => Err(()),
-            Err(_) => Ok(false),
+            Ok(found) if found.iter().any(IpAddr::is_loopback) => Listed::Yes,
+            Err(Missing::Later(_)) => Listed::Later,
+            Ok(_) | Err(_) => Listed::No,
         }
     }
+}
+
+/// What a DNS list says of an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listed {
+    Yes,
+    No,
+    /// It does not talk to this resolver.
+    NotToUs,
+    /// Its name servers do not answer.
+    Later,
 }
 
 /// An address turned round (RFC 5782 §2.1, §2.4).

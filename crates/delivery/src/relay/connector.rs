@@ -86,6 +86,13 @@ impl Connector {
             reports.run(&self.0.https, &own).await;
         }
     }
+
+    /// Writes down what was seen of TLS in the last minute, before the end. Blocks.
+    pub fn flush(&self) {
+        if let Some(reports) = &self.0.reports {
+            reports.flush();
+        }
+    }
 }
 
 impl Transport for Connector {
@@ -97,6 +104,11 @@ impl Transport for Connector {
 
     fn terms(&self, destination: &Destination) -> Terms {
         route_to(&self.0.options, destination).map_or_else(|| self.0.options.terms.clone(), |route| route.terms.clone())
+    }
+
+    /// Which addresses it has is not known without asking, so it is for all: none is asked more than once too often.
+    fn retry(&self, _: &Destination) {
+        self.0.memory.forget_all();
     }
 
     async fn connect(&self, destination: &Destination, needs: Needs) -> Result<Connection, Trouble> {

@@ -8,16 +8,17 @@ use super::transport::{
 };
 use super::window::{Bundle, leases};
 use crate::notifier::News;
+use crate::retry::seconds;
 use ledger::{Attempt, Deferral, Fate, Settlement, Unreachable, Work};
 use smtp::Status;
 use smtp::dsn::Action;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+/// Octets of a message up to which it is in memory while it is sent, and not read piece by piece, twice.
+const SMALL: u64 = 256 << 10;
 /// Rows that have waited too long, looked at together.
 const AGED: u32 = 200;
-/// How long a message waits over which our own code failed.
-const DAMAGED: i64 = 3600;
 
 /// Serves a destination, beginning with `first`, until there is nothing more for this connection.
 pub(crate) async fn run<T: Transport>(shared: Arc<Shared<T>>, name: Arc<str>, first: Bundle) {
@@ -119,14 +120,14 @@ async fn wait<T: Transport>(shared: &Arc<Shared<T>>, name: &Arc<str>, served: u3
     rung
 }
 
+/// The message of a bundle. A small one is read here, as a whole; where that fails, the transport finds out why.
 fn message<T: Transport>(shared: &Shared<T>, bundle: &Bundle) -> Option<Message> {
     let work = bundle.works.first()?;
-    Some(Message::new(
-        shared.blobs.clone(),
-        work.blob,
-        work.size,
-        work.bytes.clone(),
-    ))
+    let bytes = match &work.bytes {
+        None if work.size <= SMALL => net::blocking(|| shared.blobs.read(work.blob)).ok().map(Into::into),
+        bytes => bytes.clone(),
+    };
+    Some(Message::new(shared.blobs.clone(), work.blob, work.size, bytes))
 }
 
 /// No connection: for everybody, or only for what this message needs.
@@ -148,7 +149,7 @@ async fn not_connected<T: Transport>(shared: &Arc<Shared<T>>, name: &Arc<str>, b
         }
         Scope::Destination => {
             if shared.with(|s, _, _| s.crowded(name)) {
-                shared.with(|s, now, _| s.put_first(name, bundle, now));
+                shared.put_first(name, bundle);
                 return;
             }
             let retry_at = shared.shut(name, answer.to_string());
@@ -217,7 +218,7 @@ async fn sent_off<T: Transport>(
             works: once_more,
             again: true,
         };
-        shared.with(|s, now, _| s.put_first(name, bundle, now));
+        shared.put_first(name, bundle);
     }
     report.write(shared, name).await && shut.is_none()
 }
@@ -316,7 +317,8 @@ impl<'r> Report<'r> {
     }
 
     fn again(&mut self, work: Work, answer: &Answer, strategy: Strategy, attempt: Option<Attempt>, at: Option<i64>) {
-        let until = work.queued_at.saturating_add(seconds(self.terms.lifetime));
+        let schedule = strategy.of(self.terms);
+        let until = work.queued_at.saturating_add(seconds(schedule.lifetime));
         if self.now >= until {
             self.failed += 1;
             self.settle(&work, Fate::Failed, format!("given up; at last: {answer}"), attempt);
@@ -329,13 +331,12 @@ impl<'r> Report<'r> {
             return;
         }
         self.deferred += 1;
-        let late = self
-            .terms
+        let late = schedule
             .delay_notice
             .is_some_and(|after| self.now >= work.queued_at.saturating_add(seconds(after)));
         let tell = late && !work.delay_told;
         let dice = work.acceptance.id.0 ^ i64::from(work.number);
-        let due_at = at.unwrap_or_else(|| (self.now + schedule::wait(self.terms, work.attempts, dice)).min(until));
+        let due_at = at.unwrap_or_else(|| (self.now + schedule::wait(&schedule, work.attempts, dice)).min(until));
         self.next_due = self.next_due.into_iter().chain([due_at]).min();
         self.upshot.deferrals.push(Deferral {
             acceptance: work.acceptance.id,
@@ -378,10 +379,11 @@ impl<'r> Report<'r> {
 /// A destination can't be reached: who of its mail has waited too long is given up, and who waits for longer than senders expect is told.
 pub(crate) async fn aged<T: Transport>(shared: &Arc<Shared<T>>, name: &Arc<str>, trouble: &Unreachable) {
     let terms = shared.terms(name);
+    let schedule = Strategy::Unreachable.of(&terms);
     loop {
         let now = shared.ledger.now();
-        let expired = now - seconds(terms.lifetime);
-        let late = terms.delay_notice.map(|after| now - seconds(after));
+        let expired = now - seconds(schedule.lifetime);
+        let late = schedule.delay_notice.map(|after| now - seconds(after));
         let (ledger, destination) = (shared.ledger.clone(), Arc::clone(name));
         let claimed = tokio::task::spawn_blocking(move || ledger.claim_aged(destination, expired, late, AGED)).await;
         let works = match claimed {
@@ -410,10 +412,6 @@ pub(crate) async fn aged<T: Transport>(shared: &Arc<Shared<T>>, name: &Arc<str>,
     }
 }
 
-fn seconds(duration: std::time::Duration) -> i64 {
-    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX >> 20)
-}
-
 /// What a connection has in hand: given back where its task ends without an outcome.
 struct Hand<'s, T: Transport> {
     shared: &'s Arc<Shared<T>>,
@@ -437,11 +435,12 @@ impl<T: Transport> Drop for Hand<'_, T> {
             return;
         }
         let now = self.shared.ledger.now();
+        let schedule = |work: &Work| Strategy::Damaged.of(&self.shared.terms(&work.destination));
         let deferrals = bundle.works.iter().map(|work| Deferral {
             acceptance: work.acceptance.id,
             number: work.number,
             lease: work.lease,
-            due_at: now + DAMAGED,
+            due_at: now + schedule(work).wait(work.attempts),
             reason: "sending it failed in our own code; please report this".to_owned(),
             strategy: Strategy::Damaged.name(),
             delay_told: false,

@@ -8,14 +8,14 @@
 //! its next message: so a crash leaves at most one message on each connection of which we don't know that it was taken.
 
 use super::courier;
-use super::schedule;
+use super::schedule::{self, Strategy};
 use super::scheduler::{Load, Scheduler};
 use super::settler::Settler;
 use super::transport::{Destination, Terms, Transport};
-use super::window::leases;
+use super::window::{Bundle, leases};
 use crate::notifier::Notifier;
 use blobs::Blobs;
-use ledger::{AcceptanceId, Desk, Lane, Ledger, Work};
+use ledger::{AcceptanceId, Desk, Lane, Ledger, Unreachable, Work};
 use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -243,7 +243,7 @@ impl<T: Transport> Shared<T> {
                 match tokio::task::spawn_blocking(move || ledger.claim_destinations(asked)).await {
                     Ok(Ok(found)) => {
                         let refused = self.with(|s, now, terms| s.found(found, now, terms));
-                        self.put_back(&refused);
+                        self.give_up_on(&refused);
                     }
                     Ok(Err(ledger::Error::Closing)) => return,
                     failed => {
@@ -303,7 +303,10 @@ impl<T: Transport> Shared<T> {
     /// A destination can't be reached: what waits for it goes back, nothing of it is tried before its time, and who waits too long already is
     /// told.
     pub(crate) fn shut(self: &Arc<Self>, name: &Arc<str>, reason: String) -> Option<i64> {
-        let wait = |terms: &Terms, failures| schedule::wait(terms, failures, dice(name));
+        let wait = |terms: &Terms, failures| {
+            let schedule = Strategy::Unreachable.of(terms);
+            schedule::wait(&schedule, failures, dice(name))
+        };
         let (waiting, trouble) = self.with(|s, now, _| s.shut(name, reason, now, wait))?;
         self.put_back(&waiting);
         let retry_at = trouble.retry_at;
@@ -311,12 +314,35 @@ impl<T: Transport> Shared<T> {
             destination = %name, failures = trouble.failures, retry_at, reason = trouble.reason, "destination can't be reached"
         );
         self.ledger.unreachable(trouble.clone());
+        self.look_for_aged(name, trouble);
+        Some(retry_at)
+    }
+
+    fn look_for_aged(self: &Arc<Self>, name: &Arc<str>, trouble: Unreachable) {
         let (shared, name) = (Arc::clone(self), Arc::clone(name));
         self.couriers.lock().spawn_on(
             async move { courier::aged(&shared, &name, &trouble).await },
             &self.runtime,
         );
-        Some(retry_at)
+    }
+
+    /// Work on its way to a destination that was found meanwhile to be out of reach goes back. It was leased when those were told who wait
+    /// too long; so it is looked for them once more.
+    fn give_up_on(self: &Arc<Self>, works: &[Work]) {
+        self.put_back(works);
+        let names: HashSet<&Arc<str>> = works.iter().map(|work| &work.destination).collect();
+        for name in names {
+            let trouble = self.with(|s, now, _| s.trouble(name, now));
+            if let Some(trouble) = trouble {
+                self.look_for_aged(name, trouble);
+            }
+        }
+    }
+
+    /// Puts a message back that was in hand.
+    pub(crate) fn put_first(self: &Arc<Self>, name: &Arc<str>, bundle: Bundle) {
+        let refused = self.with(|s, now, _| s.put_first(name, bundle, now));
+        self.give_up_on(&refused);
     }
 }
 
@@ -364,6 +390,7 @@ impl<T: Transport> Desk for Front<T> {
 
     fn retry(&self, destination: &Arc<str>, _: i64) {
         if let Some(shared) = self.0.upgrade() {
+            shared.transport.retry(&Destination::new(Arc::clone(destination)));
             shared.with(|s, now, terms| s.retry(destination, now, terms));
         }
     }

@@ -20,8 +20,8 @@ const FIRST: f64 = 2.0;
 const COHORT: u32 = 20;
 /// The same for one that could not be reached before.
 const COHORT_AGAIN: u32 = 3;
-/// Fresh recipients of a destination in memory at most.
-const FRESH: usize = 1024;
+/// Fresh recipients of a destination in memory at most: what goes past it has a way through the database before it.
+const FRESH: usize = 4096;
 /// Recipients of a destination in memory up to which more is claimed,
 const HIGH: usize = 256;
 /// with fewer than this.
@@ -276,6 +276,7 @@ impl Scheduler {
                 && place.next_due.is_none()
                 && place.window.is_empty()
                 && place.connections == 0
+                && !place.claiming
             {
                 // Its time has come, and there is no mail for it any more.
                 place.trouble = None;
@@ -521,14 +522,22 @@ impl Scheduler {
         true
     }
 
-    /// Puts a message back that was in hand: it is next.
-    pub(crate) fn put_first(&mut self, name: &Arc<str>, bundle: Bundle, now: i64) {
-        if let Some(place) = self.places.get_mut(name) {
-            self.rows += bundle.works.len();
-            self.octets += bundle.octets();
-            place.window.push_front(bundle);
-            self.arrange(name, now);
-        }
+    /// Puts a message back that was in hand: it is next. Where the destination can't be reached by now, it is returned.
+    pub(crate) fn put_first(&mut self, name: &Arc<str>, bundle: Bundle, now: i64) -> Vec<Work> {
+        let Some(place) = self.places.get_mut(name).filter(|place| !place.is_shut(now)) else {
+            return bundle.works;
+        };
+        self.rows += bundle.works.len();
+        self.octets += bundle.octets();
+        place.window.push_front(bundle);
+        self.arrange(name, now);
+        Vec::new()
+    }
+
+    /// What is known of a destination that can't be reached.
+    pub(crate) fn trouble(&self, name: &str, now: i64) -> Option<Unreachable> {
+        let place = self.places.get(name).filter(|place| place.is_shut(now))?;
+        place.trouble.clone()
     }
 
     /// A destination can't be reached until `wait` from now (which gets the number of failures before). What waited in memory, to be given

@@ -7,11 +7,14 @@ use crate::retry::Strategy;
 use ledger::{AcceptanceId, Conclusion, Deferral, Fate, Ledger, Settlement};
 use std::collections::HashSet;
 use std::sync::Arc;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Semaphore, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-/// Conclusions written at once at most.
+/// Conclusions handed over at once at most.
 const BATCH: usize = 256;
+/// Hand-overs that the ledger has at once. While it waits for the disk with one, the next joins what it writes then; with one alone, a
+/// connection that ends its message just after would wait for the disk twice.
+const AT_ONCE: usize = 4;
 /// How long a failure waits whose notice can't be written, in seconds.
 const WITHOUT_NOTICE: i64 = 300;
 
@@ -36,19 +39,23 @@ impl Settler {
     pub(crate) fn start(ledger: Ledger, notifier: Arc<Notifier>) -> Settler {
         let (asked, mut receiver) = mpsc::channel::<Asked>(BATCH);
         let task = tokio::spawn(async move {
+            let under_way = Arc::new(Semaphore::new(AT_ONCE));
             let mut batch = Vec::with_capacity(BATCH);
-            while receiver.recv_many(&mut batch, BATCH).await > 0 {
+            while let Ok(permit) = Arc::clone(&under_way).acquire_owned().await
+                && receiver.recv_many(&mut batch, BATCH).await > 0
+            {
                 let (conclusions, replies): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
                 let ledger = ledger.clone();
-                let written = tokio::task::spawn_blocking(move || ledger.conclude_all(conclusions)).await;
-                let stale = match written {
-                    Ok(Ok(stale)) => stale,
-                    // Closing: the rows stay open, and what was sent will be sent again.
-                    Ok(Err(_)) | Err(_) => return,
-                };
-                for (reply, stale) in replies.into_iter().zip(stale) {
-                    let _ = reply.send(stale);
-                }
+                tokio::task::spawn_blocking(move || {
+                    let _permit = permit;
+                    // Closing: the rows stay open, and what was sent will be sent again; whoever waits sees that nobody answers.
+                    let Ok(stale) = ledger.conclude_all(conclusions) else {
+                        return;
+                    };
+                    for (reply, stale) in replies.into_iter().zip(stale) {
+                        let _ = reply.send(stale);
+                    }
+                });
             }
         });
         Settler {

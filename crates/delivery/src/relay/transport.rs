@@ -6,8 +6,10 @@
 //!
 //! Nothing here may be lost by being dropped: a future that is dropped (the server stops) closes its socket, and the recipients stay due.
 
+use crate::retry::Strategies;
 use blobs::{BlobId, Blobs};
 use bytes::Bytes;
+use ledger::RequireTls;
 use smtp::Status;
 use std::fmt;
 use std::io::Read;
@@ -58,6 +60,8 @@ pub struct Terms {
     pub transactions: u32,
     /// Recipients in one transaction. Default 100, which every server must take (RFC 5321 §4.5.3.1.8).
     pub recipients: u32,
+    /// What is set of single strategies, over the first four of these.
+    pub strategies: Strategies,
 }
 
 impl Default for Terms {
@@ -70,6 +74,7 @@ impl Default for Terms {
             connections: 20,
             transactions: 100,
             recipients: 100,
+            strategies: Strategies::default(),
         }
     }
 }
@@ -77,8 +82,8 @@ impl Default for Terms {
 /// What a message asks of the way it goes. Part of choosing the hosts and judging the TLS of a connection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Needs {
-    /// `REQUIRETLS` (RFC 8689): verified TLS to a host that promises to ask the same of the next.
-    pub requiretls: bool,
+    /// `REQUIRETLS` (RFC 8689): verified TLS to a host that promises to ask the same of the next. `TLS-Required: No`: any way will do.
+    pub requiretls: RequireTls,
     /// `SMTPUTF8` (RFC 6531).
     pub smtputf8: bool,
 }
@@ -167,6 +172,9 @@ pub trait Transport: Send + Sync + 'static {
     /// How the queue is to treat a destination.
     fn terms(&self, destination: &Destination) -> Terms;
 
+    /// Somebody wants a destination tried now: what is remembered of hosts that did not answer must not keep it from being tried.
+    fn retry(&self, _destination: &Destination) {}
+
     /// Finds the hosts of a destination and connects to the first that will do, in order; remembers hosts that don't answer. Bounded in
     /// time by itself (RFC 5321 §4.5.3.2).
     fn connect(
@@ -230,6 +238,9 @@ pub struct Envelope {
     pub body: String,
     /// What it needs.
     pub needs: Needs,
+    /// `REQUIRETLS` is said wherever the connection can keep it. Without the need for it: a notice, which is not lost for want of it (RFC
+    /// 8689 §5).
+    pub requiretls: bool,
 }
 
 /// A recipient of a transaction.

@@ -1,7 +1,7 @@
 //! Recipients of one destination that wait in memory: people's mail before bulk, and within each the senders in turn.
 
 use crate::relay::transport::{Envelope, EnvelopeRecipient, Needs};
-use ledger::{AcceptanceId, Lease, Work};
+use ledger::{AcceptanceId, Lease, RequireTls, Work};
 use std::collections::{HashMap, HashSet, VecDeque};
 
 /// Recipients of one message for one destination: what goes into one transaction. Never empty.
@@ -39,7 +39,11 @@ impl Bundle {
     /// What its message asks of the way.
     pub(crate) fn needs(&self) -> Needs {
         self.works.first().map_or_else(Needs::default, |w| Needs {
-            requiretls: w.acceptance.requiretls,
+            requiretls: match w.acceptance.requiretls {
+                // RFC 8689 §5: it is said where it can be, and no reason to lose a notice.
+                RequireTls::Yes if w.acceptance.sender.is_empty() => RequireTls::Unsaid,
+                asked => asked,
+            },
             smtputf8: w.acceptance.smtputf8,
         })
     }
@@ -62,6 +66,7 @@ impl Bundle {
             ret: acceptance.ret.clone(),
             body: acceptance.body.clone(),
             needs: self.needs(),
+            requiretls: acceptance.requiretls == RequireTls::Yes,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::house::House;
-use ledger::{Lane, State};
+use ledger::{Lane, RequireTls, State};
 use smtp::Role;
 use std::sync::atomic::Ordering;
 
@@ -308,4 +308,34 @@ async fn return_paths_take_bounces_and_nothing_else() {
     // Whoever learns it cannot write to its owner with it.
     client.say("MAIL FROM:<eve@far.test>", "250").await;
     client.say(&format!("RCPT TO:<{good}>"), "550 5.7.1").await;
+}
+
+/// RFC 8689 §4.1: what MAIL says counts, and where it says nothing, the header.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_asked_of_tls_is_kept() {
+    let mut house = House::new();
+    let mx = house.open(Role::Mx).await;
+    let mut client = Client::greeted(mx).await;
+    client.say("MAIL FROM:<ann@far.test> REQUIRETLS", "530 5.7.10").await;
+    client.say("STARTTLS", "220").await;
+    let certificate = house.certificate.clone();
+    client.tls(&certificate).await;
+    let hello = client.say("EHLO client.example", "250").await;
+    assert!(hello.contains("REQUIRETLS"), "{hello}");
+    let large = "TLS-Required: no\r\n\r\n".to_owned() + &"a line that makes it long\r\n".repeat(100_000);
+    for (parameters, message, expected) in [
+        ("", "Subject: x\r\n\r\ny\r\n", RequireTls::Unsaid),
+        ("", "TLS-Required: No\r\n\r\ny\r\n", RequireTls::No),
+        ("", large.as_str(), RequireTls::No),
+        (" REQUIRETLS", "Subject: x\r\n\r\ny\r\n", RequireTls::Yes),
+        (" REQUIRETLS", "TLS-Required: No\r\n\r\ny\r\n", RequireTls::Yes),
+    ] {
+        client
+            .say(&format!("MAIL FROM:<ann@far.test>{parameters}"), "250")
+            .await;
+        client.say("RCPT TO:<ada@our.test>", "250").await;
+        client.say("DATA", "354").await;
+        let reply = client.say(&format!("{message}."), "250").await;
+        assert_eq!(house.record(&reply).acceptance.requiretls, expected, "{parameters}");
+    }
 }

@@ -58,6 +58,25 @@ async fn the_names_that_people_see_are_ones_own() {
         ),
         ("From: nobody:;", "554 5.6.0 From names nobody"),
         ("From: ann@far.test", "550 5.7.1"),
+        // Sent on unchanged: it is whoever does so who counts (RFC 5322 §3.6.6).
+        ("Resent-From: ada@our.test\r\nFrom: ann@far.test", "250"),
+        (
+            "Resent-From: ada@our.test\r\nResent-From: eve@far.test\r\nFrom: ann@far.test",
+            "250",
+        ),
+        ("Resent-To: ada@our.test\r\nFrom: ann@far.test", "550 5.7.1 From names"),
+        (
+            "Resent-From: bob@our.test\r\nFrom: ada@our.test",
+            "550 5.7.1 Resent-From names bob@our.test",
+        ),
+        (
+            "Resent-From: ada@our.test\r\nResent-Sender: bob@our.test\r\nFrom: ann@far.test",
+            "550 5.7.1 Resent-Sender",
+        ),
+        (
+            "Resent-From: nobody:;\r\nFrom: ann@far.test",
+            "554 5.6.0 Resent-From names nobody",
+        ),
     ];
     for (header, expected) in cases {
         send(&mut client, "", &format!("{header}\r\nSubject: x\r\n\r\ny"), expected).await;

@@ -2,7 +2,7 @@
 
 use crate::world::{House, Network, Site, Weather};
 use delivery::relay::Options;
-use ledger::{AcceptanceId, Fate, Filter, Order, RecipientRecord, Record, Selection};
+use ledger::{AcceptanceId, Fate, Filter, Order, RecipientRecord, Record, RequireTls, Selection};
 use std::time::Duration;
 
 fn house(weather: Vec<(i64, Weather)>, unknown: Option<&'static str>) -> House {
@@ -185,8 +185,8 @@ async fn what_is_held_waits_and_what_is_cancelled_is_not_sent() {
         id: Some(id),
         ..Selection::default()
     };
-    assert_eq!(house.ledger.order(Order::Release, &one(id)).await.unwrap(), 1);
-    assert_eq!(house.ledger.order(Order::Cancel, &one(never)).await.unwrap(), 1);
+    assert_eq!(house.order(Order::Release, one(id)).await, 1);
+    assert_eq!(house.order(Order::Cancel, one(never)).await, 1);
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(house.row(id, 0).fate, Some(Fate::Relayed));
     tokio::time::sleep(Duration::from_secs(7200)).await;
@@ -194,4 +194,66 @@ async fn what_is_held_waits_and_what_is_cancelled_is_not_sent() {
     assert_eq!(house.row(never, 0).fate, Some(Fate::Cancelled));
     let taken = house.network.log.lock().taken.clone();
     assert!((3600..3700).contains(&taken[1].2), "{taken:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_go_later_goes_no_sooner_whatever_is_ordered() {
+    let house = house(Vec::new(), None);
+    let mut ids = Vec::new();
+    for held in [false, true] {
+        let id = house
+            .accept_as("ada@our.test", &["x@far.test"], |a| {
+                a.release_at = Some(a.received_at + 7200);
+                a.held = held.then(|| "as if stolen".to_owned());
+            })
+            .await;
+        ids.push(id);
+    }
+    let plain = house
+        .accept_as("ada@our.test", &["y@far.test"], |a| {
+            a.held = Some("as if stolen".to_owned())
+        })
+        .await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(house.order(Order::Release, Selection::default()).await, 2);
+    house.order(Order::Retry, Selection::default()).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(
+        house.row(plain, 0).fate,
+        Some(Fate::Relayed),
+        "what was only held goes at once"
+    );
+    for id in &ids {
+        assert_eq!((house.row(*id, 0).fate, house.row(*id, 0).attempts), (None, 0));
+    }
+    tokio::time::sleep(Duration::from_secs(3700)).await;
+    let taken = house.network.log.lock().taken.clone();
+    assert_eq!(taken.len(), 3, "{taken:?}");
+    assert!(
+        taken[1..].iter().all(|(_, _, at)| (7200..7300).contains(at)),
+        "{taken:?}"
+    );
+}
+
+/// RFC 8689 §5: the same care, and no more than the header.
+#[tokio::test(start_paused = true)]
+async fn notices_about_mail_that_requires_tls_ask_for_it_too() {
+    let house = house(vec![(i64::MAX, Weather::Refuses)], None);
+    for (requiretls, whole) in [
+        (RequireTls::Unsaid, true),
+        (RequireTls::Yes, false),
+        (RequireTls::No, true),
+    ] {
+        let id = house
+            .accept_as("ada@our.test", &["x@far.test"], |a| {
+                a.requiretls = requiretls;
+                a.ret = Some("FULL".to_owned());
+            })
+            .await;
+        house.drained(Duration::from_secs(60)).await;
+        let notices = house.notices(id);
+        assert_eq!(notices.len(), 1);
+        assert_eq!(notices[0].acceptance.requiretls, requiretls);
+        assert_eq!(house.text(&notices[0]).contains("Hello"), whole, "{requiretls:?}");
+    }
 }

@@ -8,11 +8,12 @@ use delivery::relay::transport::{
 };
 use delivery::relay::{Options, Relay};
 use delivery::{NoticeOptions, Notifier};
-use ledger::{Acceptance, AcceptanceId, Lane, Ledger, NewRecipient};
+use ledger::{Acceptance, AcceptanceId, Lane, Ledger, NewRecipient, Order, Selection};
 use parking_lot::Mutex;
 use smtp::Status;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::Instant;
@@ -61,6 +62,8 @@ pub struct Log {
     /// The most connections that were open at once, by destination.
     pub most: HashMap<String, usize>,
     pub connections: usize,
+    /// Destinations that somebody wanted tried at once.
+    pub wanted: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -113,6 +116,10 @@ impl Transport for Network {
 
     fn terms(&self, _: &Destination) -> Terms {
         self.terms.clone()
+    }
+
+    fn retry(&self, destination: &Destination) {
+        self.log.lock().wanted.push(destination.to_string());
     }
 
     async fn connect(&self, destination: &Destination, _: Needs) -> Result<Line, Trouble> {
@@ -223,6 +230,8 @@ pub struct House {
     pub blobs: Blobs,
     pub network: Network,
     pub relay: Relay<Network>,
+    /// Messages there were: their ids, which waits are spread by, are of simulated time, so that a run is the same on every machine.
+    messages: AtomicI64,
 }
 
 impl House {
@@ -266,6 +275,7 @@ impl House {
             blobs,
             network,
             relay,
+            messages: AtomicI64::new(0),
         }
     }
 
@@ -275,7 +285,8 @@ impl House {
 
     /// Time does not pass meanwhile.
     pub async fn accept_as(&self, sender: &str, to: &[&str], change: impl FnOnce(&mut Acceptance)) -> AcceptanceId {
-        let id = self.ledger.next_id();
+        let serial = self.messages.fetch_add(1, Ordering::Relaxed);
+        let id = AcceptanceId(AcceptanceId::at(self.ledger.now()).0 + (serial << 10));
         let mut acceptance = Acceptance {
             sender: sender.to_owned(),
             recipients: to
@@ -301,6 +312,13 @@ impl House {
         .await
         .unwrap();
         id
+    }
+
+    /// Time does not pass meanwhile.
+    pub async fn order(&self, order: Order, selection: Selection) -> u64 {
+        let (ledger, handle) = (self.ledger.clone(), Handle::current());
+        let ordered = tokio::task::spawn_blocking(move || handle.block_on(ledger.order(order, &selection)));
+        ordered.await.unwrap().unwrap()
     }
 
     pub fn open_remote(&self) -> u64 {

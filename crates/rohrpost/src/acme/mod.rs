@@ -8,27 +8,29 @@
 //! far as these lead to us, so that one domain whose zone is broken harms no other. All have one key, made once: what a TLSA record says
 //! stays true across renewals (RFC 7671 §5.1).
 //!
-//! A certificate is renewed when two thirds of its life are over. What fails is tried again later and later, up to once a day; that is
-//! remembered across restarts, because authorities count failures.
+//! [`names`] knows which names those are, [`renewal`] when a certificate is renewed. What fails is tried again later and later, up to once a day;
+//! that is remembered across restarts, because authorities count failures.
 //!
 //! Exposed to: the authority, which the administrator has chosen; whoever asks for a challenge's proof. Touches: `acme/` in the data directory,
 //! the hook. **Bounds:** an order takes [`order::PATIENCE`] at most.
 
 mod hook;
+mod names;
 mod order;
 mod proofs;
+mod renewal;
 mod state;
 
 pub use proofs::Proofs;
+pub use renewal::Renewal;
 pub use state::{Progress, State};
 
 use crate::config::{Acme, Config, TlsFiles};
 use crate::failure::{At as _, Failure};
 use crate::tls::{self, Tls};
 use crate::{files, privileges};
-use dns::Resolver;
+use names::Names;
 use order::{Authority, Wish};
-use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -37,19 +39,15 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How often is looked whether something is due.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How often is asked which names lead to us.
-const ASK_EVERY: i64 = 3600;
 /// After the first failure, and at most, in seconds. Let's Encrypt allows five failures an hour for a name.
 const RETRY_FIRST: i64 = 300;
 const RETRY_LONGEST: i64 = 86_400;
 /// After being told that there were too many orders.
 const RETRY_LIMITED: i64 = 3600;
-
-/// The names below a domain that want a certificate.
-const LABELS: [&str; 3] = ["mta-sts", "autoconfig", "autodiscover"];
 
 /// Where what belongs to it lies.
 pub fn folder(data: &Path) -> PathBuf {
@@ -120,14 +118,13 @@ pub struct Keeper {
     settings: Acme,
     tls: Arc<Tls>,
     proofs: Arc<Proofs>,
-    resolver: Resolver,
-    directory: directory::Directory,
     metrics: Metrics,
-    names: Mutex<Option<(i64, Vec<Wish>)>>,
+    names: Names,
+    stop: watch::Receiver<bool>,
 }
 
 impl Keeper {
-    /// One that has nothing to do yet.
+    /// One that has nothing to do yet. It ends when `stop` says so.
     pub fn new(
         config: &Config,
         settings: &Acme,
@@ -135,36 +132,44 @@ impl Keeper {
         proofs: &Arc<Proofs>,
         directory: directory::Directory,
         metrics: Metrics,
+        stop: watch::Receiver<bool>,
     ) -> Result<Keeper, Failure> {
-        let asked = dns::Options {
-            validation: dns::Validation::Off,
-            ..config.dns.options()
-        };
         Ok(Keeper {
             hostname: config.hostname.clone(),
             folder: folder(&config.data),
             settings: settings.clone(),
             tls: Arc::clone(tls),
             proofs: Arc::clone(proofs),
-            resolver: Resolver::new(&asked).map_err(Failure::new)?,
-            directory,
+            names: Names::new(config, settings, directory)?,
             metrics,
-            names: Mutex::new(None),
+            stop,
         })
     }
 
-    /// Looks after the certificates until it is aborted.
-    pub async fn run(self) {
+    /// Looks after the certificates until the server stops, and takes away what lies in the DNS then.
+    pub async fn run(mut self) {
         let mut ticks = tokio::time::interval(LOOK_EVERY);
+        let mut stop = self.stop.clone();
         loop {
-            ticks.tick().await;
-            for wish in self.wishes().await {
+            let wishes = async {
+                ticks.tick().await;
+                self.names.wishes(net::now()).await
+            };
+            let wishes = tokio::select! {
+                wishes = wishes => wishes,
+                () = stopped(&mut stop) => return,
+            };
+            for wish in wishes {
                 let mut state = State::read(&self.folder);
+                tokio::select! {
+                    () = self.ask(&wish, &mut state) => {}
+                    () = stopped(&mut stop) => return,
+                }
                 let now = net::now();
                 if !self.is_due(&wish, state.of(&wish.name), now) {
                     continue;
                 }
-                let ordered = self.order(&wish).await;
+                let ordered = self.order(&wish, state.of(&wish.name)).await;
                 let progress = state.of_mut(&wish.name);
                 progress.tried_at = now;
                 match ordered {
@@ -177,6 +182,7 @@ impl Keeper {
                             ..Progress::default()
                         };
                     }
+                    Err(fault) if fault.is_stop => return,
                     Err(fault) => {
                         self.metrics.count("failed");
                         progress.failures = progress.failures.saturating_add(1);
@@ -198,68 +204,65 @@ impl Keeper {
         }
     }
 
-    async fn order(&self, wish: &Wish) -> Result<(), order::Fault> {
-        let authority = Authority {
+    fn authority(&self) -> Authority<'_> {
+        Authority {
             settings: &self.settings,
             folder: &self.folder,
             proofs: &self.proofs,
-        };
-        let path = self.path(&wish.name);
-        authority.certificate(wish, &self.folder.join("key.pem"), &path).await?;
+        }
+    }
+
+    async fn order(&self, wish: &Wish, progress: &Progress) -> Result<(), order::Fault> {
+        // Only to an authority that has said something of it, and that it is the authority's own, is a certificate named as the one to be replaced.
+        let known = progress.renewal.as_ref().filter(|renewal| renewal.window.is_some());
+        let old = known.filter(|_| progress.directory == self.settings.directory);
+        let old = old.map(|renewal| renewal.certificate.as_str());
+        let (key, path) = (self.folder.join("key.pem"), self.path(&wish.name));
+        let mut stop = self.stop.clone();
+        self.authority()
+            .certificate(wish, &key, &path, old, stopped(&mut stop))
+            .await?;
         self.tls.reload().map_err(|e| order::Fault::new(e.message))
+    }
+
+    /// Asks the authority when it wants a certificate of its own renewed (RFC 9773), where it is time to ask.
+    async fn ask(&self, wish: &Wish, state: &mut State) {
+        let now = net::now();
+        let progress = state.of(&wish.name);
+        let Ok(chain) = tls::read_chain(&self.path(&wish.name)) else {
+            return;
+        };
+        let Some(id) = chain.first().and_then(order::identifier) else {
+            return;
+        };
+        let known = progress.renewal.clone().filter(|known| known.certificate == id);
+        let is_asked = known.as_ref().is_some_and(|known| now < known.ask_at);
+        if is_asked || now < progress.next_at || progress.directory != self.settings.directory {
+            return;
+        }
+        let answer = match self.authority().renewal(&id).await {
+            Ok(answer) => answer,
+            Err(fault) => {
+                tracing::debug!(
+                    certificate = wish.name,
+                    error = fault.message,
+                    "no word on when to renew"
+                );
+                None
+            }
+        };
+        let renewal = Renewal::answered(known, &id, answer, now, rand::random());
+        if renewal.window != progress.renewal.as_ref().and_then(|known| known.window) {
+            tracing::info!(certificate = wish.name, window = ?renewal.window, "the authority says when to renew");
+        }
+        state.of_mut(&wish.name).renewal = Some(renewal);
+        if let Err(e) = state.write(&self.folder) {
+            tracing::error!(error = %e.message, "how certificates stand was not written down");
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
         path(&self.folder, name, &self.hostname)
-    }
-
-    /// What certificates there are to be.
-    async fn wishes(&self) -> Vec<Wish> {
-        let now = net::now();
-        if let Some((asked_at, wishes)) = &*self.names.lock()
-            && now - asked_at < ASK_EVERY
-            && now >= *asked_at
-        {
-            return wishes.clone();
-        }
-        let mut names = vec![self.hostname.clone()];
-        names.extend(self.settings.names.iter().cloned());
-        names.dedup();
-        let mut wishes = vec![Wish {
-            name: self.hostname.clone(),
-            names,
-        }];
-        if self.settings.domains {
-            for domain in self.directory.domain_list() {
-                wishes.extend(self.of_domain(&domain.name, &wishes[0].names).await);
-            }
-        }
-        *self.names.lock() = Some((now, wishes.clone()));
-        wishes
-    }
-
-    /// The names of a domain that lead to us.
-    async fn of_domain(&self, domain: &str, known: &[String]) -> Option<Wish> {
-        let ours = self.addresses(&self.hostname).await;
-        let mut names = Vec::new();
-        for label in LABELS {
-            let name = format!("{label}.{domain}");
-            let theirs = self.addresses(&name).await;
-            let ours = !theirs.is_empty() && theirs.iter().all(|address| ours.contains(address));
-            if ours && !known.contains(&name) {
-                names.push(name);
-            }
-        }
-        (!names.is_empty()).then(|| Wish {
-            name: domain.to_owned(),
-            names,
-        })
-    }
-
-    async fn addresses(&self, name: &str) -> Vec<std::net::IpAddr> {
-        let (v4, v6) = tokio::join!(self.resolver.a(name), self.resolver.aaaa(name));
-        let found = [v4, v6].into_iter().flatten();
-        found.flat_map(|answer| answer.records).collect()
     }
 
     fn is_due(&self, wish: &Wish, progress: &Progress, now: i64) -> bool {
@@ -281,10 +284,20 @@ impl Keeper {
         let there = tls::names(own);
         let covers = wish.names.iter().all(|name| there.contains(name));
         match tls::validity(own) {
-            Some((from, until)) if covers && !tls::is_self_signed(own) => now >= renewal(from, until, own),
+            Some((from, until)) if covers && !tls::is_self_signed(own) => {
+                let known = progress.renewal.as_ref();
+                let known = known.filter(|known| order::identifier(own).is_some_and(|id| id == known.certificate));
+                now >= renewal::due(from, until, own, known.and_then(|known| known.at))
+            }
             _ => true,
         }
     }
+}
+
+/// Until the server stops.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // Who could say so being gone says so, too.
+    let _ = stop.wait_for(|stop| *stop).await;
 }
 
 /// Where a certificate lies.
@@ -293,16 +306,6 @@ fn path(folder: &Path, name: &str, hostname: &str) -> PathBuf {
         true => folder.join("host.pem"),
         false => folder.join(format!("site-{name}.pem")),
     }
-}
-
-/// When a certificate is renewed: after two thirds of its life, or up to a thirtieth of it before, so that not all the world's servers that
-/// were set up on one day come on one day. When within that is drawn from the certificate itself: it stays the same across restarts.
-fn renewal(from: i64, until: i64, certificate: &[u8]) -> i64 {
-    let life = (until - from).max(0);
-    let hash = certificate.iter().fold(0x811c_9dc5_u32, |hash, octet| {
-        (hash ^ u32::from(*octet)).wrapping_mul(0x0100_0193)
-    });
-    from + life / 3 * 2 - (life / 30) * i64::from(hash % 1000) / 1000
 }
 
 /// How long to wait after so many failures in a row, with up to a quarter more.
@@ -316,19 +319,6 @@ fn pause(failures: u32, is_limit: bool, draw: u8) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn renewal_is_at_two_thirds_and_a_little_before() {
-        let day = 86_400;
-        for seed in 0..50u8 {
-            let at = renewal(0, 90 * day, &[seed]);
-            assert!((57 * day..=60 * day).contains(&at), "{at}");
-            assert_eq!(at, renewal(0, 90 * day, &[seed]));
-        }
-        let all: std::collections::HashSet<i64> = (0..50).map(|seed| renewal(0, 90 * day, &[seed])).collect();
-        assert!(all.len() > 40);
-        assert_eq!(renewal(5, 0, b""), 5);
-    }
 
     #[test]
     fn failures_are_followed_by_longer_and_longer_pauses() {

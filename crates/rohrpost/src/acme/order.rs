@@ -8,8 +8,8 @@ use crate::tls;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use instant_acme::{
-    Account, AccountBuilder, AccountCredentials, AuthorizationStatus, ChallengeType, Error, ExternalAccountKey,
-    Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
+    Account, AccountBuilder, AccountCredentials, AuthorizationStatus, CertificateIdentifier, ChallengeType, Error,
+    ExternalAccountKey, Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
 };
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// How long an order may take from beginning to end, hooks included.
 pub const PATIENCE: Duration = Duration::from_secs(1800);
+/// How long asking when to renew may take.
+const ASKING: Duration = Duration::from_secs(60);
 /// How long the authority may take to look at the proofs, and then to sign.
 const RETRIES: RetryPolicy = RetryPolicy::new()
     .initial_delay(Duration::from_millis(500))
@@ -41,6 +43,8 @@ pub struct Fault {
     pub message: String,
     /// The authority says that there were too many orders.
     pub is_limit: bool,
+    /// The server stops; nothing has failed.
+    pub is_stop: bool,
 }
 
 impl Fault {
@@ -49,6 +53,7 @@ impl Fault {
         Fault {
             message: message.into(),
             is_limit: false,
+            is_stop: false,
         }
     }
 }
@@ -67,7 +72,10 @@ impl From<Error> for Fault {
             message = format!("{message}: {cause}");
             source = cause.source();
         }
-        Fault { message, is_limit }
+        Fault {
+            is_limit,
+            ..Fault::new(message)
+        }
     }
 }
 
@@ -82,20 +90,74 @@ pub struct Authority<'a> {
 }
 
 impl Authority<'_> {
-    /// Gets a certificate for the key in a file, and puts it at `path`.
-    pub async fn certificate(&self, wish: &Wish, key: &Path, path: &Path) -> Result<(), Fault> {
-        let pem = tokio::time::timeout(PATIENCE, self.ordered(wish, key))
-            .await
-            .map_err(|_| Fault::new(format!("the order was not done after {} s", PATIENCE.as_secs())))??;
+    /// Gets a certificate for the key in a file, and puts it at `path`. `old`: the identifier of the one that it replaces (RFC 9773 §5). However it
+    /// ends, also by `stop`, the proofs are taken away again.
+    pub async fn certificate(
+        &self,
+        wish: &Wish,
+        key: &Path,
+        path: &Path,
+        old: Option<&str>,
+        stop: impl Future<Output = ()>,
+    ) -> Result<(), Fault> {
+        let mut placed = Vec::new();
+        let ordered = tokio::select! {
+            ordered = tokio::time::timeout(PATIENCE, self.ordered(wish, key, old, &mut placed)) => match ordered {
+                Ok(ordered) => ordered,
+                Err(_) => Err(Fault::new(format!("the order was not done after {} s", PATIENCE.as_secs()))),
+            },
+            () = stop => Err(Fault { is_stop: true, ..Fault::new("the server stops") }),
+        };
+        for proof in placed {
+            proof.remove(self.settings).await;
+        }
+        let pem = ordered?;
         check(&pem, key, &wish.names)?;
         files::replace(path, pem.as_bytes(), 0o644)
             .map_err(|e| Fault::new(format!("{} cannot be written: {e}", path.display())))
     }
 
-    async fn ordered(&self, wish: &Wish, key: &Path) -> Result<String, Fault> {
+    /// When the authority wants a certificate renewed, from and until, and for how long it need not be asked again; `None`: it does not say such
+    /// things.
+    pub async fn renewal(&self, id: &str) -> Result<Option<((i64, i64), Duration)>, Fault> {
+        let Some(id) = parsed(id) else { return Ok(None) };
+        let asked = async {
+            let account = self.account().await?;
+            match account.renewal_info(&id).await {
+                Ok((info, pause)) => {
+                    let window = info.suggested_window;
+                    Ok(Some((
+                        (window.start.unix_timestamp(), window.end.unix_timestamp()),
+                        pause,
+                    )))
+                }
+                Err(Error::Unsupported(_)) => Ok(None),
+                Err(error) => Err(error.into()),
+            }
+        };
+        tokio::time::timeout(ASKING, asked)
+            .await
+            .map_err(|_| Fault::new(format!("no answer in {} s", ASKING.as_secs())))?
+    }
+
+    async fn ordered(
+        &self,
+        wish: &Wish,
+        key: &Path,
+        old: Option<&str>,
+        placed: &mut Vec<Proof>,
+    ) -> Result<String, Fault> {
         let account = self.account().await?;
         let identifiers: Vec<Identifier> = wish.names.iter().cloned().map(Identifier::Dns).collect();
-        let mut order = match account.new_order(&NewOrder::new(&identifiers)).await {
+        let plain = NewOrder::new(&identifiers);
+        let made = match old.and_then(parsed) {
+            None => account.new_order(&plain).await,
+            Some(old) => match account.new_order(&NewOrder::new(&identifiers).replaces(old)).await {
+                Err(error) if is_about_replacing(&error) => account.new_order(&plain).await,
+                made => made,
+            },
+        };
+        let mut order = match made {
             Ok(order) => order,
             Err(error) => {
                 if let Error::Api(problem) = &error
@@ -107,8 +169,7 @@ impl Authority<'_> {
                 return Err(error.into());
             }
         };
-        let mut placed = Vec::new();
-        let proven = self.prove(&mut order, &mut placed).await;
+        let proven = self.prove(&mut order, placed).await;
         let mut result = match proven {
             Ok(()) => sign(&mut order, wish, key).await,
             Err(fault) => Err(fault),
@@ -117,9 +178,6 @@ impl Authority<'_> {
             && let Some(why) = refusals(&mut order).await
         {
             result = Err(Fault::new(why));
-        }
-        for proof in placed {
-            proof.remove(self.settings).await;
         }
         result
     }
@@ -148,27 +206,26 @@ impl Authority<'_> {
             };
             let bare = name.strip_prefix("*.").unwrap_or(&name).to_owned();
             let proof = challenge.key_authorization();
-            placed.push(match self.settings.challenge {
+            match self.settings.challenge {
                 Challenge::Http => {
                     let answer = proof.as_str().to_owned();
-                    Proof::Here(self.proofs.place_answer(&challenge.token, answer))
+                    placed.push(Proof::Here(self.proofs.place_answer(&challenge.token, answer)));
                 }
                 Challenge::TlsAlpn => {
-                    let placed = self.proofs.place_certificate(&bare, proof.digest().as_ref());
-                    Proof::Here(placed.map_err(Fault::new)?)
+                    let here = self.proofs.place_certificate(&bare, proof.digest().as_ref());
+                    placed.push(Proof::Here(here.map_err(Fault::new)?));
                 }
                 Challenge::Dns => {
-                    let record = Record {
-                        name: format!("_acme-challenge.{bare}"),
-                        text: proof.dns_value(),
-                    };
+                    let (name, text) = (format!("_acme-challenge.{bare}"), proof.dns_value());
                     let program = self.hook()?;
-                    hook::run(program, "present", &record.name, &record.text)
-                        .await
-                        .map_err(Fault::new)?;
-                    Proof::Elsewhere(record)
+                    // A hook that fails or is cut short may have put it there.
+                    placed.push(Proof::Elsewhere(Record {
+                        name: name.clone(),
+                        text: text.clone(),
+                    }));
+                    hook::run(program, "present", &name, &text).await.map_err(Fault::new)?;
                 }
-            });
+            }
             challenge.set_ready().await?;
         }
         Ok(())
@@ -236,6 +293,32 @@ impl Authority<'_> {
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, self.settings.directory.as_bytes());
         let short = URL_SAFE_NO_PAD.encode(hash.as_ref().get(..9).unwrap_or_default());
         self.folder.join(format!("account-{short}.json"))
+    }
+}
+
+/// The identifier of a certificate (RFC 9773 §4.1).
+pub fn identifier(certificate: &CertificateDer<'_>) -> Option<String> {
+    let id = CertificateIdentifier::try_from(certificate).ok()?;
+    Some(id.to_string())
+}
+
+fn parsed(id: &str) -> Option<CertificateIdentifier<'_>> {
+    let (authority, serial) = id.split_once('.')?;
+    Some(CertificateIdentifier {
+        authority_key_identifier: authority.into(),
+        serial: serial.into(),
+    })
+}
+
+/// Whether it is what an order is to replace that is wrong with it: somebody has replaced that already, or the authority does not know it. What is needed is a certificate.
+fn is_about_replacing(error: &Error) -> bool {
+    match error {
+        Error::Api(problem) => matches!(
+            problem.r#type.as_deref(),
+            Some("urn:ietf:params:acme:error:alreadyReplaced" | "urn:ietf:params:acme:error:malformed")
+        ),
+        Error::Unsupported(_) | Error::Other(_) => true,
+        _ => false,
     }
 }
 

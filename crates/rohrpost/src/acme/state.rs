@@ -1,5 +1,6 @@
 //! How orders stand, written down so that a restart does not begin anew, and so that `rohrpost check` can tell.
 
+use super::renewal::Renewal;
 use crate::failure::{At as _, Failure};
 use crate::files;
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,8 @@ pub struct Progress {
     pub error: Option<String>,
     /// Who signed the one that is there.
     pub directory: String,
+    /// When its authority wants it renewed.
+    pub renewal: Option<Renewal>,
 }
 
 /// How all stand, by name.
@@ -35,6 +38,7 @@ static NEW: Progress = Progress {
     failures: 0,
     error: None,
     directory: String::new(),
+    renewal: None,
 };
 
 impl State {

@@ -122,7 +122,7 @@ pub(super) fn show(engine: &Engine, id: &str, rows: Rows<'_>) -> Result<Done, Fa
         "id": a.id.to_string(), "received_at": a.received_at, "from": sender(&record), "size": record.size,
         "message_id": a.message_id, "protocol": a.protocol, "listener": a.listener, "client": a.client, "helo": a.helo, "tls": a.tls,
         "login": a.login.and_then(|l| engine.directory.account(l)).map(|account| account.name.clone()),
-        "session": a.session, "body": a.body, "smtputf8": a.smtputf8, "envid": a.envid, "ret": a.ret, "notes": a.notes, "quarantine": a.quarantine,
+        "session": a.session, "body": a.body, "smtputf8": a.smtputf8, "requiretls": a.requiretls.name(), "envid": a.envid, "ret": a.ret, "notes": a.notes, "quarantine": a.quarantine,
         "blob": record.blob.to_string(),
         "parent": a.parent.map(|(id, _)| id.to_string()), "parent_recipient": a.parent.map(|(_, number)| number),
         "offspring": record.offspring.iter().map(|(id, number)| offspring(engine, *id, *number)).collect::<Vec<_>>(),

@@ -157,6 +157,9 @@ pub struct InitArgs {
     /// Whom the server becomes when started as root [default: rohrpost, where there is such a user]
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
+    /// Get certificates from Let's Encrypt, to whose terms you agree by this
+    #[arg(long)]
+    pub acme: bool,
 }
 
 /// `rohrpost dkim …`

@@ -101,7 +101,8 @@ pub struct Listing<'w> {
     json: bool,
     out: &'w mut dyn Write,
     colour: bool,
-    rows: Vec<Vec<String>>,
+    below: fn(&Value) -> Vec<String>,
+    rows: Vec<(Vec<String>, Vec<String>)>,
     printed: usize,
 }
 
@@ -113,9 +114,16 @@ impl<'w> Listing<'w> {
             json,
             out,
             colour,
+            below: |_| Vec::new(),
             rows: Vec::new(),
             printed: 0,
         }
+    }
+
+    /// The same; what is told of each row in lines of their own below it, for people.
+    #[must_use]
+    pub fn below(self, below: fn(&Value) -> Vec<String>) -> Self {
+        Listing { below, ..self }
     }
 
     /// Takes one row.
@@ -125,12 +133,9 @@ impl<'w> Listing<'w> {
                 .write_all(if self.printed == 0 { b"[\n  " } else { b",\n  " })?;
             serde_json::to_writer(&mut *self.out, row)?;
         } else {
-            self.rows.push(
-                self.columns
-                    .iter()
-                    .map(|c| (c.write)(row.get(c.field).unwrap_or(&Value::Null)))
-                    .collect(),
-            );
+            let cells = self.columns.iter();
+            let cells = cells.map(|c| (c.write)(row.get(c.field).unwrap_or(&Value::Null)));
+            self.rows.push((cells.collect(), (self.below)(row)));
             // Widths settle on the first screenfuls; a long list need not be held whole.
             if self.rows.len() == 5000 {
                 self.flush_rows()?;
@@ -159,7 +164,7 @@ impl<'w> Listing<'w> {
             .iter()
             .enumerate()
             .map(|(i, c)| {
-                let cells = self.rows.iter().filter_map(|r| r.get(i)).map(|c| width(c));
+                let cells = self.rows.iter().filter_map(|(cells, _)| cells.get(i)).map(|c| width(c));
                 cells.max().unwrap_or(0).max(c.heading.len())
             })
             .collect();
@@ -172,9 +177,10 @@ impl<'w> Listing<'w> {
                 writeln!(self.out, "{line}")?;
             }
         }
-        for row in std::mem::take(&mut self.rows) {
-            let line = self.line(&row, &widths);
+        for (cells, below) in std::mem::take(&mut self.rows) {
+            let line = self.line(&cells, &widths);
             writeln!(self.out, "{line}")?;
+            below.iter().try_for_each(|line| writeln!(self.out, "    {line}"))?;
         }
         Ok(())
     }

@@ -45,12 +45,13 @@ pub enum Section {
     Inspect,
     Outgoing,
     Route,
+    Retry,
     Web,
     Log,
 }
 
 impl Section {
-    pub const ALL: [Section; 16] = [
+    pub const ALL: [Section; 17] = [
         Section::Top,
         Section::Listener,
         Section::Tls,
@@ -65,9 +66,15 @@ impl Section {
         Section::Inspect,
         Section::Outgoing,
         Section::Route,
+        Section::Retry,
         Section::Web,
         Section::Log,
     ];
+
+    /// Whether it is written once for each of something, in two brackets.
+    pub fn is_many(self) -> bool {
+        matches!(self, Section::Listener | Section::Route | Section::Retry)
+    }
 
     /// Its name in the file; empty for what stands before any table.
     pub fn name(self) -> &'static str {
@@ -86,6 +93,7 @@ impl Section {
             Section::Inspect => "inspect",
             Section::Outgoing => "outgoing",
             Section::Route => "route",
+            Section::Retry => "retry",
             Section::Web => "web",
             Section::Log => "log",
         }
@@ -123,6 +131,10 @@ impl Section {
             Section::Outgoing => "Mail for other servers: docs/sending.md.",
             Section::Route => {
                 "The way for some domains. Write one `[[route]]` for each; the first that is for a domain counts. Domains without one go where the DNS says."
+            }
+            Section::Retry => {
+                "What is tried again when, and for how long, for one of the strategies that the queue has names for: docs/queue.md. Write one `[[retry]]` for each. \
+                 What is left out is as in `[outgoing]` and `[delivery]`; what a `[[route]]` says for itself counts more."
             }
             Section::Web => "What `http` and `https` listeners answer: docs/dns.md tells what for.",
             Section::Log => "The log goes to standard error; systemd keeps it.",
@@ -389,6 +401,7 @@ pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
         .chain(super::inspect_keys::KEYS)
         .chain(super::outgoing_keys::KEYS)
         .chain(super::route_keys::KEYS)
+        .chain(super::retry_keys::KEYS)
         .chain(super::dns_keys::KEYS)
         .chain(super::submission_keys::KEYS)
         .chain(super::forwarding_keys::KEYS)
@@ -650,6 +663,28 @@ static MAIN: &[Key] = &[
     ),
     setting(
         Section::Delivery,
+        "lifetime",
+        Kind::Duration,
+        "\"5 days\"",
+        "How long a message for a mailbox here is tried before its sender gets it back (RFC 5321 §4.5.4.1).",
+        |c, g| {
+            c.delivery.lifetime = g.duration();
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Delivery,
+        "delay_notice",
+        Kind::Duration,
+        "\"4 h\"",
+        "After what time the sender of a message for a mailbox here is told that it is late, once. `\"0 s\"`: never.",
+        |c, g| {
+            c.delivery.delay_notice = g.duration();
+            Ok(())
+        },
+    ),
+    setting(
+        Section::Delivery,
         "history",
         Kind::Duration,
         "\"90 days\"",
@@ -701,6 +736,7 @@ mod tests {
             let mut config = Config::defaults();
             config.listeners.push(blank_listener());
             config.routes.push(crate::config::outgoing::blank_route());
+            config.retries.push(crate::config::outgoing::RetrySettings::default());
             let text = key.default.unwrap_or(key.example);
             assert_eq!(apply_default(key, &mut config, text), Ok(()), "{}", key.name);
         }

@@ -15,6 +15,7 @@ pub mod outgoing;
 mod outgoing_keys;
 mod read;
 mod reference;
+mod retry_keys;
 mod route_keys;
 mod sieve_keys;
 mod submission_keys;
@@ -74,6 +75,8 @@ pub struct Config {
     pub outgoing: outgoing::Outgoing,
     /// The way for some domains.
     pub routes: Vec<outgoing::RouteSettings>,
+    /// When what failed is tried again.
+    pub retries: Vec<outgoing::RetrySettings>,
     /// What is answered by HTTP.
     pub web: Web,
     /// What is logged, and how.
@@ -313,6 +316,10 @@ pub struct Delivery {
     pub subaddress_mailbox: bool,
     /// What a full mailbox answers.
     pub over_quota: OverQuota,
+    /// How long a recipient is tried.
+    pub lifetime: Duration,
+    /// After what time its sender is told that it is late; zero: never.
+    pub delay_notice: Duration,
     /// How long settled rows are kept.
     pub history: Duration,
 }
@@ -443,10 +450,11 @@ impl Config {
             inspect: Inspect::default(),
             outgoing: outgoing::Outgoing::default(),
             routes: Vec::new(),
+            retries: Vec::new(),
             web: Web::default(),
             log: Log::default(),
         };
-        let single = |k: &&keys::Key| !matches!(k.section, keys::Section::Listener | keys::Section::Route);
+        let single = |k: &&keys::Key| !k.section.is_many();
         for key in keys::KEYS.iter().filter(single) {
             if let Some(default) = key.default {
                 // A test proves that every default is accepted.

@@ -2,6 +2,7 @@
 
 use delivery::relay::connector::{Limits, Options, Own, Requirement, Route, Target};
 use delivery::relay::transport::Terms;
+use delivery::{Changes, Patience, Strategies};
 use sasl::Password;
 use sasl::client::Identity;
 use smtp::client::{Dialect, Timeouts};
@@ -60,6 +61,19 @@ impl TermSettings {
             connections: short(self.connections, base.connections),
             transactions: short(self.messages, base.transactions),
             recipients: short(self.recipients, base.recipients),
+            // What a route says for itself counts more than what a strategy says for all.
+            strategies: base.strategies.without(|changes| {
+                for (here, there) in [
+                    (self.retry_first, &mut changes.first),
+                    (self.retry_longest, &mut changes.longest),
+                    (self.lifetime, &mut changes.lifetime),
+                    (self.delay_notice, &mut changes.delay_notice),
+                ] {
+                    if here.is_some() {
+                        *there = None;
+                    }
+                }
+            }),
         }
     }
 }
@@ -134,7 +148,29 @@ impl RouteSettings {
     }
 }
 
+/// What is different for a strategy.
+#[derive(Clone, Debug, Default)]
+#[allow(missing_docs)]
+pub struct RetrySettings {
+    pub strategy: String,
+    pub changes: Changes,
+}
+
 impl super::Config {
+    fn strategies(&self) -> Strategies {
+        let set = self.retries.iter();
+        Strategies::new(set.map(|r| (r.strategy.clone(), r.changes)).collect())
+    }
+
+    /// How mail for mailboxes here is tried again.
+    pub fn patience(&self) -> Patience {
+        Patience {
+            lifetime: self.delivery.lifetime,
+            delay_notice: Some(self.delivery.delay_notice).filter(|span| !span.is_zero()),
+            strategies: self.strategies(),
+        }
+    }
+
     /// What the connector is made of. `own`: our own addresses. Fails where a password cannot be read.
     pub fn connector(&self, own: Own) -> Result<Options, String> {
         let set = &self.outgoing;
@@ -149,7 +185,10 @@ impl super::Config {
         options.mta_sts = set.mta_sts;
         options.tls_reports = set.tls_reports;
         options.https_port = set.https_port;
-        options.terms = set.terms.over(&Terms::default());
+        options.terms = Terms {
+            strategies: self.strategies(),
+            ..set.terms.over(&Terms::default())
+        };
         let folder = self.file.parent().unwrap_or_else(|| Path::new(""));
         options.routes = self
             .routes
@@ -206,6 +245,41 @@ pub(super) fn target(text: &str) -> Result<Option<Target>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_route_says_more_than_a_strategy_and_a_strategy_more_than_all() {
+        let text = "hostname = \"mail.test\"\ndata = \"d\"\n[outgoing]\nlifetime = \"3 days\"\n[delivery]\nlifetime = \"2 days\"\n\
+                    [[retry]]\nstrategy = \"doubtful\"\nfirst = \"2 h\"\nlifetime = \"1 day\"\n\
+                    [[retry]]\nstrategy = \"over quota\"\ndelay_notice = \"0 s\"\n\
+                    [[route]]\nname = \"backup\"\ndomains = \"far.test\"\nlifetime = \"30 days\"\n";
+        let config = super::super::Config::parse(text, Path::new("r.toml"), Path::new("/")).unwrap();
+        let days = |n: u64| Duration::from_secs(n * 86_400);
+        let options = config.connector(std::sync::Arc::new(|_| false)).unwrap();
+        let base = delivery::Schedule {
+            first: options.terms.retry_first,
+            longest: options.terms.retry_longest,
+            lifetime: options.terms.lifetime,
+            delay_notice: options.terms.delay_notice,
+        };
+        assert_eq!(base.lifetime, days(3));
+        let doubtful = options.terms.strategies.of("doubtful", base);
+        assert_eq!(
+            (doubtful.first, doubtful.lifetime),
+            (Duration::from_secs(7200), days(1))
+        );
+        let of_route = &options.routes[0].terms;
+        let base = delivery::Schedule {
+            lifetime: of_route.lifetime,
+            ..base
+        };
+        let doubtful = of_route.strategies.of("doubtful", base);
+        assert_eq!(
+            (doubtful.first, doubtful.lifetime),
+            (Duration::from_secs(7200), days(30))
+        );
+        let full = config.patience().of(delivery::Strategy::OverQuota);
+        assert_eq!((full.lifetime, full.delay_notice), (days(2), None));
+    }
 
     #[test]
     fn targets() {

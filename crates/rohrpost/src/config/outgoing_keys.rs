@@ -118,7 +118,7 @@ pub static KEYS: &[Key] = &[
         "retry_first",
         Kind::Duration,
         "\"5 min\"",
-        "How long to wait after a first failure. Each further wait is twice as long, give or take a quarter.",
+        "How long to wait after a first failure. Each further wait is twice as long, give or take a fifth.",
         |c, g| {
             terms(c).retry_first = Some(g.duration());
             Ok(())

@@ -1,7 +1,7 @@
 //! From TOML text to [`Config`], with faults that name the line and say what to write instead.
 
 use super::keys::{KEYS, Key, Section, blank_listener, given};
-use super::outgoing::blank_route;
+use super::outgoing::{RetrySettings, blank_route};
 use super::{Acme, Challenge, Config, Protocol, TlsMode};
 use std::fmt;
 use std::ops::Range;
@@ -146,13 +146,13 @@ impl Reader<'_> {
                 .into_iter()
                 .find(|s| *s != Section::Top && s.name() == name);
             match (section, item) {
-                (Some(many @ (Section::Listener | Section::Route)), Item::ArrayOfTables(tables)) => {
+                (Some(many), Item::ArrayOfTables(tables)) if many.is_many() => {
                     for table in tables {
                         self.one_of_many(many, table, table.span().as_ref());
                     }
                 }
-                (Some(many @ (Section::Listener | Section::Route)), Item::Value(toml_edit::Value::Array(array)))
-                    if array.iter().all(toml_edit::Value::is_inline_table) =>
+                (Some(many), Item::Value(toml_edit::Value::Array(array)))
+                    if many.is_many() && array.iter().all(toml_edit::Value::is_inline_table) =>
                 {
                     for value in array {
                         if let Some(table) = value.as_inline_table() {
@@ -169,6 +169,12 @@ impl Reader<'_> {
                 (Some(Section::Route), _) => {
                     self.fault(span, "write [[route]] with two brackets, one such table for each route");
                 }
+                (Some(Section::Retry), _) => {
+                    self.fault(
+                        span,
+                        "write [[retry]] with two brackets, one such table for each strategy",
+                    );
+                }
                 (Some(section), item) => match item.as_table_like() {
                     Some(table) => self.keys(section, table, span.as_ref()),
                     None => self.fault(span, format!("{name} is a table: write [{name}] and its keys below")),
@@ -180,14 +186,24 @@ impl Reader<'_> {
 
     fn one_of_many(&mut self, section: Section, table: &dyn TableLike, span: Option<&Range<usize>>) {
         let line = span.map_or(0, |s| line_of(self.text, s.start));
-        if section == Section::Route {
-            self.config.routes.push(blank_route());
-            self.route_lines.push(line);
-        } else {
-            self.config.listeners.push(blank_listener());
-            self.listener_lines.push(line);
+        match section {
+            Section::Route => {
+                self.config.routes.push(blank_route());
+                self.route_lines.push(line);
+            }
+            Section::Retry => self.config.retries.push(RetrySettings::default()),
+            _ => {
+                self.config.listeners.push(blank_listener());
+                self.listener_lines.push(line);
+            }
         }
         self.keys(section, table, span);
+        if let (Section::Retry, Some((last, before))) = (section, self.config.retries.split_last())
+            && before.iter().any(|other| other.strategy == last.strategy)
+        {
+            let message = format!("the strategy {} is set twice", last.strategy);
+            self.fault(span.cloned(), message);
+        }
     }
 
     /// Reads the keys of one table. In the top table, only its own keys: the other tables come after.

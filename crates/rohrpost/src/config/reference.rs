@@ -20,8 +20,7 @@ pub fn reference() -> String {
     for section in Section::ALL {
         let title = match section {
             Section::Top => "At the top of the file".to_owned(),
-            Section::Listener => "`[[listener]]`".to_owned(),
-            Section::Route => "`[[route]]`".to_owned(),
+            many if many.is_many() => format!("`[[{}]]`", many.name()),
             other => format!("`[{}]`", other.name()),
         };
         let _ = write!(
@@ -59,6 +58,8 @@ pub struct Template<'a> {
     pub listeners: &'a [Listener],
     /// Certificate and key.
     pub tls: Option<&'a TlsFiles>,
+    /// Certificates come from the usual authority, which writes to this address.
+    pub acme: Option<&'a str>,
 }
 
 /// The commented file.
@@ -91,9 +92,18 @@ pub fn template(values: &Template<'_>) -> String {
             }
             continue;
         }
-        if section == Section::Route {
+        let example = match section {
+            Section::Route => {
+                "#     [[route]]\n#     name = \"provider\"\n#     domains = \"*\"\n#     to = \"smtps://mail.provider.example\"\n"
+            }
+            Section::Retry => {
+                "#     [[retry]]\n#     strategy = \"refused for now\"\n#     first = \"10 min\"\n#     lifetime = \"2 days\"\n"
+            }
+            _ => "",
+        };
+        if !example.is_empty() {
             comment(&mut file, section.about());
-            file.push_str("#     [[route]]\n#     name = \"provider\"\n#     domains = \"*\"\n#     to = \"smtps://mail.provider.example\"\n");
+            file.push_str(example);
             for key in KEYS.iter().filter(|k| k.section == section) {
                 comment(&mut file, &format!("{}: {}", key.name, key.about));
             }
@@ -102,7 +112,8 @@ pub fn template(values: &Template<'_>) -> String {
         if section != Section::Top {
             file.push('\n');
             comment_flush(&mut file, section.about());
-            let off = section == Section::Acme || (section == Section::Tls && values.tls.is_none());
+            let off = (section == Section::Acme && values.acme.is_none())
+                || (section == Section::Tls && values.tls.is_none());
             let _ = writeln!(file, "{}{heading}", if off { "# " } else { "" });
         }
         for key in KEYS.iter().filter(|k| k.section == section) {
@@ -112,6 +123,8 @@ pub fn template(values: &Template<'_>) -> String {
                 (Section::Top, "user") => values.user.map(quoted),
                 (Section::Tls, "certificate") => values.tls.map(|t| quoted(&t.certificate.to_string_lossy())),
                 (Section::Tls, "key") => values.tls.map(|t| quoted(&t.key.to_string_lossy())),
+                (Section::Acme, "directory" | "agree") => values.acme.map(|_| key.example.to_owned()),
+                (Section::Acme, "contact") => values.acme.map(quoted),
                 _ => None,
             };
             comment(&mut file, key.about);
@@ -176,6 +189,7 @@ mod tests {
             user: Some("rohrpost"),
             listeners: &listeners,
             tls: Some(&tls),
+            acme: None,
         };
         let text = template(&values);
         let config = Config::parse(&text, Path::new("r.toml"), Path::new("/e")).unwrap();

@@ -130,6 +130,7 @@ fn write_settings(data: &Path, file: &Path, offset: u16) -> Result<(), Failure> 
         user: None,
         listeners: &listeners,
         tls: Some(&pair),
+        acme: None,
     };
     std::fs::write(file, template(&settings)).at("write", file)
 }

@@ -149,6 +149,14 @@ impl Fields {
         })
     }
 
+    /// The names, where they are known before the script runs and all fields of them are meant.
+    pub fn plain(&self) -> Option<&[FieldName]> {
+        match (&self.names, self.index, &self.part) {
+            (Names::Fixed(names), None, None) => Some(names),
+            _ => None,
+        }
+    }
+
     /// Whether all names are there.
     pub fn all_exist(&self, run: &mut Run<'_>) -> Result<bool> {
         let missing = self.names.any(run, |run, name| {

@@ -4,6 +4,7 @@ use crate::build::{Bound, Builder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ext::date::Zone;
 use crate::ext::fields::Fields;
+use crate::glance::{Glance, Source};
 use crate::mail::{AddressPart, Aspect, address_part};
 use crate::matching::{Matcher, Value};
 use crate::program::Check;
@@ -111,6 +112,15 @@ impl Check for FieldTest {
         }
         self.fields
             .any(run, self.aspect, |run, values| self.matcher.any(run, values))
+    }
+
+    fn glance(&self, builder: &mut Builder<'_>) -> Option<Glance> {
+        let need = self.matcher.need()?;
+        let names = self.fields.plain()?;
+        let sources = names
+            .iter()
+            .map(|name| builder.source(Source::Field(name.clone(), self.aspect)));
+        Glance::new(&sources.collect::<Option<Vec<u16>>>()?, need)
     }
 }
 
@@ -242,7 +252,7 @@ impl EnvelopeItem {
         matches!(self, EnvelopeItem::From | EnvelopeItem::To)
     }
 
-    fn values(self, envelope: &Envelope, part: AddressPart, now: i64, zone: i16) -> Vec<Value> {
+    pub fn values(self, envelope: &Envelope, part: AddressPart, now: i64, zone: i16) -> Vec<Value> {
         let mut values = Vec::new();
         let mut push = |text: String| values.push(Value::new(text));
         match self {
@@ -318,6 +328,16 @@ impl Check for EnvelopeTest {
         } else {
             Ok(false)
         }
+    }
+
+    fn glance(&self, builder: &mut Builder<'_>) -> Option<Glance> {
+        let need = self.matcher.need()?;
+        let Items::Fixed(items) = &self.items else { return None };
+        let sources = items.iter().map(|item| match item.is_address() {
+            true => builder.source(Source::Envelope(*item, self.part)),
+            false => None,
+        });
+        Glance::new(&sources.collect::<Option<Vec<u16>>>()?, need)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Session, Stage, Waiting};
 use crate::command::{self, Command, Hello, Wrong};
-use crate::{Body, Event, Reply, Role, Status};
+use crate::{Body, Event, Reply, Role, Sender, Status};
 use std::fmt::Write;
 
 impl Session {
@@ -45,7 +45,11 @@ impl Session {
                         let sender = self
                             .may_mail()
                             .and_then(|()| command::sender(path, parameters, self.extended(), future));
-                        match sender.and_then(|sender| self.fits(sender.size).map(|()| sender)) {
+                        let fits = |sender: &Sender| {
+                            self.fits(sender.size)
+                                .and_then(|()| self.may_require_tls(sender.requiretls))
+                        };
+                        match sender.and_then(|sender| fits(&sender).map(|()| sender)) {
                             Ok(sender) => self.ask_sender(sender),
                             Err(reply) => self.fail(&reply),
                         }
@@ -115,6 +119,10 @@ impl Session {
         }
         if self.config.starttls && self.tls.is_none() {
             text.push_str("\nSTARTTLS");
+        }
+        // RFC 8689 §2: only where there is TLS already.
+        if self.tls.is_some() {
+            text.push_str("\nREQUIRETLS");
         }
         let authentication = self.config.authentication;
         if authentication.offered && !self.authenticated && (self.tls.is_some() || authentication.plaintext) {
@@ -195,6 +203,18 @@ impl Session {
         let limit = self.config.limits.message_size;
         if size.is_some_and(|size| size > limit) {
             return Err(too_large(limit));
+        }
+        Ok(())
+    }
+
+    /// RFC 8689 §2: what has come in the clear cannot be kept from listeners any more.
+    fn may_require_tls(&self, required: bool) -> Result<(), Reply> {
+        if required && self.tls.is_none() {
+            return Err(Reply::new(
+                530,
+                Status(5, 7, 10),
+                "REQUIRETLS is for connections with TLS",
+            ));
         }
         Ok(())
     }

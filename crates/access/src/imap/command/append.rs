@@ -307,7 +307,12 @@ impl Connection {
             ));
         }
         let digest = current.digester.finish();
-        let commit = current.writer.finish().map_err(|error| self.trouble(&error.into()))?;
+        // What goes beside its rows is safe there.
+        let commit = match current.bytes {
+            Some(_) => current.writer.finish_at_leisure(),
+            None => current.writer.finish(),
+        };
+        let commit = commit.map_err(|error| self.trouble(&error.into()))?;
         taken.complete.push(Complete {
             flags: current.flags,
             date: current.date,

@@ -4,6 +4,7 @@ use super::wire::{Reason, Wire};
 use crate::relay::transport::{
     Answer, Connection as Seam, Envelope, EnvelopeRecipient, Message, Needs, Outcome, Peer, Sent,
 };
+use ledger::RequireTls;
 use smtp::Status;
 use smtp::client::{Content, Event, Fate, Mail, Recipient, Scan};
 use std::collections::HashSet;
@@ -16,8 +17,10 @@ const LONGEST: Duration = Duration::from_secs(2 * 3600);
 pub struct Connection {
     pub(super) wire: Wire,
     pub(super) peer: Peer,
-    /// The certificate is verified: REQUIRETLS can be kept.
+    /// The certificate is verified, and the host's name is not made up: REQUIRETLS can be kept where it is offered.
     pub(super) verified: bool,
+    /// Made for a message with `TLS-Required: No`, and not as the destination's policies ask.
+    pub(super) loose: bool,
 }
 
 impl Seam for Connection {
@@ -27,7 +30,11 @@ impl Seam for Connection {
 
     fn suits(&self, needs: Needs) -> bool {
         // SMTPUTF8 is judged by what is in the message, not by what was said when it came.
-        !needs.requiretls || (self.verified && self.wire.capabilities().requiretls)
+        match needs.requiretls {
+            RequireTls::Yes => self.keeps_tls(),
+            RequireTls::Unsaid => !self.loose,
+            RequireTls::No => true,
+        }
     }
 
     async fn send(&mut self, envelope: &Envelope, message: &Message) -> Sent {
@@ -87,6 +94,11 @@ impl Seam for Connection {
 }
 
 impl Connection {
+    /// What RFC 8689 §2 asks of a session.
+    fn keeps_tls(&self) -> bool {
+        self.verified && !self.loose && self.wire.capabilities().requiretls
+    }
+
     fn can_go_on(&mut self) -> bool {
         let most = self.wire.capabilities().mails.unwrap_or(u32::MAX);
         self.wire.session().is_ready() && self.wire.session().mails() < most
@@ -130,7 +142,7 @@ impl Connection {
                 .collect(),
             size: message.size(),
             content,
-            requiretls: envelope.needs.requiretls,
+            requiretls: envelope.needs.requiretls == RequireTls::Yes || (envelope.requiretls && self.keeps_tls()),
             envid: envelope.envid.as_deref(),
             ret: envelope.ret.as_deref(),
         };

@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// What a host's certificate must be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Dane {
     /// Records that can be used; never none.
     records: Vec<Tlsa>,

@@ -13,6 +13,8 @@ pub(super) enum Trait {
     Dead,
     /// The handshake failed.
     WithoutTls,
+    /// TLS did not come up to what was asked, which this number stands for.
+    Barred(u64),
 }
 
 type Kept = LruCache<(SocketAddr, Trait), (Instant, String)>;
@@ -45,8 +47,32 @@ impl Memory {
         None
     }
 
+    /// Nothing of it is to count any more.
+    pub(super) fn forget_all(&self) {
+        self.0.lock().clear();
+    }
+
     /// It is not so any more.
     pub(super) fn forget(&self, address: SocketAddr, what: Trait) {
         self.0.lock().pop(&(address, what));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_did_not_answer_is_known_until_somebody_asks_for_another_try() {
+        let memory = Memory::new(10);
+        let [one, other] = [25, 26].map(|port| SocketAddr::from(([192, 0, 2, 1], port)));
+        let minute = Duration::from_secs(60);
+        memory.note(one, Trait::Dead, minute, "no answer");
+        memory.note(other, Trait::WithoutTls, minute, "no handshake");
+        assert_eq!(memory.find(one, Trait::Dead).as_deref(), Some("no answer"));
+        assert_eq!(memory.find(one, Trait::WithoutTls), None);
+        memory.forget_all();
+        assert_eq!(memory.find(one, Trait::Dead), None);
+        assert_eq!(memory.find(other, Trait::WithoutTls), None);
     }
 }

@@ -115,7 +115,7 @@ impl Reports {
     }
 
     /// What was counted goes to the disk.
-    fn flush(&self) {
+    pub(super) fn flush(&self) {
         let seen = std::mem::take(&mut *self.seen.lock());
         let sightings: Vec<Sighting> = seen
             .into_iter()
@@ -303,28 +303,11 @@ fn document(seen: &[Sighting], day: i64, domain: &str, contact: &str, hostname: 
         .collect();
     serde_json::json!({
         "organization-name": hostname,
-        "date-range": { "start-datetime": moment(day * DAY), "end-datetime": moment((day + 1) * DAY - 1) },
+        "date-range": { "start-datetime": smtp::timestamp(day * DAY), "end-datetime": smtp::timestamp((day + 1) * DAY - 1) },
         "contact-info": contact,
         "report-id": id,
         "policies": policies,
     })
-}
-
-/// RFC 3339, in UTC.
-fn moment(seconds: i64) -> String {
-    let (days, rest) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
-    // Days since 1970 to a date, by the rule of 400 years that begin in March.
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 fn pack(document: &serde_json::Value) -> std::io::Result<Vec<u8>> {
@@ -397,19 +380,6 @@ mod tests {
         }
         let record = b"v=TLSRPTv1; rua=mailto:a@b.example".to_vec();
         assert_eq!(places(&[record.clone(), record]), []);
-    }
-
-    #[test]
-    fn moments() {
-        for (seconds, expected) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_795_651_199, "2026-11-25T23:59:59Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-        ] {
-            assert_eq!(moment(seconds), expected);
-        }
     }
 
     #[test]

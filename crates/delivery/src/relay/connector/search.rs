@@ -1,17 +1,17 @@
-//! Trying one host after the other.
+//! Trying one host after the other. What is asked of TLS with each is in [`asked`].
+
+mod asked;
 
 use super::Inner;
 use super::connection::{Connection, answer};
-use super::dane::Dane;
-use super::hosts::{self, Addresses, Host, Hosts};
+use super::hosts::{self, Host, Hosts};
 use super::memory::Trait;
 use super::options::{Requirement, Route, Target, route_to};
-use super::report;
 use super::sts;
 use super::tls::{Demand, Fault, FaultKind};
 use super::wire::Wire;
 use crate::relay::transport::{Answer, Destination, Needs, Peer, Scope, Trouble};
-use dns::Error as DnsError;
+use asked::{Asked, Barred, sts_policy};
 use rustls::pki_types::{ServerName, UnixTime};
 use smtp::Status;
 use smtp::client::{Config, Dialect, Event};
@@ -34,21 +34,16 @@ pub(super) struct Search<'a> {
     lacking: usize,
     /// Hosts that were not reached, or said "later".
     failing: usize,
+    /// Those of them whose TLS is not what policies ask: mail with `TLS-Required: No` could go there.
+    barred: usize,
     /// Hosts that said that they take no mail at all (RFC 7504).
     closed: usize,
     /// Addresses that are nobody's, or ours.
     unusable: usize,
     /// The destination's MTA-STS policy.
     sts: Option<Arc<sts::Policy>>,
-}
-
-/// What is asked of TLS with a host, and by whom.
-struct Asked {
-    demand: Demand,
-    /// What would be asked if a policy were in force that is only tried out.
-    testing: Option<Demand>,
-    /// For reports.
-    policy: report::Policy,
+    /// Why it could not be had.
+    sts_fault: Option<String>,
 }
 
 /// Why an attempt at an address came to nothing.
@@ -77,9 +72,11 @@ impl<'a> Search<'a> {
             peer: Peer::default(),
             lacking: 0,
             failing: 0,
+            barred: 0,
             closed: 0,
             unusable: 0,
             sts: None,
+            sts_fault: None,
         }
     }
 
@@ -114,6 +111,7 @@ impl<'a> Search<'a> {
             let (policy, fault) = self.with.sts.policy(domain).await;
             if let Some(fault) = fault {
                 self.failed(&sts_policy(policy.as_deref()), fault.kind, domain, None, &fault.text);
+                self.sts_fault = Some(fault.text);
             }
             self.sts = policy.filter(|policy| policy.mode != sts::Mode::None);
         }
@@ -154,10 +152,18 @@ impl<'a> Search<'a> {
         let port = self.port();
         let asked = match self.asked(hosts, host, &addresses, fixed).await {
             Ok(asked) => asked,
-            Err(why) => {
+            Err(Barred::Now(why)) => {
                 self.failing += 1;
+                self.barred += 1;
                 let text = format!("{}: {why}", host.name);
                 self.last = Some(Answer::own(Status(4, 7, 5), text.clone()));
+                self.note(text);
+                return Ok(None);
+            }
+            Err(Barred::RequireTls(why)) => {
+                self.lacking += 1;
+                let text = format!("{}: {why}", host.name);
+                self.last = Some(Answer::own(Status(5, 7, 30), text.clone()));
                 self.note(text);
                 return Ok(None);
             }
@@ -200,9 +206,17 @@ impl<'a> Search<'a> {
             self.note(format!("{label} did not answer a moment ago: {reason}"));
             return None;
         }
+        let barred = Trait::Barred(demand.number());
+        if let Some(reason) = memory.find(address, barred) {
+            self.failing += 1;
+            self.barred += 1;
+            self.last = Some(Answer::own(Status(4, 7, 5), format!("{label}: {reason}")));
+            self.note(format!("{label}: {reason} (a moment ago)"));
+            return None;
+        }
         let mut clear = demand.allows_clear() && memory.find(address, Trait::WithoutTls).is_some();
         loop {
-            let missed = match self.attempt(host, address, demand, clear).await {
+            let missed = match self.attempt(host, address, asked, clear).await {
                 Ok(connection) => {
                     memory.forget(address, Trait::Dead);
                     if !fixed {
@@ -233,15 +247,21 @@ impl<'a> Search<'a> {
                     self.failing += 1;
                     self.note(format!("{label}: {reason}"));
                 }
-                Missed::Handshake(reason) => {
+                // RFC 8689 §4.2.1: there is no waiting for a better host.
+                Missed::Tls(fault) if self.requires_tls() => {
+                    self.lacking += 1;
+                    let text = format!("{label}: {}", fault.text);
+                    self.last = Some(Answer::own(Status(5, 7, 10), text.clone()));
+                    self.note(text);
+                }
+                Missed::Tls(Fault { text: reason, .. }) | Missed::Handshake(reason) => {
+                    if asked.is_policy() {
+                        memory.note(address, barred, limits.dead, &reason);
+                        self.barred += 1;
+                    }
                     self.failing += 1;
                     self.last = Some(Answer::own(Status(4, 7, 5), format!("{label}: {reason}")));
                     self.note(format!("{label}: {reason}"));
-                }
-                Missed::Tls(fault) => {
-                    self.failing += 1;
-                    self.last = Some(Answer::own(Status(4, 7, 5), format!("{label}: {}", fault.text)));
-                    self.note(format!("{label}: {}", fault.text));
                 }
                 Missed::Refused(answer) => {
                     // RFC 7504 §3: this host, and there may be others.
@@ -267,9 +287,10 @@ impl<'a> Search<'a> {
         &mut self,
         host: &Host,
         address: SocketAddr,
-        demand: &Demand,
+        asked: &Asked,
         clear: bool,
     ) -> Result<Connection, Missed> {
+        let demand = &asked.demand;
         let options = &self.with.options;
         let limits = &options.limits;
         let socket = match tokio::time::timeout(limits.connect, self.dial(address)).await {
@@ -317,31 +338,41 @@ impl<'a> Search<'a> {
             let plain = encrypted || address.ip().is_loopback();
             login(&mut wire, identity.clone(), plain).await?;
         }
-        if self.needs.requiretls && !(verified && wire.capabilities().requiretls) {
-            let text = if verified {
-                "the server does not offer REQUIRETLS"
+        if self.requires_tls() && !(verified && wire.capabilities().requiretls) {
+            wire.goodbye().await;
+            return Err(Missed::Lacks(if verified {
+                Answer::own(Status(5, 7, 30), "the server does not offer REQUIRETLS")
             } else {
-                "REQUIRETLS needs TLS with a verified certificate"
-            };
-            wire.session().quit();
-            return Err(Missed::Lacks(Answer::own(Status(5, 7, 30), text)));
+                let text = "REQUIRETLS needs TLS with a verified certificate";
+                Answer::own(Status(5, 7, 10), text)
+            }));
         }
+        let judged = if encrypted {
+            demand.describe(verified)
+        } else {
+            match demand {
+                Demand::Off => demand.describe(false),
+                _ if clear => "opportunistic, TLS failed".to_owned(),
+                _ => "opportunistic, TLS not offered".to_owned(),
+            }
+        };
         let peer = Peer {
             host: host.name.clone(),
             address: Some(address.ip()),
             tls: wire.tls(),
-            policy: if encrypted {
-                demand.describe(verified)
+            policy: if asked.loose {
+                format!("TLS-Required: No, {judged}")
             } else {
-                match demand {
-                    Demand::Off => demand.describe(false),
-                    _ if clear => "opportunistic, TLS failed".to_owned(),
-                    _ => "opportunistic, TLS not offered".to_owned(),
-                }
+                judged
             },
             dsn: wire.capabilities().dsn,
         };
-        Ok(Connection { wire, peer, verified })
+        Ok(Connection {
+            wire,
+            peer,
+            verified: verified && asked.named,
+            loose: asked.loose,
+        })
     }
 
     /// STARTTLS and the handshake; false: there is no TLS, and there need not be.
@@ -398,157 +429,6 @@ impl<'a> Search<'a> {
         }
     }
 
-    fn requirement(&self) -> Requirement {
-        self.route.and_then(|route| route.tls).unwrap_or(self.with.options.tls)
-    }
-
-    /// What is asked of TLS with a host. An error: it cannot be found out, or it cannot be kept, and so the host cannot be used now.
-    async fn asked(&self, hosts: &Hosts, host: &Host, addresses: &Addresses, fixed: bool) -> Result<Asked, String> {
-        let requirement = self.requirement();
-        let authority = |why| Demand::Authority(vec![host.name.clone()], why);
-        let plainly = |demand| Asked {
-            demand,
-            testing: None,
-            policy: report::Policy::none(),
-        };
-        if fixed {
-            // The administrator has named the host; there is nothing to be found out about it.
-            return Ok(plainly(match requirement {
-                _ if self.needs.requiretls => authority("requiretls"),
-                Requirement::Off => Demand::Off,
-                Requirement::Opportunistic => Demand::Opportunistic,
-                Requirement::Encrypt => Demand::Encrypt("route"),
-                Requirement::Verify => authority("route"),
-            }));
-        }
-        if requirement == Requirement::Off && !self.needs.requiretls {
-            return Ok(plainly(Demand::Off));
-        }
-        // RFC 8461 §2: where there is DANE, that is what counts.
-        if let Some(demand) = self.dane(hosts, host, addresses).await? {
-            let strings = if let Demand::Dane(dane) = &demand {
-                dane.strings()
-            } else {
-                Vec::new()
-            };
-            let policy = report::Policy {
-                kind: "tlsa".to_owned(),
-                strings,
-                hosts: Vec::new(),
-            };
-            return Ok(Asked {
-                policy,
-                ..plainly(demand)
-            });
-        }
-        let (mut testing, mut policy) = (None, report::Policy::none());
-        let mut named = hosts.security.is_secure();
-        if let Some(sts) = self.sts.as_deref() {
-            policy = sts_policy(Some(sts));
-            let allowed = sts.allows(&host.name);
-            if !allowed {
-                let why = format!("the MTA-STS policy of {} does not name it", self.destination);
-                self.failed(&policy, FaultKind::Validation, &host.name, None, &why);
-                if sts.mode == sts::Mode::Enforce {
-                    return Err(why);
-                }
-            }
-            named |= allowed;
-            match sts.mode {
-                sts::Mode::Enforce => {
-                    return Ok(Asked {
-                        policy,
-                        ..plainly(authority("mta-sts enforce"))
-                    });
-                }
-                sts::Mode::Testing if allowed => testing = Some(authority("mta-sts testing")),
-                sts::Mode::Testing | sts::Mode::None => {}
-            }
-        }
-        let demand = match requirement {
-            // RFC 8689 §4.2.1: the host's name must not have been made up.
-            _ if self.needs.requiretls && !named => {
-                return Err("REQUIRETLS: neither DNSSEC nor MTA-STS vouches for the MX records".to_owned());
-            }
-            _ if self.needs.requiretls => authority("requiretls"),
-            Requirement::Encrypt => Demand::Encrypt("set"),
-            Requirement::Verify => authority("set"),
-            Requirement::Off | Requirement::Opportunistic => Demand::Opportunistic,
-        };
-        Ok(Asked {
-            demand,
-            testing,
-            policy,
-        })
-    }
-
-    /// Counts a session for reports.
-    fn observe(&self, connection: &Connection, asked: &Asked, host: &Host, address: SocketAddr, clear: bool) {
-        let ip = Some(address.ip());
-        if connection.peer.tls.is_none() {
-            // In clear text: a failed handshake has been counted already.
-            if !clear && asked.demand != Demand::Off {
-                let why = "the server does not offer STARTTLS";
-                self.failed(&asked.policy, FaultKind::NotOffered, &host.name, ip, why);
-            }
-            return;
-        }
-        if let Some(testing) = &asked.testing {
-            let certificates = connection.wire.certificates();
-            if let Err(fault) = self.with.tls.judge(testing, &host.name, certificates, UnixTime::now()) {
-                return self.failed(&asked.policy, fault.kind, &host.name, ip, &fault.text);
-            }
-        }
-        if let Some(reports) = &self.with.reports {
-            reports.success(self.destination.as_str(), asked.policy.clone());
-        }
-    }
-
-    fn failed(&self, policy: &report::Policy, kind: FaultKind, host: &str, address: Option<IpAddr>, why: &str) {
-        if let Some(reports) = &self.with.reports {
-            reports.failure(self.destination.as_str(), policy.clone(), kind, host, address, why);
-        }
-    }
-
-    /// RFC 7672 §2.2: what the TLSA records of a host ask for, if it has any that can be believed.
-    async fn dane(&self, hosts: &Hosts, host: &Host, addresses: &Addresses) -> Result<Option<Demand>, String> {
-        if !self.with.options.dane || !hosts.security.is_secure() || !addresses.security.is_secure() {
-            return Ok(None);
-        }
-        let port = self.port();
-        // §2.2.3: first where the aliases of the host lead, then its own name.
-        let mut bases = vec![addresses.name.as_str()];
-        if addresses.name != host.name {
-            bases.push(&host.name);
-        }
-        for base in &bases {
-            match self.with.resolver.tlsa(base, port).await {
-                Ok(found) if found.security.is_secure() => {
-                    let mut names: Vec<String> = bases.iter().map(|name| (*name).to_owned()).collect();
-                    if hosts.by_mx {
-                        // §3.2.2: the MX records are signed, so a certificate for the domain is as good.
-                        names.push(self.destination.as_str().to_owned());
-                    }
-                    return Ok(Some(match Dane::new(found.records, names) {
-                        Some(dane) => Demand::Dane(dane),
-                        None => Demand::Encrypt("dane without usable records"),
-                    }));
-                }
-                Ok(_) => {}
-                Err(error) if error.is_absent() => {}
-                // §2.1.2: who cannot tell whether there are records must not send without them.
-                Err(error) => {
-                    let why = format!("{error}, and so its certificate cannot be known");
-                    if matches!(error, DnsError::Bogus { .. }) {
-                        self.failed(&report::Policy::none(), FaultKind::Dnssec, &host.name, None, &why);
-                    }
-                    return Err(why);
-                }
-            }
-        }
-        Ok(None)
-    }
-
     /// What came of it all.
     pub(super) fn trouble(&mut self) -> Trouble {
         let tried = self.lacking + self.failing + self.closed;
@@ -596,7 +476,7 @@ impl<'a> Search<'a> {
             .and_then(|answer| answer.code)
             .filter(|code| *code < 500);
         let mut trouble = self.trouble_with(Answer { code, status, text });
-        if self.lacking > 0 || self.needs.requiretls {
+        if self.lacking > 0 || self.barred > 0 || self.requires_tls() {
             trouble.scope = Scope::Needs;
         }
         trouble
@@ -613,15 +493,6 @@ impl<'a> Search<'a> {
 
 /// An address turned out to be our own.
 struct Ours;
-
-/// An MTA-STS policy as reports have it.
-fn sts_policy(policy: Option<&sts::Policy>) -> report::Policy {
-    report::Policy {
-        kind: "sts".to_owned(),
-        strings: policy.map_or_else(Vec::new, |policy| policy.lines.clone()),
-        hosts: policy.map_or_else(Vec::new, |policy| policy.hosts.clone()),
-    }
-}
 
 /// Waits until the server has greeted us and said what it can do.
 async fn ready(wire: &mut Wire) -> Result<(), Missed> {

@@ -1,7 +1,7 @@
 //! A socket with a client's session on it: bytes to and fro, each step bounded in time.
 
+use net::secured;
 use rustls::ClientConfig;
-use rustls::ProtocolVersion;
 use rustls::pki_types::{CertificateDer, ServerName};
 use smtp::client::{Config, Event, Fate, Mail, Phase, Session, Timeouts};
 use std::future::poll_fn;
@@ -259,32 +259,16 @@ impl Wire {
     /// Version and cipher.
     pub(super) fn tls(&self) -> Option<String> {
         let Socket::Tls(stream) = &self.socket else { return None };
-        let connection = stream.get_ref().1;
-        let version = match connection.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => "TLSv1.3".to_owned(),
-            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2".to_owned(),
-            other => format!("{other:?}"),
-        };
-        let cipher = connection
-            .negotiated_cipher_suite()
-            .map(|suite| format!(" {:?}", suite.suite()))
-            .unwrap_or_default();
-        Some(version + &cipher.replacen("TLS13_", "TLS_", 1))
+        let (version, cipher) = secured::names(stream.get_ref().1);
+        Some(format!("{version} {cipher}"))
     }
 
     /// The value that ties a login to this TLS connection (RFC 9266).
     pub(super) fn channel_binding(&self) -> sasl::ChannelBinding {
-        if let Socket::Tls(stream) = &self.socket
-            && stream.get_ref().1.protocol_version() == Some(ProtocolVersion::TLSv1_3)
-            && let Ok(value) =
-                stream
-                    .get_ref()
-                    .1
-                    .export_keying_material([0; 32], b"EXPORTER-Channel-Binding", Some(&[]))
-        {
-            return sasl::ChannelBinding::TlsExporter(value.to_vec());
+        match &self.socket {
+            Socket::Tls(stream) => secured::channel_binding(stream.get_ref().1),
+            _ => sasl::ChannelBinding::None,
         }
-        sasl::ChannelBinding::None
     }
 
     /// Whether the other side has hung up, or said that it will, while nothing was under way.
