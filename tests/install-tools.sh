@@ -16,6 +16,10 @@ offlineimap  offlineimap3
 fetchmail    fetchmail
 getmail      getmail6
 neomutt      neomutt
+msmtp        msmtp
+mpop         mpop
+interimap    interimap
+mail-imapclient libmail-imapclient-perl libio-socket-ssl-perl
 chromium     chromium
 php          php-cli
 node         nodejs
@@ -43,6 +47,7 @@ there() {
   case $1 in
   roundcube) [ -e /var/lib/roundcube/index.php ] && [ -e /usr/share/roundcube/plugins/managesieve ] ;;
   horde-autoconfig) [ -e /usr/share/php/Horde/Mail/Autoconfig.php ] ;;
+  mail-imapclient) perl -MMail::IMAPClient -MIO::Socket::SSL -e 1 2>/dev/null ;;
   swaks-tls) perl -MNet::SSLeay -e 1 2>/dev/null ;;
   *) command -v "$1" >/dev/null ;;
   esac
@@ -60,6 +65,15 @@ if command -v python3 >/dev/null && ! "$python/bin/python3" -c 'import authheade
   { python3 -m venv "$python" && "$python/bin/pip" -q install dkimpy==1.1.8 pyspf==2.0.14 authheaders==0.16.3 authres==1.2.0 \
     publicsuffix2==2.20191221 dnspython pynacl; } >&2 ||
     echo "tests: that failed; comparisons with them will be skipped" >&2
+fi
+
+# Python's mail libraries, which tests/e2e lets talk to the server.
+libraries='imapclient==4.1.0 aioimaplib==2.0.3 imap-tools==1.16.0'
+if command -v python3 >/dev/null && ! "$python/bin/python3" -c 'import imapclient, aioimaplib, imap_tools' 2>/dev/null; then
+  echo "tests: installing $libraries into $python" >&2
+  # shellcheck disable=SC2086 # several words
+  { [ -x "$python/bin/pip" ] || python3 -m venv "$python"; "$python/bin/pip" -q install $libraries; } >&2 ||
+    echo "tests: that failed; tests with them will be skipped" >&2
 fi
 
 [ ${#packages[@]} -gt 0 ] || exit 0

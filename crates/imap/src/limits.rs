@@ -12,7 +12,8 @@ pub struct Limits {
     pub nonsync_literal: u64,
     /// Octets that are read and thrown away to find the end of a command that was refused. Beyond it the connection closes. 1 MiB.
     pub discard: u64,
-    /// Depth of search keys in each other (`NOT`, `OR`, brackets). 32.
+    /// Depth of search keys in each other (`NOT`, `OR`, brackets). 128: programs that look for any of some dozens of addresses write
+    /// `OR a OR b OR c …`, each in the one before.
     pub nesting: usize,
     /// Messages and parts of messages in one APPEND (RFC 3502, RFC 4469): each is held until all are there. 1,000.
     pub append_parts: usize,
@@ -36,7 +37,7 @@ impl Default for Limits {
             command: 256 * 1024,
             nonsync_literal: u64::MAX,
             discard: 1024 * 1024,
-            nesting: 32,
+            nesting: 128,
             append_parts: 1000,
             search_keys: 1000,
             urls: 100,

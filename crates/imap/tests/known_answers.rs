@@ -48,6 +48,14 @@ fn texts_that_are_not_utf8() {
     assert_eq!(refused.error, Error::Utf8);
 }
 
+/// `OR a OR b OR c …` is how programs ask for any of many.
+#[test]
+fn many_alternatives() {
+    let any_of = |count: usize| format!("a SEARCH {}ALL", "OR FROM x@example.com ".repeat(count));
+    parse(&any_of(128));
+    assert!(matches!(error(&any_of(129)), Error::Nesting));
+}
+
 #[test]
 fn any_state() {
     for (line, expected) in [

@@ -211,7 +211,7 @@ impl Account {
             ..db::Options::default()
         };
         let database = Database::open(path, &[SCHEMA], options)?;
-        let (rows, keywords) = match load(id, &database)? {
+        let (rows, mut keywords) = match load(id, &database)? {
             Some(found) => found,
             None => {
                 database.write(Durability::Synced, |tx| create_in(tx, id))?;
@@ -219,6 +219,9 @@ impl Account {
                 load(id, &database)?.unwrap_or_default()
             }
         };
+        if !keywords.has_room() {
+            forget_unused(id, &database, &mut keywords)?;
+        }
         let fresh = Waiting::load(id, &database, &blobs)?;
         Ok(Account {
             id,
@@ -737,6 +740,33 @@ fn load(id: AccountId, database: &Database) -> Result<Option<(Rows, Keywords)>> 
         };
         Ok(Some((rows, keywords)))
     })?)
+}
+
+/// Takes away the keywords that no message has, of an account that has no room for another. That is done where it is opened: nobody holds
+/// flags yet whose bits could come to mean something else.
+fn forget_unused(id: AccountId, database: &Database, keywords: &mut Keywords) -> Result<()> {
+    let mut used = Flags::NONE;
+    database.read(|tx| {
+        tx.query(
+            "SELECT DISTINCT flags FROM message WHERE account = ?1",
+            &[id.0.into()],
+            |row| {
+                used = used | Flags(row.i64(0)?.cast_unsigned());
+                Ok(())
+            },
+        )
+    })?;
+    let unused = keywords.retain(used);
+    database.write(Durability::Deferred, |tx| {
+        for bit in &unused {
+            tx.execute(
+                "DELETE FROM keyword WHERE account = ?1 AND bit = ?2",
+                &[id.0.into(), (*bit).into()],
+            )?;
+        }
+        Ok(())
+    })?;
+    Ok(())
 }
 
 fn messages_in(tx: &Transaction<'_>, account: AccountId, mailbox: MailboxId) -> db::Result<Vec<Message>> {

@@ -130,6 +130,18 @@ impl Keywords {
         self.names[at] = Some(name.to_owned());
     }
 
+    /// Leaves those that are in `used`; gives the bits of the others, which are free now.
+    pub(crate) fn retain(&mut self, used: Flags) -> Vec<u32> {
+        let mut freed = Vec::new();
+        for (bit, name) in (FIRST_KEYWORD_BIT..).zip(&mut self.names) {
+            if name.is_some() && !used.contains(Flags(1 << bit)) {
+                *name = None;
+                freed.push(bit);
+            }
+        }
+        freed
+    }
+
     /// Whether the account can have another keyword.
     pub fn has_room(&self) -> bool {
         self.free_bit().is_some()

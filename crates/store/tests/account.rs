@@ -248,6 +248,35 @@ fn keywords_run_out_politely() {
 }
 
 #[test]
+fn keywords_that_no_message_has_make_room() {
+    let house = house();
+    let names: Vec<String> = (0..56).map(|n| format!("k{n}")).collect();
+    let account = house.account();
+    let inbox = id(&account, "INBOX");
+    let uid = house.append("INBOX", "Subject: x\r\n\r\n");
+    let all = account.flags_resolve(names.iter().map(String::as_str), true).unwrap();
+    account.message_flag(inbox, &[uid], FlagChange::Add(all), None).unwrap();
+    let rest = account.flags_resolve(["k1", "k55"], false).unwrap();
+    account
+        .message_flag(inbox, &[uid], FlagChange::Replace(rest), None)
+        .unwrap();
+    // As long as it is open somebody may know them.
+    assert!(matches!(account.flags_resolve(["new"], true), Err(Error::Limit(_))));
+    account.sync().unwrap();
+    drop(account);
+    let account = house.reopened();
+    let kept: Vec<String> = account.keywords().iter().map(|(_, name)| name.to_owned()).collect();
+    assert_eq!(kept, ["k1", "k55"]);
+    let new = account.flags_resolve(["new"], true).unwrap();
+    account.message_flag(inbox, &[uid], FlagChange::Add(new), None).unwrap();
+    let again = house.reopened();
+    let snapshot = again.mailbox_open(inbox, false).unwrap().snapshot();
+    let mut names: Vec<&str> = snapshot.at(0).unwrap().flags.keywords(&snapshot.keywords).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["k1", "k55", "new"]);
+}
+
+#[test]
 fn expunge_takes_what_is_deleted_and_its_content() {
     let house = house();
     for n in 0..6 {
