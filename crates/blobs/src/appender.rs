@@ -46,6 +46,7 @@ pub(crate) struct Active {
 /// The appender's thread.
 pub(crate) fn append_all(core: &Core, mut active: Option<Active>) {
     let mut buffer = Vec::new();
+    let mut failing = false;
     loop {
         let (batch, flight) = {
             let mut state = core.state.lock();
@@ -74,6 +75,9 @@ pub(crate) fn append_all(core: &Core, mut active: Option<Active>) {
         let mut state = core.state.lock();
         match outcome {
             Ok(locations) => {
+                if std::mem::take(&mut failing) {
+                    tracing::info!("blobs can be written again");
+                }
                 for (record, location) in batch.iter().zip(locations) {
                     state.settled(record.id, Some(location));
                 }
@@ -91,7 +95,10 @@ pub(crate) fn append_all(core: &Core, mut active: Option<Active>) {
                 flight.land(Ok(()));
             }
             Err(e) => {
-                tracing::warn!(error = %e, records = batch.len(), "blobs could not be written");
+                // A full disk stays full for a while, and everybody tries: said once.
+                if !std::mem::replace(&mut failing, true) {
+                    tracing::warn!(error = %e, records = batch.len(), "blobs could not be written");
+                }
                 for record in &batch {
                     state.settled(record.id, None);
                 }

@@ -44,10 +44,7 @@ impl Directory {
                 None => Ok(None),
             };
         };
-        let right = {
-            let _turn = passwords.gate.enter()?;
-            hash.matches(&password)?
-        };
+        let right = passwords.is_right(known.as_ref(), &hash, &password)?;
         let Some((account, credentials)) = known.filter(|_| right) else {
             return Ok(None);
         };
@@ -184,6 +181,14 @@ impl Passwords {
         cache
             .get(&account)
             .is_some_and(|v| v.digest == digest && v.until > Instant::now())
+    }
+
+    /// Computes the hash, when it is this login's turn. A program that opens several connections logs in on all of them at once: what came of the
+    /// first is good for those that have waited meanwhile.
+    fn is_right(&self, known: Option<&(AccountId, Arc<Credentials>)>, hash: &Phc, password: &[u8]) -> Result<bool> {
+        let _turn = self.gate.enter()?;
+        let cached = known.is_some_and(|(account, credentials)| self.is_cached(*account, credentials, password));
+        Ok(cached || hash.matches(password)?)
     }
 
     fn remember(&self, account: AccountId, credentials: &Credentials, password: &[u8]) {
@@ -409,6 +414,43 @@ mod tests {
         });
     }
 
+    fn some_credentials() -> Credentials {
+        Credentials {
+            argon2: "x".into(),
+            scram: ScramCredentials {
+                hash: ScramHash::Sha256,
+                salt: vec![],
+                iterations: 1,
+                stored_key: vec![0; 32],
+                server_key: vec![0; 32],
+            },
+            scram_sha1: None,
+        }
+    }
+
+    #[test]
+    fn who_waits_for_the_same_login_need_not_compute_it() {
+        let passwords = Passwords::new(&Options::default(), [0; 32]);
+        let known = (AccountId(1), Arc::new(some_credentials()));
+        // One that this password does not match: the answer can only be the first one's.
+        let hash = Phc::parse(&passwords.dummy).unwrap();
+        let turns: Vec<_> = (0..passwords.gate.at_once)
+            .map(|_| passwords.gate.enter().unwrap())
+            .collect();
+        std::thread::scope(|scope| {
+            let (passwords, known, hash) = (&passwords, &known, &hash);
+            let waits = |password: &'static [u8]| scope.spawn(move || passwords.is_right(Some(known), hash, password));
+            let (same, other) = (waits(b"pw"), waits(b"pw2"));
+            while passwords.gate.state.lock().waiting < 2 {
+                std::thread::yield_now();
+            }
+            passwords.remember(known.0, &known.1, b"pw");
+            drop(turns);
+            assert!(same.join().unwrap().unwrap());
+            assert!(!other.join().unwrap().unwrap());
+        });
+    }
+
     #[test]
     fn the_cache_is_bounded_and_ends() {
         let options = |logins_cached, seconds| Options {
@@ -419,17 +461,7 @@ mod tests {
             },
             ..Options::default()
         };
-        let credentials = Credentials {
-            argon2: "x".into(),
-            scram: ScramCredentials {
-                hash: ScramHash::Sha256,
-                salt: vec![],
-                iterations: 1,
-                stored_key: vec![0; 32],
-                server_key: vec![0; 32],
-            },
-            scram_sha1: None,
-        };
+        let credentials = some_credentials();
         let passwords = Passwords::new(&options(3, 600), [0; 32]);
         for id in 1..=100 {
             passwords.remember(AccountId(id), &credentials, b"pw");

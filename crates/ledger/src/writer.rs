@@ -150,7 +150,7 @@ impl Writer {
             // Once, and not for each: while the disk is full they are tried with all that comes.
             match (before, in_debt) {
                 (false, true) => {
-                    tracing::warn!("results of deliveries can't be written now; they are tried again until they can")
+                    tracing::warn!("results of deliveries can't be written now; they are tried again until they can");
                 }
                 (true, false) => tracing::info!("results of deliveries are written again"),
                 _ => {}

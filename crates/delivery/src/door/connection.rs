@@ -9,7 +9,7 @@ use super::{Door, blocking, stopped};
 use crate::inspect::{Action, Admission, Visitor};
 use authentication::Listener;
 use db::AccountId;
-use ledger::{Acceptance, NewRecipient, RequireTls};
+use ledger::{Acceptance, Lane, NewRecipient, RequireTls};
 use net::{Guest, Seat, Stream};
 use smtp::{Event, Received, Reply, Role, Sender, Session, Status};
 use std::io;
@@ -576,8 +576,13 @@ impl Connection {
 
     /// What the recipients' scripts say, where they may refuse; empty where nobody asks.
     fn refusals(&self, acceptance: &Acceptance, message: Option<&[u8]>) -> Vec<Option<Reply>> {
+        // Nobody elsewhere has a script here: a message for them is not worth handing this thread's tasks to another.
+        let ours = acceptance
+            .recipients
+            .iter()
+            .any(|recipient| recipient.lane == Lane::Local);
         match (&self.door.context.filter, message) {
-            (Some(filter), Some(message)) => {
+            (Some(filter), Some(message)) if ours => {
                 blocking(|| refusal::refusals(&self.door.context, filter, acceptance, message))
             }
             _ => Vec::new(),

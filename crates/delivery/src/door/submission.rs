@@ -2,7 +2,7 @@
 
 use super::{Context, blocking, now};
 use authentication::dkim::Canon;
-use authentication::{Field, Heard, Limits, Listener, fields};
+use authentication::{Field, Heard, Limits, Listener, fields, results};
 use db::AccountId;
 use ledger::AcceptanceId;
 use smtp::{Reply, Status};
@@ -24,12 +24,17 @@ const RESENT: [&str; 4] = ["Resent-Date", "Resent-From", "Resent-Sender", "Resen
 /// Fields for nobody's eyes (RFC 5322 §3.6.3, §3.6.6).
 const BLIND: [&str; 2] = ["Bcc", "Resent-Bcc"];
 
-/// The header as it goes out: without Bcc, with Date, Message-ID and From. `None`: it is complete as it is.
+/// The header as it goes out: without Bcc, without findings that claim to be ours (RFC 8601 §5), with Date, Message-ID and From. `None`: it is
+/// complete as it is.
 fn completed(header: &[u8], came: &Came<'_>, author: Option<&str>, hostname: &str) -> Option<Vec<u8>> {
     let there = |name: &str| fields(header).any(|field| field.is(name));
     let author = author.filter(|_| !there("From"));
-    let blind = |field: &Field<'_>| BLIND.iter().any(|name| field.is(name));
-    if there("Date") && there("Message-ID") && !fields(header).any(|field| blind(&field)) && author.is_none() {
+    let forged = results::forged(header, hostname);
+    let goes = |field: &Field<'_>| {
+        let start = field.raw.as_ptr() as usize - header.as_ptr() as usize;
+        BLIND.iter().any(|name| field.is(name)) || forged.iter().any(|range| range.start == start)
+    };
+    if there("Date") && there("Message-ID") && !fields(header).any(|field| goes(&field)) && author.is_none() {
         return None;
     }
     let mut out = Vec::with_capacity(header.len() + 200);
@@ -45,7 +50,7 @@ fn completed(header: &[u8], came: &Came<'_>, author: Option<&str>, hostname: &st
         out.extend_from_slice(format!("Message-ID: <{}@{hostname}>\r\n", came.id).as_bytes());
     }
     let mut rest = header;
-    for field in fields(header).filter(blind) {
+    for field in fields(header).filter(goes) {
         let at = field.raw.as_ptr() as usize - rest.as_ptr() as usize;
         out.extend_from_slice(rest.get(..at).unwrap_or_default());
         rest = rest.get(at + field.raw.len()..).unwrap_or_default();
@@ -205,6 +210,14 @@ mod tests {
             format!(
                 "Date: Thu, 1 Jan 1970 00:00:00 +0000\r\nMessage-ID: <{id}@mail.phys.example>\r\nFrom: a\r\nTo: f\r\n\r\n"
             )
+        );
+        assert_eq!(
+            complete(
+                "From: a\r\nDate: x\r\nAuthentication-Results: mail.phys.example;\r\n dkim=pass\r\nBcc: g\r\n\
+                 Authentication-Results: other.example; none\r\nMessage-ID: <y>\r\n\r\n"
+            )
+            .unwrap(),
+            "From: a\r\nDate: x\r\nAuthentication-Results: other.example; none\r\nMessage-ID: <y>\r\n\r\n"
         );
         assert_eq!(
             complete("Date: x\r\nMessage-ID: <y>\r\n\r\n").unwrap(),

@@ -8,7 +8,7 @@ use crate::config::{Acme, Config};
 use crate::failure::Failure;
 use directory::Directory;
 use dns::Resolver;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -64,9 +64,9 @@ impl Names {
     pub(super) async fn wishes(&mut self, now: i64) -> Vec<Wish> {
         let mut wishes = vec![self.host.clone()];
         let domains = self.directory.as_ref().map(Directory::domain_list).unwrap_or_default();
-        self.known
-            .retain(|name, _| domains.iter().any(|domain| domain.name == *name));
-        for domain in domains {
+        let there: HashSet<&str> = domains.iter().map(|domain| domain.name.as_str()).collect();
+        self.known.retain(|name, _| there.contains(name.as_str()));
+        for domain in &domains {
             let known = self.known.get(&domain.name);
             let due =
                 known.is_none_or(|known| now - known.asked_at >= pause(now - known.since) || now < known.asked_at);
