@@ -117,9 +117,15 @@ impl Local {
         now: i64,
         outcome: &mut Outcome,
     ) {
-        let keys: Vec<(i64, u32)> = turn.iter().map(|(w, _)| (w.acceptance.id.0, w.number)).collect();
-        let known = match account.decisions(&keys) {
-            Ok(known) => known,
+        // What was handed over with its bytes has just come in: nobody can have decided about it before.
+        let again = turn.iter().filter(|(work, _)| work.bytes.is_none());
+        let again: Vec<(i64, u32)> = again.map(|(work, _)| (work.acceptance.id.0, work.number)).collect();
+        let known = match again.is_empty() {
+            true => Ok(Vec::new()),
+            false => account.decisions(&again),
+        };
+        let mut known = match known {
+            Ok(known) => known.into_iter(),
             Err(e) => return self.defer(turn.iter().map(|(w, _)| w), &e, now, outcome),
         };
         let person = person(&self.directory, account);
@@ -127,8 +133,10 @@ impl Local {
         let mut ready = Vec::with_capacity(turn.len());
         let mut conclusions = Vec::with_capacity(turn.len());
         let mut settled_before = Vec::new();
-        for ((work, subaddress), known) in turn.into_iter().zip(known) {
-            if let Some(known) = known {
+        for (work, subaddress) in turn {
+            if work.bytes.is_none()
+                && let Some(known) = known.next().flatten()
+            {
                 // Decided by an earlier run, which did not come to settle it.
                 settled_before.push((work, known));
                 continue;

@@ -138,6 +138,10 @@ impl Taking<'_> {
         let recipients = self.redirected_to(redirect)?;
         self.goes_in_no_circle()?;
         self.no_more()?;
+        if redirect.by.is_some() {
+            let note = "the time limit of redirect is not passed on: mail leaves here without DELIVERBY (RFC 2852)";
+            self.reason.notes.push(note.to_owned());
+        }
         let to = (!redirect.list).then_some(redirect.address.as_str());
         let bytes = compose::redirect(from, self.message(at), to);
         self.verdict.sending.push(Sending {

@@ -24,7 +24,8 @@ type Ready = Result<Arc<Compiled>, Arc<[Error]>>;
 pub struct Filter {
     options: Options,
     language: sieve::Options,
-    users: Mutex<LruCache<(AccountId, String), (ModSeq, Ready)>>,
+    /// By version: each change of a script of an account gets one that no other has.
+    users: Mutex<LruCache<(AccountId, ModSeq), Ready>>,
     files: Mutex<LruCache<PathBuf, (Option<SystemTime>, Ready)>>,
     pub(crate) programs: Programs,
     lists: Lists,
@@ -130,14 +131,12 @@ impl Filter {
 
     /// A script of a user, compiled once for each version.
     pub(crate) fn user(&self, account: AccountId, script: &Script) -> Ready {
-        let key = (account, script.info.name.clone());
-        if let Some((version, ready)) = self.users.lock().get(&key)
-            && *version == script.info.version
-        {
+        let key = (account, script.info.version);
+        if let Some(ready) = self.users.lock().get(&key) {
             return ready.clone();
         }
         let ready = self.ready(script.text.as_bytes());
-        self.users.lock().put(key, (script.info.version, ready.clone()));
+        self.users.lock().put(key, ready.clone());
         ready
     }
 

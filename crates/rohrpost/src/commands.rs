@@ -10,7 +10,7 @@ use crate::admin::{
 use crate::cli::output::{self, Align, Column, Listing};
 use crate::cli::{
     AccountCommand, AclCommand, AddressCommand, AliasCommand, Command, DomainCommand, Global, GroupCommand,
-    PasswordArgs, QueueCommand, QueueFilters, SearchCommand, SenderCommand, TraceArgs, password,
+    PasswordArgs, QueueCommand, QueueFilters, SearchCommand, SenderCommand, SieveCommand, TraceArgs, password,
 };
 use crate::config::{Config, DEFAULT_FILES, units};
 use crate::failure::Failure;
@@ -187,7 +187,13 @@ pub fn config(global: &Global) -> Result<Config, Failure> {
 
 /// Carries an administration command out and prints what came of it.
 pub fn administer(global: &Global, command: Command) -> Result<ExitCode, Failure> {
-    let config = config(global)?;
+    let config = match (config(global), &command) {
+        // A script can be looked at anywhere.
+        (Err(_), Command::Sieve(SieveCommand::Check { file })) if global.config.is_none() => {
+            return sieve::check(global, file);
+        }
+        (config, _) => config?,
+    };
     if let Command::Sieve(command) = command {
         return sieve::administer(&config, global, command);
     }

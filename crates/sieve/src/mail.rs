@@ -417,7 +417,7 @@ pub(crate) fn fold(name: &str, value: &str, newline: &[u8]) -> Vec<u8> {
     let encoded = if value.is_ascii() {
         Cow::Borrowed(value)
     } else {
-        Cow::Owned(encode_words(value))
+        Cow::Owned(mime::encode_header(value))
     };
     let mut column = out.len();
     for (n, word) in encoded.split(' ').enumerate() {
@@ -433,39 +433,4 @@ pub(crate) fn fold(name: &str, value: &str, newline: &[u8]) -> Vec<u8> {
         column += word.len();
     }
     out
-}
-
-/// Text as encoded words of at most 75 characters (RFC 2047 §2), in UTF-8 and Q.
-pub(crate) fn encode_words(text: &str) -> String {
-    let mut out = String::new();
-    let mut word = String::new();
-    for c in text.chars() {
-        let mut piece = String::new();
-        match c {
-            ' ' => piece.push('_'),
-            c if c.is_ascii_alphanumeric() => piece.push(c),
-            c => {
-                let mut buffer = [0; 4];
-                for b in c.encode_utf8(&mut buffer).bytes() {
-                    piece.push_str(&format!("={b:02X}"));
-                }
-            }
-        }
-        if word.len() + piece.len() > 60 {
-            push_word(&mut out, &word);
-            word.clear();
-        }
-        word.push_str(&piece);
-    }
-    push_word(&mut out, &word);
-    out
-}
-
-fn push_word(out: &mut String, word: &str) {
-    if !out.is_empty() {
-        out.push(' ');
-    }
-    out.push_str("=?UTF-8?Q?");
-    out.push_str(word);
-    out.push_str("?=");
 }

@@ -282,4 +282,50 @@ proptest! {
         let _ = Script::parse(&bytes, &Limits::default());
         let _ = sieve::Compiled::compile(&bytes, &sieve::Options::default());
     }
+
+    /// However a test is found to fail, it is what comparing the texts says.
+    #[test]
+    fn tests_compare_what_stands_there(
+        values in proptest::collection::vec("[aAbB1.ü-]{0,9}", 0..4),
+        keys in proptest::collection::vec("[aAbB1.ü-]{0,3}", 1..3),
+    ) {
+        let mut message: String = values.iter().map(|value| format!("X-One: {value}\r\n")).collect();
+        message.push_str("\r\n");
+        let list: Vec<String> = keys.iter().map(|key| format!("\"{key}\"")).collect();
+        let starred: Vec<String> = keys.iter().map(|key| format!("\"*{key}*{key}\"")).collect();
+        let script = format!(
+            "require \"imap4flags\";
+             if header :is \"x-one\" [{0}] {{ addflag \"is\"; }}
+             if header :contains [\"x-two\", \"x-one\"] [{0}] {{ addflag \"contains\"; }}
+             if header :comparator \"i;octet\" :contains \"x-one\" [{0}] {{ addflag \"octets\"; }}
+             if not header :matches \"x-one\" [{1}] {{ addflag \"unmatched\"; }}",
+            list.join(", "),
+            starred.join(", ")
+        );
+        let compiled = sieve::Compiled::compile(script.as_bytes(), &sieve::Options::default()).unwrap();
+        let outcome = compiled.run(&sieve::Input::new(message.as_bytes()), &sieve::Nowhere, &Limits::default());
+        let flags = outcome.actions.iter().find_map(|taken| match &taken.action {
+            sieve::Action::Keep { flags, .. } => Some(flags.clone()),
+            _ => None,
+        });
+        let any = |holds: &dyn Fn(&str, &str) -> bool| {
+            values.iter().any(|value| keys.iter().any(|key| holds(value, key)))
+        };
+        let low = |text: &str| text.to_ascii_lowercase();
+        let twice = |value: &str, key: &str| {
+            low(value).strip_suffix(&low(key)).is_some_and(|start| start.contains(&low(key)))
+        };
+        let mut expected = Vec::new();
+        for (flag, set) in [
+            ("is", any(&|value, key| low(value) == low(key))),
+            ("contains", any(&|value, key| low(value).contains(&low(key)))),
+            ("octets", any(&|value, key| value.contains(key))),
+            ("unmatched", !any(&twice)),
+        ] {
+            if set {
+                expected.push(flag.to_owned());
+            }
+        }
+        prop_assert_eq!(flags, Some(expected), "{}\n{}", message, script);
+    }
 }

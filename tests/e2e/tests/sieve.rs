@@ -385,6 +385,30 @@ fn a_dry_run_changes_nothing_and_apply_files() {
 }
 
 #[test]
+fn a_script_is_looked_at_where_there_is_no_server() {
+    let folder = tempfile::tempdir().unwrap();
+    for (script, good, said) in [
+        ("require \"fileinto\"; fileinto \"x\";", true, "in order"),
+        ("fileinto \"x\";", false, "fileinto"),
+    ] {
+        let file = folder.path().join("mine.sieve");
+        std::fs::write(&file, script).unwrap();
+        let mut check = std::process::Command::new(e2e::binary());
+        let ran = check
+            .current_dir(folder.path())
+            .args(["sieve", "check", "mine.sieve"])
+            .output()
+            .unwrap();
+        let out = String::from_utf8_lossy(&ran.stdout);
+        assert_eq!(
+            (ran.status.success(), out.contains(said)),
+            (good, true),
+            "{script}: {ran:?}"
+        );
+    }
+}
+
+#[test]
 fn apply_asks_at_the_terminal_and_obeys() {
     if !installed(&["script"]) {
         return;

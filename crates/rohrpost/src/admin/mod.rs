@@ -10,6 +10,7 @@ mod sharing;
 mod sieve;
 pub mod socket;
 
+pub use self::sieve::check as script_check;
 pub use people::{find, found};
 
 use crate::config::{Config, units};

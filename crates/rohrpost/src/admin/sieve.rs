@@ -46,7 +46,7 @@ pub(super) fn handle(engine: &Engine, order: SieveOrder, rows: Rows<'_>) -> Resu
             activate,
         } => {
             let stored = open(engine, &account)?;
-            refuse_faults(&filter, &script)?;
+            refuse_faults(&filter, &script, "the script")?;
             let limits = filter.options().scripts;
             stored
                 .script_put(&name, &script, Unless::Never, &limits)
@@ -68,7 +68,7 @@ pub(super) fn handle(engine: &Engine, order: SieveOrder, rows: Rows<'_>) -> Resu
                     .script_read(name)
                     .map_err(Failure::new)?
                     .ok_or_else(|| missing(&account))?;
-                refuse_faults(&filter, &script.text)?;
+                refuse_faults(&filter, &script.text, "the script")?;
             }
             stored.script_activate(name.as_deref()).map_err(Failure::new)?;
             Ok(Done::say(match name {
@@ -102,9 +102,9 @@ pub(super) fn handle(engine: &Engine, order: SieveOrder, rows: Rows<'_>) -> Resu
             message,
             apply,
         } => {
-            refuse_faults(&filter, &script)?;
+            refuse_faults(&filter, &script, "the script")?;
             if let Some(old) = &old {
-                refuse_faults(&filter, old)?;
+                refuse_faults(&filter, old, "the other script, of --diff,")?;
             }
             let trial = Trial {
                 filter: &filter,
@@ -142,7 +142,8 @@ fn missing(account: &str) -> Failure {
         .advise(format!("`rohrpost sieve list --account {account}` shows all of them"))
 }
 
-fn check(filter: &Filter, script: &str, rows: Rows<'_>) -> Result<Done, Failure> {
+/// What is wrong with a script, a row for each.
+pub fn check(filter: &Filter, script: &str, rows: Rows<'_>) -> Result<Done, Failure> {
     let row = |error: &sieve::Error, kind: &str| {
         json!({
             "line": error.position.line, "column": error.position.column, "kind": kind, "message": error.message, "hint": error.hint,
@@ -167,15 +168,13 @@ fn check(filter: &Filter, script: &str, rows: Rows<'_>) -> Result<Done, Failure>
     }
 }
 
-fn refuse_faults(filter: &Filter, script: &str) -> Result<(), Failure> {
+fn refuse_faults(filter: &Filter, script: &str, which: &str) -> Result<(), Failure> {
     match filter.check(script.as_bytes()) {
         Ok(_) => Ok(()),
         Err(errors) => {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Err(
-                Failure::new(format!("the script is not in order:\n{}", lines.join("\n")))
-                    .advise("`rohrpost sieve check FILE` shows this too"),
-            )
+            Err(Failure::new(format!("{which} is not in order:\n{}", lines.join("\n")))
+                .advise("`rohrpost sieve check FILE` shows this too"))
         }
     }
 }

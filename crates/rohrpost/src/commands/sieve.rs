@@ -106,6 +106,21 @@ pub(super) fn administer(config: &Config, global: &Global, command: SieveCommand
     Ok(ExitCode::from(u8::from(done.faults)))
 }
 
+/// Checks a script where there are no settings: as a server with the defaults would.
+pub(super) fn check(global: &Global, file: &Path) -> Result<ExitCode, Failure> {
+    let script = read(file)?;
+    let out = std::io::stdout();
+    let mut out = out.lock();
+    let filter = filter::Filter::new(filter::Options::new("localhost"));
+    let mut listing = Listing::new(&FAULTS, global.json, &mut out, output::colour());
+    let done = admin::script_check(&filter, &script, &mut |row| listing.row(&row).map_err(printing))?;
+    listing.end("").map_err(printing)?;
+    if !global.json && !done.message.is_empty() {
+        writeln!(out, "{}", done.message).map_err(printing)?;
+    }
+    Ok(ExitCode::from(u8::from(done.faults)))
+}
+
 fn list(
     config: &Config,
     global: &Global,

@@ -126,44 +126,30 @@ pub fn of_host(facts: &Facts) -> Vec<Wanted> {
         let mut own = facts.addresses.iter().filter(move |a| a.is_ipv4() == v4);
         own.next().map(IpAddr::to_string)
     };
-    all.push(Wanted {
-        name: host.clone(),
-        kind: Kind::A,
-        value: of_family(true).unwrap_or_default(),
-        level: Level::Needed,
-        why: "Other servers bring mail to this address.",
-        test: Test::Addresses,
-    });
-    all.push(Wanted {
-        name: host.clone(),
-        kind: Kind::Aaaa,
-        value: of_family(false).unwrap_or_default(),
-        level: Level::Optional,
-        why: "Servers that have IPv6 only reach us by it.",
-        test: Test::Addresses,
-    });
+    all.push(
+        record(host, Kind::A, of_family(true).unwrap_or_default())
+            .needed(Test::Addresses, "Other servers bring mail to this address."),
+    );
+    all.push(
+        record(host, Kind::Aaaa, of_family(false).unwrap_or_default())
+            .optional(Test::Addresses, "Servers that have IPv6 only reach us by it."),
+    );
     // Where the host is a mail domain of its own, that has the record.
     if !facts.domains.iter().any(|domain| domain.name == *host) {
-        all.push(Wanted {
-            name: host.clone(),
-            kind: Kind::Txt,
-            value: "v=spf1 a -all".to_owned(),
-            level: Level::Optional,
-            why: "Bounces have no sender: of those, servers check the name we greet with (RFC 7208 §2.3).",
-            test: Test::Spf,
-        });
+        all.push(record(host, Kind::Txt, "v=spf1 a -all").optional(
+            Test::Spf,
+            "Bounces have no sender: of those, servers check the name we greet with (RFC 7208 §2.3).",
+        ));
     }
     if let Some(hash) = &facts.key_hash
         && facts.offers(Service::Smtp)
     {
-        all.push(Wanted {
-            name: format!("_25._tcp.{host}"),
-            kind: Kind::Tlsa,
-            value: format!("3 1 1 {hash}"),
-            level: Level::Optional,
-            why: "In a zone that is signed (DNSSEC), nobody between can listen or pretend to be us (DANE, RFC 7672).",
-            test: Test::Tlsa,
-        });
+        all.push(
+            record(format!("_25._tcp.{host}"), Kind::Tlsa, format!("3 1 1 {hash}")).optional(
+                Test::Tlsa,
+                "In a zone that is signed (DNSSEC), nobody between can listen or pretend to be us (DANE, RFC 7672).",
+            ),
+        );
     }
     all
 }
@@ -171,43 +157,40 @@ pub fn of_host(facts: &Facts) -> Vec<Wanted> {
 /// What a mail domain's zone must hold.
 pub fn of_domain(facts: &Facts, domain: &super::Domain) -> Vec<Wanted> {
     let (name, host) = (&domain.name, &facts.hostname);
+    let exchanger = record(name, Kind::Mx, format!("10 {host}."));
+    let senders = record(name, Kind::Txt, "v=spf1 mx -all");
     let mut all = vec![
-        Wanted {
-            name: name.clone(),
-            kind: Kind::Mx,
-            value: format!("10 {host}."),
-            level: Level::Needed,
-            why: "Mail for the domain goes where it says (RFC 5321 §5).",
-            test: Test::Exchanger,
-        },
-        Wanted {
-            name: name.clone(),
-            kind: Kind::Txt,
-            value: "v=spf1 mx -all".to_owned(),
-            level: Level::Advised,
-            why: "It says which hosts may send for the domain (SPF). Without it, large providers refuse mail or put it into spam.",
-            test: Test::Spf,
-        },
+        exchanger.needed(Test::Exchanger, "Mail for the domain goes where it says (RFC 5321 §5)."),
+        senders.advised(
+            Test::Spf,
+            "It says which hosts may send for the domain (SPF). Without it, large providers refuse mail or put it into spam.",
+        ),
     ];
     keys(domain, &mut all);
-    all.push(Wanted {
-        name: format!("_dmarc.{name}"),
-        kind: Kind::Txt,
-        value: format!("v=DMARC1; p=quarantine; rua=mailto:postmaster@{name}"),
-        level: Level::Advised,
-        why: "It says what to do with mail that only pretends to be the domain's (DMARC).",
-        test: Test::Dmarc,
-    });
+    all.push(
+        record(
+            format!("_dmarc.{name}"),
+            Kind::Txt,
+            format!("v=DMARC1; p=quarantine; rua=mailto:postmaster@{name}"),
+        )
+        .advised(
+            Test::Dmarc,
+            "It says what to do with mail that only pretends to be the domain's (DMARC).",
+        ),
+    );
     match &facts.policy {
         Some(policy) => {
-            all.push(Wanted {
-                name: format!("_mta-sts.{name}"),
-                kind: Kind::Txt,
-                value: format!("v=STSv1; id={}", policy.id()),
-                level: Level::Optional,
-                why: "It announces the policy that mail to us must be encrypted (MTA-STS, RFC 8461).",
-                test: Test::StsId,
-            });
+            all.push(
+                record(
+                    format!("_mta-sts.{name}"),
+                    Kind::Txt,
+                    format!("v=STSv1; id={}", policy.id()),
+                )
+                .optional(
+                    Test::StsId,
+                    "It announces the policy that mail to us must be encrypted (MTA-STS, RFC 8461).",
+                ),
+            );
             all.push(alias(
                 "mta-sts",
                 name,
@@ -215,24 +198,23 @@ pub fn of_domain(facts: &Facts, domain: &super::Domain) -> Vec<Wanted> {
                 "Servers fetch the MTA-STS policy from this name.",
             ));
         }
-        None => all.push(Wanted {
-            name: format!("_mta-sts.{name}"),
-            kind: Kind::Txt,
-            value: String::new(),
-            level: Level::Optional,
-            why: "This server serves no MTA-STS policy: no https listener, or `web.mta_sts = \"none\"`.",
-            test: Test::NoSts,
-        }),
+        None => all.push(record(format!("_mta-sts.{name}"), Kind::Txt, "").optional(
+            Test::NoSts,
+            "This server serves no MTA-STS policy: no https listener, or `web.mta_sts = \"none\"`.",
+        )),
     }
     if facts.offers(Service::Smtp) && facts.key_hash.is_some() {
-        all.push(Wanted {
-            name: format!("_smtp._tls.{name}"),
-            kind: Kind::Txt,
-            value: format!("v=TLSRPTv1; rua=mailto:postmaster@{name}"),
-            level: Level::Optional,
-            why: "Other servers report when encryption to us fails (TLSRPT, RFC 8460).",
-            test: Test::TlsReports,
-        });
+        all.push(
+            record(
+                format!("_smtp._tls.{name}"),
+                Kind::Txt,
+                format!("v=TLSRPTv1; rua=mailto:postmaster@{name}"),
+            )
+            .optional(
+                Test::TlsReports,
+                "Other servers report when encryption to us fails (TLSRPT, RFC 8460).",
+            ),
+        );
     }
     services(facts, name, &mut all);
     all
@@ -253,24 +235,15 @@ fn keys(domain: &super::Domain, all: &mut Vec<Wanted>) {
             ),
             KeyState::Retired => continue,
         };
-        all.push(Wanted {
-            name: format!("{}._domainkey.{name}", key.selector),
-            kind: Kind::Txt,
-            value: key.record.clone(),
-            level,
-            why,
-            test: Test::Key,
-        });
+        all.push(
+            record(format!("{}._domainkey.{name}", key.selector), Kind::Txt, &key.record).of(level, Test::Key, why),
+        );
     }
     if !domain.keys.iter().any(|key| key.state != KeyState::Retired) {
-        all.push(Wanted {
-            name: format!("_domainkey.{name}"),
-            kind: Kind::Txt,
-            value: String::new(),
-            level: Level::Advised,
-            why: "Mail is not signed (DKIM), and large providers want it to be.",
-            test: Test::NoKey,
-        });
+        all.push(record(format!("_domainkey.{name}"), Kind::Txt, "").advised(
+            Test::NoKey,
+            "Mail is not signed (DKIM), and large providers want it to be.",
+        ));
     }
 }
 
@@ -280,14 +253,14 @@ fn services(facts: &Facts, name: &str, all: &mut Vec<Wanted>) {
         let Some((label, priority, why)) = service.record() else {
             continue;
         };
-        all.push(Wanted {
-            name: format!("_{label}._tcp.{name}"),
-            kind: Kind::Srv,
-            value: format!("{priority} 1 {port} {}.", facts.hostname),
-            level: Level::Optional,
-            why,
-            test: Test::Service(*service),
-        });
+        all.push(
+            record(
+                format!("_{label}._tcp.{name}"),
+                Kind::Srv,
+                format!("{priority} 1 {port} {}.", facts.hostname),
+            )
+            .optional(Test::Service(*service), why),
+        );
     }
     if facts.autoconfig {
         let host = &facts.hostname;
@@ -303,12 +276,45 @@ fn services(facts: &Facts, name: &str, all: &mut Vec<Wanted>) {
 }
 
 fn alias(label: &str, domain: &str, host: &str, why: &'static str) -> Wanted {
-    Wanted {
-        name: format!("{label}.{domain}"),
-        kind: Kind::Cname,
-        value: format!("{host}."),
-        level: Level::Optional,
-        why,
-        test: Test::Alias,
+    record(format!("{label}.{domain}"), Kind::Cname, format!("{host}.")).optional(Test::Alias, why)
+}
+
+/// A record, of which it is to be said how much depends on it.
+struct Record {
+    name: String,
+    kind: Kind,
+    value: String,
+}
+
+fn record(name: impl Into<String>, kind: Kind, value: impl Into<String>) -> Record {
+    Record {
+        name: name.into(),
+        kind,
+        value: value.into(),
+    }
+}
+
+impl Record {
+    fn needed(self, test: Test, why: &'static str) -> Wanted {
+        self.of(Level::Needed, test, why)
+    }
+
+    fn advised(self, test: Test, why: &'static str) -> Wanted {
+        self.of(Level::Advised, test, why)
+    }
+
+    fn optional(self, test: Test, why: &'static str) -> Wanted {
+        self.of(Level::Optional, test, why)
+    }
+
+    fn of(self, level: Level, test: Test, why: &'static str) -> Wanted {
+        Wanted {
+            name: self.name,
+            kind: self.kind,
+            value: self.value,
+            level,
+            why,
+            test,
+        }
     }
 }
