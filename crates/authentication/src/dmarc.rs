@@ -61,8 +61,9 @@ pub struct Record {
     pub testing: bool,
     /// `psd`
     psd: Psd,
-    /// What it says of policies cannot be followed, and it names nobody who would be told: then it is as if the domain had none (§4.10.1).
-    void: bool,
+    /// What it says of policies can be followed. Otherwise it only asks for reports; and where it does not do that either, it is as if the
+    /// domain had none (§4.10.1).
+    pub followed: bool,
     /// `rua`: where reports go.
     pub reports: Vec<Destination>,
     /// As it was published.
@@ -102,12 +103,12 @@ impl Record {
         // §4.10.1: without a good `p`, or with a bad `sp` or `np`, the record only asks for reports.
         let said = |name: &str| tags.value(name).map(|word| Policy::parse(word).ok_or(()));
         let policies = (said("p"), said("sp").transpose(), said("np").transpose());
-        let (policy, subdomains, nonexistent, void) = match policies {
+        let (policy, subdomains, nonexistent, followed) = match policies {
             (Some(Ok(policy)), Ok(sp), Ok(np)) => {
                 let subdomains = sp.unwrap_or(policy);
-                (policy, subdomains, np.unwrap_or(subdomains), false)
+                (policy, subdomains, np.unwrap_or(subdomains), true)
             }
-            _ => (Policy::None, Policy::None, Policy::None, reports.is_empty()),
+            _ => (Policy::None, Policy::None, Policy::None, false),
         };
         let is = |name: &str, word: &str| tags.value(name).is_some_and(|value| value.eq_ignore_ascii_case(word));
         Some(Record {
@@ -122,7 +123,7 @@ impl Record {
                 Some(word) if word.eq_ignore_ascii_case("n") => Psd::No,
                 _ => Psd::Unknown,
             },
-            void,
+            followed,
             reports,
             text: text.to_owned(),
         })
@@ -306,7 +307,7 @@ async fn verify_domain<D: Dns>(
     let Some((at, record)) = walk.applicable(domain) else {
         return Verification::new(Verdict::None, domain, None);
     };
-    if record.void {
+    if !record.followed && record.reports.is_empty() {
         return Verification::new(Verdict::None, domain, None);
     }
     let (at, record) = (at.to_owned(), record.clone());
@@ -510,7 +511,9 @@ mod tests {
         for none in ["v=DMARC2; p=none", "p=none; v=DMARC1", "v=dmarc1; p=none", ""] {
             assert_eq!(Record::parse(none.as_bytes()), None, "{none}");
         }
-        let read = |text: &str| Record::parse(text.as_bytes()).map(|record| (record.policy, record.void));
+        let read = |text: &str| {
+            Record::parse(text.as_bytes()).map(|record| (record.policy, !record.followed && record.reports.is_empty()))
+        };
         for bad in ["p=maybe", "p", "sp=reject", "p=reject; sp=maybe", "p=reject; np=maybe"] {
             let bad = format!("v=DMARC1; {bad}");
             assert_eq!(read(&bad), Some((Policy::None, true)), "{bad}");

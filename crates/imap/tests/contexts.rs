@@ -90,7 +90,7 @@ fn cancelled() {
     for (line, expected) in [
         ("a CANCELUPDATE", Error::Expected("a space")),
         ("a CANCELUPDATE B01", Error::Expected("a string")),
-        ("a CANCELUPDATE \"B01\" ", Error::Expected("a string")),
+        ("a CANCELUPDATE \"B01\" B02", Error::Expected("a string")),
     ] {
         assert_eq!(parse(line), Err(expected), "{line}");
     }

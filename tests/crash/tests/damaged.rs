@@ -57,11 +57,13 @@ fn send(server: &Server, to: &str, message: &[u8]) {
 #[test]
 fn a_damaged_record_costs_its_message_only() {
     let mut server = Server::start();
-    let mut imap = server.imap(ADA);
+    // By mail: of what is appended an account may still have bytes of its own, which heal the record.
     for number in 1..=5 {
-        assert!(imap.append("INBOX", "", &message(number)).ok());
+        send(&server, ADA, &message(number));
+        server
+            .imap(ADA)
+            .wait_for_messages("INBOX", number as usize, Duration::from_secs(30));
     }
-    drop(imap);
     server.stop();
     rot(&server.data().join("blobs"), &message(3));
     server.launch();
@@ -73,7 +75,7 @@ fn a_damaged_record_costs_its_message_only() {
         let reply = imap.command(&format!("FETCH {number} BODY.PEEK[]"));
         assert_eq!(reply.ok(), number != 3, "{reply:?}");
         if reply.ok() {
-            assert_eq!(reply.lines[0].literals[0], message(number.into()));
+            assert_eq!(ours_removed(&reply.lines[0].literals[0]), message(number.into()));
         }
     }
     send(&server, ADA, &message(6));
@@ -85,7 +87,8 @@ fn a_damaged_record_costs_its_message_only() {
     // The same bytes, coming in again, are stored anew and heal the old message too.
     assert!(imap.append("INBOX", "", &message(3)).ok());
     for number in [3, 7] {
-        assert_eq!(imap.messages(&number.to_string()), [message(3)]);
+        let messages = imap.messages(&number.to_string());
+        assert_eq!(ours_removed(&messages[0]), message(3));
     }
 }
 

@@ -352,7 +352,7 @@ impl Asker {
         let found = relevant(&wanted.test, texts);
         let sound = found
             .iter()
-            .filter(|text| dmarc::Record::parse(text.as_bytes()).is_some())
+            .filter(|text| dmarc::Record::parse(text.as_bytes()).is_some_and(|record| record.followed))
             .count();
         let judged = match (found.len(), sound) {
             (0, _) => match dmarc::organization(&*self.names, domain, &Limits::default()).await {
@@ -363,7 +363,7 @@ impl Asker {
                 Err(reason) => Judged::new(State::Unknown, reason),
             },
             (1, 1) => Judged::ok(),
-            (1, _) => Judged::new(State::Differs, "The record cannot be read, and counts as none."),
+            (1, _) => Judged::new(State::Differs, "Its policy cannot be read, and counts as none."),
             _ => Judged::new(State::Differs, "Only one record may stand; several count as none."),
         };
         (found, judged)
