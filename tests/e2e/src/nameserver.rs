@@ -1,9 +1,10 @@
 //! A name server of the test's own: NSD, with zones signed by BIND's tools, from a root of its own down.
 
+use crate::ports::free_port;
 use crate::tools::{installed, run};
 use crate::wait_for;
 use std::fmt::Write as _;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -112,7 +113,7 @@ impl NameServer {
                 all[parent].records.push_str(&ds);
             }
         }
-        let address = free_port();
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let mut settings = format!(
             "server:\n  ip-address: {}@{}\n  username: \"\"\n  chroot: \"\"\n  zonesdir: \"{dir}\"\n  database: \"\"\n  pidfile: \"{dir}/nsd.pid\"\n  \
              xfrdfile: \"{dir}/xfrd.state\"\n  zonelistfile: \"{dir}/zone.list\"\n  xfrdir: \"{dir}\"\n  logfile: \"{dir}/nsd.log\"\n  rrl-ratelimit: 0\n  \
@@ -271,15 +272,4 @@ fn write_zone(folder: &Path, zone: &Zone) -> String {
         std::fs::write(&served, text).unwrap();
     }
     ds
-}
-
-/// A port that is free for UDP and TCP.
-fn free_port() -> SocketAddr {
-    loop {
-        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = tcp.local_addr().unwrap();
-        if UdpSocket::bind(address).is_ok() {
-            return address;
-        }
-    }
 }

@@ -1,17 +1,13 @@
 //! A certificate authority of the test's own: Pebble, the test server of those who run Let's Encrypt, which really looks.
 
+use crate::ports::free_port;
 use crate::tools::{installed, run};
 use crate::wait_for;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
-
-/// A port that is free just now.
-pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// How it is set up.
 #[derive(Clone, Copy, Debug)]

@@ -44,11 +44,7 @@ impl Postfix {
             run_plainly("chmod", &["755", open.to_str().unwrap()]);
         }
         run_plainly("chown", &["postfix", folder.join("data").to_str().unwrap()]);
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = crate::free_port();
         let master = std::fs::read_to_string("/etc/postfix/master.cf.proto").unwrap();
         let master: String = master
             .lines()

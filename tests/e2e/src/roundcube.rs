@@ -1,6 +1,6 @@
 //! Debian's Roundcube over the server under test: its own settings, its own database, on a port of its own.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -54,10 +54,7 @@ impl Roundcube {
         .expect("settings");
         // PHP cannot be asked for a port of the system's choice: somebody else may take ours before it does.
         for _ in 0..5 {
-            let port = TcpListener::bind("127.0.0.1:0")
-                .and_then(|socket| socket.local_addr())
-                .expect("port")
-                .port();
+            let port = crate::free_port();
             let mut roundcube = Roundcube {
                 child: serve(&folder, port),
                 port,

@@ -5,10 +5,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use e2e::{
-    ADA, Act, BOB, Identity, Manners, NameServer, PASSWORD, Postfix, Remotes, Server, Setup, Smtp, Zone, made_up,
-    wait_for,
+    ADA, Act, BOB, Identity, Manners, NameServer, PASSWORD, Postfix, Remotes, Server, Setup, Smtp, Zone, free_port,
+    made_up, wait_for,
 };
-use std::net::TcpListener;
 use std::time::Duration;
 
 /// Settings that make a server ask this name server, and send to this port of this machine.
@@ -51,11 +50,6 @@ fn mail_of_ada(server: &Server) -> String {
         .iter()
         .map(|m| String::from_utf8_lossy(m).into_owned())
         .collect()
-}
-
-/// A free port on all of 127.0.0.0/8.
-fn port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
@@ -261,7 +255,7 @@ fn by_routes() {
     let names = NameServer::start(&[Zone::signed("test", "ns A 127.0.0.1\nmail.e2e A 127.0.0.1\n")]);
     // A provider of ours: another Rohrpost, with logins and a certificate that we know.
     let provider = Server::start_with(Setup {
-        settings: outgoing(&names, port(), "") + "[submission]\nown_senders_only = false\n",
+        settings: outgoing(&names, free_port(), "") + "[submission]\nown_senders_only = false\n",
         ..Setup::default()
     });
     provider.admin(&["domain", "add", "far.test"]);
