@@ -11,16 +11,11 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
+. "$here/sending.sh"
 repeats=${REPEATS:-3} count=${COUNT:-20000} queued=${QUEUED:-100000} destinations=50
 ulimit -n "$(ulimit -Hn)"
-say() { printf '%s\n' "$*" >&2; }
 command -v smtp-sink >/dev/null || { say "smtp-sink is not installed (Debian: postfix)"; exit 1; }
-if [ $# -gt 0 ]; then
-  binaries=$1
-else
-  (cd "$root" && ${SLOT:-} cargo build --release --quiet -p rohrpost -p bench)
-  binaries=${CARGO_TARGET_DIR:-$root/target}/release
-fi
+binaries_at "$@"
 work=$(mktemp -d "${TMPDIR:-/tmp}/rohrpost-relay.XXXXXX")
 chmod 755 "$work"
 results=$work/results.jsonl
@@ -33,18 +28,6 @@ clean() {
   if [ -z "${KEEP:-}" ]; then rm -rf "$work"; else say "kept: $work"; fi
 }
 trap clean EXIT
-await() { # port: until somebody listens there
-  for _ in $(seq 400); do
-    if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then return 0; fi
-    sleep 0.05
-  done
-  say "nothing listens at port $1"; return 1
-}
-now() { date +%s.%N; }
-since() { awk -v began="$1" -v now="$(now)" 'BEGIN { printf "%.3f", now - began }'; }
-figure() { # server, work, name, value
-  printf '{"server":"%s","work":"%s","figures":{"%s":%s}}\n' "$1" "$2" "$3" "$4" >> "$results"
-}
 
 # --- The other side: one smtp-sink on all loopback addresses, so that each destination has an address of its own -------------------------
 smtp-sink $([ "$(id -u)" = 0 ] && echo -u postfix) 0.0.0.0:4825 1000 >/dev/null 2>&1 &

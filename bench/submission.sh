@@ -14,19 +14,14 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(dirname "$here")
+. "$here/sending.sh"
 repeats=${REPEATS:-3} count=${COUNT:-10000} sessions=${SESSIONS:-20} looked_at=20
 ulimit -n "$(ulimit -Hn)"
 PATH=$PATH:/usr/sbin:/sbin
-say() { printf '%s\n' "$*" >&2; }
 for tool in smtp-sink openssl; do
   command -v $tool >/dev/null || { say "$tool is not installed (Debian: postfix, openssl)"; exit 1; }
 done
-if [ $# -gt 0 ]; then
-  binaries=$1
-else
-  (cd "$root" && ${SLOT:-} cargo build --release --quiet -p rohrpost -p bench)
-  binaries=${CARGO_TARGET_DIR:-$root/target}/release
-fi
+binaries_at "$@"
 work=$(mktemp -d "${TMPDIR:-/tmp}/rohrpost-submission.XXXXXX")
 chmod 755 "$work"
 results=$work/results.jsonl
@@ -40,18 +35,6 @@ clean() {
   if [ -z "${KEEP:-}" ]; then rm -rf "$work"; else say "kept: $work"; fi
 }
 trap clean EXIT
-await() { # port: until somebody listens there
-  for _ in $(seq 400); do
-    if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then return 0; fi
-    sleep 0.05
-  done
-  say "nothing listens at port $1"; return 1
-}
-now() { date +%s.%N; }
-since() { awk -v began="$1" -v now="$(now)" 'BEGIN { printf "%.3f", now - began }'; }
-figure() { # server, work, name, value
-  printf '{"server":"%s","work":"%s","figures":{"%s":%s}}\n' "$1" "$2" "$3" "$4" >> "$results"
-}
 # Milliseconds of processor time so far, of a server with all its processes, those that have ended included (proc(5): utime, stime, cutime, cstime).
 spent() {
   local pids
